@@ -1,0 +1,21 @@
+export {
+  bodyOf,
+  cellBodySize,
+  cellHeaderSize,
+  cellSize,
+  circuitIdOf,
+  command,
+  commandOf,
+  decodeDestroy,
+  decodeGoaway,
+  destroyCell,
+  freshCircuitId,
+  goawayCell,
+  HandshakeAssembler,
+  handshakeCells,
+  makeCell,
+  noCircuit,
+  splitHandshake,
+  writeHeader,
+} from './cell.ts'
+export type { Link, LinkEvents } from './link.ts'

@@ -1,0 +1,402 @@
+/**
+ * The client's end of a circuit: a tree of hops. The root is the entry; each hop can be extended by branches, and each
+ * carries streams. A trunk is the path entry–middle, a branch of it the hops below the middle.
+ */
+import { readU16, writeU16 } from '../bytes/index.ts'
+import {
+  bodyOf,
+  cellSize,
+  command,
+  decodeDestroy,
+  destroyCell,
+  HandshakeAssembler,
+  handshakeCells,
+  splitHandshake,
+  writeHeader,
+} from '../cell/index.ts'
+import type { Crypto } from '../crypto/index.ts'
+import { asNightjarError, type ErrorCode, fromWire, NightjarError } from '../errors/index.ts'
+import {
+  type ClientHandshake,
+  type DocumentStamp,
+  purpose,
+  type Responder,
+  type SessionKeys,
+  startHandshake,
+} from '../handshake/index.ts'
+import { limits } from '../limits.ts'
+import { type Clock, within } from '../runtime.ts'
+import {
+  decodeBranchClosed,
+  decodeExtended,
+  decodeMessage,
+  encodeExtend,
+  type Message,
+  messageHeaderSize,
+  messageType,
+  noStream,
+  pingSize,
+  writeMessage,
+} from './message.ts'
+import { LayerCipher, layerCapacity, layerOffset, layerSize } from './onion.ts'
+import { type Channel, StreamMux } from './streams.ts'
+import type { CircuitEnd, CircuitTable } from './table.ts'
+
+/** Called once when a hop and all below it are gone. */
+export type Closed = (error: NightjarError) => void
+
+export interface CircuitContext {
+  readonly crypto: Crypto
+  readonly clock: Clock
+  /** Told which network document each relay believes in. */
+  onDocument?(stamp: DocumentStamp): void
+}
+
+/** One hop of a circuit, as the client holds it. Made by `openCircuit` and `Hop.extend`. */
+export class Hop {
+  readonly depth: number
+  readonly streams: StreamMux
+  /** When something last came from this hop, in the clock's milliseconds. */
+  lastHeard: number
+  readonly #circuit: ClientCircuit
+  readonly #parent: { hop: Hop; branch: number } | undefined
+  readonly #forward: LayerCipher
+  readonly #backward: LayerCipher
+  readonly #children = new Map<number, Hop>()
+  readonly #pings = new Map<string, () => void>()
+  #lastBranch = 0
+  #pendingExtend: { branch: number; settle(result: Uint8Array | NightjarError): void } | undefined
+  #extended = new HandshakeAssembler()
+  #extendQueue: Promise<unknown> = Promise.resolve()
+  #error: NightjarError | undefined
+  readonly #closedListeners: Closed[] = []
+
+  constructor(circuit: ClientCircuit, keys: SessionKeys, parent?: { hop: Hop; branch: number }) {
+    this.#circuit = circuit
+    this.#parent = parent
+    this.depth = parent === undefined ? 1 : parent.hop.depth + 1
+    this.#forward = new LayerCipher(circuit.context.crypto, keys.forward)
+    this.#backward = new LayerCipher(circuit.context.crypto, keys.backward)
+    this.lastHeard = circuit.context.clock.now()
+    const channel: Channel = {
+      capacity: layerCapacity(this.depth),
+      get writable() {
+        return circuit.writable
+      },
+      send: (type, stream, data) => this.#send(type, stream, data),
+    }
+    this.streams = new StreamMux(channel)
+  }
+
+  get error(): NightjarError | undefined {
+    return this.#error
+  }
+
+  get branchCount(): number {
+    return this.#children.size
+  }
+
+  /** Whether `extend` can still number a branch: one circuit has 65535 of them in its life, 32 at a time. */
+  get canExtend(): boolean {
+    return this.#lastBranch < 0xffff && this.#children.size < limits.branchesPerCircuit
+  }
+
+  onClosed(listener: Closed): void {
+    if (this.#error === undefined) this.#closedListeners.push(listener)
+    else listener(this.#error)
+  }
+
+  /**
+   * Grows a branch to `relay`. Calls are served one after the other (one EXTEND pending per hop).
+   * @throws NightjarError what the hop answered, `timed-out`, or `handshake-failed`
+   */
+  extend(relay: Responder): Promise<Hop> {
+    const result = this.#extendQueue.then(() => this.#extendNow(relay))
+    // The queue goes on whatever became of this one; its caller gets the error from `result`.
+    this.#extendQueue = result.catch(() => undefined)
+    return result
+  }
+
+  /** Resolves when the hop has answered. Never rejects; use with a time-out. */
+  ping(): Promise<void> {
+    return new Promise((resolve) => {
+      const token = this.#circuit.context.crypto.randomBytes(pingSize)
+      this.#pings.set(token.join(), resolve)
+      this.#send(messageType.ping, noStream, token)
+    })
+  }
+
+  /** Sends cover that this hop drops. */
+  drop(): void {
+    this.#send(messageType.drop, noStream, new Uint8Array(0))
+  }
+
+  /** Ends this hop and all below it; the entry's end is the circuit's. */
+  close(code: ErrorCode = 'cancelled'): void {
+    if (this.#error !== undefined) return
+    if (this.#parent === undefined) return this.#circuit.close(code)
+    const { hop, branch } = this.#parent
+    hop.#truncate(branch)
+    this.fail(new NightjarError(code))
+  }
+
+  /** For the circuit: this hop and all below it are gone. */
+  fail(error: NightjarError): void {
+    if (this.#error !== undefined) return
+    this.#error = error
+    if (this.#parent !== undefined) this.#parent.hop.#children.delete(this.#parent.branch)
+    for (const child of [...this.#children.values()]) child.fail(error)
+    this.#pendingExtend?.settle(error)
+    this.streams.closeAll(error.code === 'done' ? 'cancelled' : error.code)
+    this.#forward.destroy()
+    this.#backward.destroy()
+    for (const listener of this.#closedListeners.splice(0)) listener(error)
+  }
+
+  /** For the circuit: opens this hop's layer at its offset, then handles it or passes it to the branch it names. */
+  receive(cell: Uint8Array): void {
+    const offset = layerOffset(this.depth)
+    if (!this.#backward.open(cell, offset, cellSize)) throw new NightjarError('cell-rejected')
+    this.lastHeard = this.#circuit.context.clock.now()
+    const inner = offset + layerSize
+    const branch = readU16(cell, inner - 3)
+    if (cell[inner - 1] !== 0) throw violation('delay towards the client')
+    if (branch === 0) return this.#handle(decodeMessage(cell.subarray(inner)))
+    const child = this.#children.get(branch)
+    if (child !== undefined) return child.#receiveGuarded(cell)
+    // What a branch sent before it heard of its end is dropped; a branch that never was is an error.
+    if (branch > this.#lastBranch) throw violation('cell from a branch that never was')
+  }
+
+  /** For the circuit: the link takes cells again. */
+  pump(): void {
+    this.streams.pump()
+    for (const child of this.#children.values()) child.pump()
+  }
+
+  /** An error below the second hop ends that branch only; at the entry or middle it ends the circuit. */
+  #receiveGuarded(cell: Uint8Array): void {
+    try {
+      this.receive(cell)
+    } catch (error) {
+      if (this.depth <= 2) throw error
+      this.close(asNightjarError(error).code)
+    }
+  }
+
+  #handle(message: Message): void {
+    switch (message.type) {
+      case messageType.extended:
+        return this.#handleExtended(message.data)
+      case messageType.branchClosed:
+        return this.#handleBranchClosed(message.data)
+      case messageType.ping:
+        return this.#send(messageType.pong, noStream, requirePing(message.data))
+      case messageType.pong: {
+        const token = requirePing(message.data).join()
+        this.#pings.get(token)?.()
+        this.#pings.delete(token)
+        return
+      }
+      case messageType.drop:
+        return
+      default:
+        return this.streams.receive(message)
+    }
+  }
+
+  async #extendNow(relay: Responder): Promise<Hop> {
+    if (this.#error !== undefined) throw this.#error
+    if (!this.canExtend) throw new NightjarError('limit-reached', { detail: 'branches of a circuit' })
+    const { crypto, clock } = this.#circuit.context
+    const handshake = await startHandshake(crypto, { purpose: purpose.hop, depth: this.depth + 1, responder: relay })
+    if (this.#error !== undefined) throw this.#error
+    this.#lastBranch += 1
+    const branch = this.#lastBranch
+    try {
+      const reply = await within(
+        clock,
+        limits.handshakeTimeout,
+        this.#requestExtend(branch, relay, handshake),
+        () => new NightjarError('timed-out', { detail: 'EXTEND' }),
+      )
+      const { keys, document } = await handshake.finish(reply)
+      if (this.#error !== undefined) throw this.#error
+      this.#circuit.context.onDocument?.(document)
+      const hop = new Hop(this.#circuit, keys, { hop: this, branch })
+      this.#children.set(branch, hop)
+      return hop
+    } catch (error) {
+      this.#truncate(branch)
+      throw error
+    } finally {
+      this.#pendingExtend = undefined
+    }
+  }
+
+  #requestExtend(branch: number, relay: Responder, handshake: ClientHandshake): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      this.#pendingExtend = {
+        branch,
+        settle: (result) => (result instanceof NightjarError ? reject(result) : resolve(result)),
+      }
+      const message = encodeExtend({ branch, identity: relay.identity, hello: handshake.hello })
+      for (const part of splitHandshake(message, layerCapacity(this.depth) - messageHeaderSize)) {
+        this.#send(messageType.extend, noStream, part)
+      }
+    })
+  }
+
+  #handleExtended(data: Uint8Array): void {
+    const whole = this.#extended.push(data)
+    if (whole === undefined) return
+    this.#extended = new HandshakeAssembler()
+    const { branch, reply } = decodeExtended(whole)
+    if (branch > this.#lastBranch) throw violation('EXTENDED for a branch that never was')
+    // The answer to an EXTEND that timed out may still come; it is dropped.
+    if (this.#pendingExtend?.branch === branch) this.#pendingExtend.settle(reply)
+  }
+
+  #handleBranchClosed(data: Uint8Array): void {
+    const { branch, code } = decodeBranchClosed(data)
+    if (branch === 0 || branch > this.#lastBranch) throw violation('BRANCH_CLOSED for a branch that never was')
+    const error = new NightjarError(code === 0 ? 'link-lost' : fromWire(code))
+    if (this.#pendingExtend?.branch === branch) return this.#pendingExtend.settle(error)
+    this.#children.get(branch)?.fail(error)
+  }
+
+  #truncate(branch: number): void {
+    if (this.#error !== undefined) return
+    const data = new Uint8Array(2)
+    writeU16(data, 0, branch)
+    this.#send(messageType.truncate, noStream, data)
+  }
+
+  #send(type: number, stream: number, data: Uint8Array): void {
+    if (this.#error !== undefined) return
+    const cell = this.#circuit.scratch
+    const inner = layerOffset(this.depth) + layerSize
+    writeMessage(cell, inner, type, stream, data)
+    let hop: Hop | undefined = this
+    let branch = 0
+    while (hop !== undefined) {
+      const offset = layerOffset(hop.depth)
+      writeU16(cell, offset + layerSize - 3, branch)
+      cell[offset + layerSize - 1] = 0
+      hop.#forward.seal(cell, offset, cellSize)
+      branch = hop.#parent?.branch ?? 0
+      hop = hop.#parent?.hop
+    }
+    this.#circuit.sendScratch()
+  }
+}
+
+/** A circuit on a link, from CREATE to DESTROY. */
+class ClientCircuit implements CircuitEnd {
+  readonly context: CircuitContext
+  /** One cell's room, filled and sent in one go. */
+  readonly scratch = new Uint8Array(cellSize)
+  readonly #table: CircuitTable
+  readonly #id: number
+  #root: Hop | undefined
+  #creation: { assembler: HandshakeAssembler; settle(result: Uint8Array | NightjarError): void } | undefined
+
+  constructor(table: CircuitTable, context: CircuitContext) {
+    this.#table = table
+    this.context = context
+    this.#id = table.addFresh(context.crypto, this)
+  }
+
+  get writable(): boolean {
+    return this.#table.link.writable
+  }
+
+  async open(entry: Responder): Promise<Hop> {
+    const { crypto, clock } = this.context
+    try {
+      const handshake = await startHandshake(crypto, { purpose: purpose.hop, depth: 1, responder: entry })
+      const created = new Promise<Uint8Array>((resolve, reject) => {
+        this.#creation = {
+          assembler: new HandshakeAssembler(),
+          settle: (result) => (result instanceof NightjarError ? reject(result) : resolve(result)),
+        }
+      })
+      for (const cell of handshakeCells(this.#id, command.create, handshake.hello)) this.#table.link.send(cell)
+      const reply = await within(
+        clock,
+        limits.handshakeTimeout,
+        created,
+        () => new NightjarError('timed-out', { detail: 'CREATE' }),
+      )
+      const { keys, document } = await handshake.finish(reply)
+      this.context.onDocument?.(document)
+      this.#root = new Hop(this, keys)
+      return this.#root
+    } catch (error) {
+      this.close('cancelled')
+      throw error
+    } finally {
+      this.#creation = undefined
+    }
+  }
+
+  sendScratch(): void {
+    writeHeader(this.scratch, this.#id, command.relay)
+    this.#table.link.send(this.scratch)
+  }
+
+  /** Ends the circuit from this side. */
+  close(code: ErrorCode): void {
+    this.#table.link.send(destroyCell(this.#id, 0))
+    this.#end(new NightjarError(code))
+  }
+
+  onCell(cellCommand: number, cell: Uint8Array): void {
+    try {
+      if (cellCommand === command.relay && this.#root !== undefined) return this.#root.receive(cell)
+      if (cellCommand === command.destroy) {
+        const reason = decodeDestroy(cell)
+        return this.#end(new NightjarError(reason === 0 ? 'link-lost' : fromWire(reason)))
+      }
+      if (cellCommand === command.created && this.#creation !== undefined) {
+        const reply = this.#creation.assembler.push(bodyOf(cell))
+        if (reply !== undefined) this.#creation.settle(reply)
+        return
+      }
+      throw violation('command out of place')
+    } catch (error) {
+      this.close(asNightjarError(error).code)
+    }
+  }
+
+  onLinkWritable(): void {
+    this.#root?.pump()
+  }
+
+  onLinkClosed(error: NightjarError): void {
+    this.#end(error)
+  }
+
+  #end(error: NightjarError): void {
+    this.#table.remove(this.#id)
+    this.#creation?.settle(error)
+    this.#root?.fail(error)
+  }
+}
+
+/**
+ * Opens a circuit on the link of `table` to its relay, the entry.
+ * @throws NightjarError `handshake-failed`, `timed-out`, `link-lost`, `limit-reached`, or what the entry answered
+ */
+export function openCircuit(table: CircuitTable, entry: Responder, context: CircuitContext): Promise<Hop> {
+  return new ClientCircuit(table, context).open(entry)
+}
+
+function requirePing(data: Uint8Array): Uint8Array {
+  if (data.length !== pingSize) throw violation('PING of another length')
+  return data
+}
+
+function violation(detail: string): NightjarError {
+  return new NightjarError('protocol-violation', { detail })
+}

@@ -1,0 +1,33 @@
+export { type CircuitContext, type Closed, Hop, openCircuit } from './client.ts'
+export {
+  type Begin,
+  decodeBegin,
+  decodeBranchClosed,
+  decodeExtend,
+  decodeExtended,
+  decodeMessage,
+  decodeU16,
+  type Extend,
+  encodeBegin,
+  encodeBranchClosed,
+  encodeExtend,
+  encodeExtended,
+  type Message,
+  messageHeaderSize,
+  messageType,
+  noStream,
+  pingSize,
+  writeMessage,
+} from './message.ts'
+export { epochCells, LayerCipher, layerBodySize, layerCapacity, layerOffset, layerSize } from './onion.ts'
+export {
+  type Accept,
+  type Channel,
+  type Opening,
+  partSize,
+  type Stream,
+  type StreamHandler,
+  StreamMux,
+} from './streams.ts'
+export { type CircuitEnd, CircuitTable, type TableEvents } from './table.ts'
+export { ReceiveWindow, SendWindow } from './window.ts'

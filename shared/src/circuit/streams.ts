@@ -1,0 +1,320 @@
+/**
+ * Streams between a client and one hop, the same code at both ends: opening, cutting into cells, fairness among
+ * streams, and credit per stream and per branch.
+ *
+ * BEGIN, DATA and an END with data take one credit of the branch and one of the stream. An END without data is free, so
+ * that a stream can always be ended. Stream ids ascend and are never used again, so a late message for a closed stream
+ * is known from one for a stream that never was.
+ */
+import { concat, u16 } from '../bytes/index.ts'
+import { type ErrorCode, fromWire, NightjarError, toWire } from '../errors/index.ts'
+import { limits } from '../limits.ts'
+import {
+  beginOverhead,
+  decodeBegin,
+  decodeU16,
+  encodeBegin,
+  type Message,
+  messageHeaderSize,
+  messageType,
+  noStream,
+} from './message.ts'
+import { ReceiveWindow, SendWindow } from './window.ts'
+
+/** Data bytes in each cell of a stream, the same at three and four hops, so that sizes do not tell the path's length. */
+export const partSize = 928
+
+/** The way to the other end. */
+export interface Channel {
+  /** Bytes of a relay message's inner part (layerCapacity of the hop's depth). */
+  readonly capacity: number
+  /** False while the link is behind; `pump` is to be called when it is true again. */
+  readonly writable: boolean
+  send(type: number, stream: number, data: Uint8Array): void
+}
+
+/** What the user of a stream is told. */
+export interface StreamHandler {
+  onConnected?(): void
+  /** One cell's data, as a view that is valid during the call. Call `stream.consumed()` once it has been dealt with. */
+  onData(data: Uint8Array): void
+  /** `done`: the other side has sent all. Anything else: the stream is over in both directions. */
+  onEnd(code: ErrorCode): void
+}
+
+export interface Stream {
+  readonly id: number
+  /** Sends `data` (kept by reference until sent); `end` says that nothing follows. */
+  send(data: Uint8Array, end: boolean): void
+  /** Tells the client that the service is there (for services where it waits for that). */
+  connected(): void
+  /** Ends the stream in both directions, at once. Nothing is reported to the handler. */
+  reset(code: ErrorCode): void
+  /** Gives the sender back the credit of one `onData`; due once for each, also after the stream's end. */
+  consumed(): void
+}
+
+export interface Opening {
+  readonly service: string
+  readonly argument: Uint8Array
+  /** True where all data comes with the BEGIN. */
+  readonly whole: boolean
+}
+
+/** Decides on a BEGIN: a handler, or the code to refuse it with. */
+export type Accept = (stream: Stream, opening: Opening) => StreamHandler | ErrorCode
+
+interface OpenStream extends Stream {
+  handler: StreamHandler
+  readonly queue: Uint8Array[]
+  queuedEnd: boolean
+  begin: { service: string; argument: Uint8Array } | undefined
+  ready: boolean
+  sentAll: boolean
+  receivedAll: boolean
+  readonly sendWindow: SendWindow
+  readonly receiveWindow: ReceiveWindow
+}
+
+const nothing = new Uint8Array(0)
+
+export class StreamMux {
+  readonly #channel: Channel
+  readonly #accept: Accept | undefined
+  readonly #streams = new Map<number, OpenStream>()
+  readonly #ready: OpenStream[] = []
+  readonly #sendWindow = new SendWindow(limits.branchWindow)
+  readonly #receiveWindow = new ReceiveWindow(limits.branchWindow)
+  #lastId = 0
+
+  /** Without `accept` this is the client's end, which refuses every BEGIN. */
+  constructor(channel: Channel, accept?: Accept) {
+    this.#channel = channel
+    this.#accept = accept
+  }
+
+  get openCount(): number {
+    return this.#streams.size
+  }
+
+  /** Whether another stream may be opened: fewer than the limit are open, and ids are left. */
+  get canOpen(): boolean {
+    return this.#streams.size < limits.streamsPerBranch && this.#lastId < 0xffff
+  }
+
+  /**
+   * Opens a stream with its first data; `end` says that this is all of it.
+   * @throws NightjarError `limit-reached` where `canOpen` is false.
+   */
+  open(
+    service: string,
+    argument: Uint8Array,
+    handler: StreamHandler,
+    first: { data: Uint8Array; end: boolean },
+  ): Stream {
+    if (!this.canOpen) throw new NightjarError('limit-reached', { detail: 'streams of a branch' })
+    this.#lastId += 1
+    const stream = this.#makeStream(this.#lastId)
+    stream.handler = handler
+    stream.begin = { service, argument }
+    // Made ready at once, so that BEGINs leave in the order of their ids.
+    this.#makeReady(stream)
+    stream.send(first.data, first.end)
+    return stream
+  }
+
+  /**
+   * Handles a stream message from the other end.
+   * @throws NightjarError `protocol-violation` or `overflow`; the caller then closes the branch.
+   */
+  receive(message: Message): void {
+    if (message.type === messageType.begin) return this.#receiveBegin(message)
+    if (message.type === messageType.credit && message.stream === noStream) {
+      this.#sendWindow.grant(decodeU16(message.data, 'CREDIT'))
+      return this.pump()
+    }
+    if (message.stream === noStream || message.stream > this.#lastId) throw violation('message for no stream')
+    const stream = this.#streams.get(message.stream)
+    switch (message.type) {
+      case messageType.data:
+        return this.#receiveData(stream, message.data)
+      case messageType.end:
+        return this.#receiveEnd(stream, message.data)
+      case messageType.credit:
+        stream?.sendWindow.grant(decodeU16(message.data, 'CREDIT'))
+        if (stream !== undefined) this.#makeReady(stream)
+        return this.pump()
+      case messageType.connected:
+        if (message.data.length > 0) throw violation('CONNECTED has data')
+        return stream?.handler.onConnected?.()
+      default:
+        throw violation('unknown relay message')
+    }
+  }
+
+  /** Sends what windows and the link allow, one cell per stream in turn. */
+  pump(): void {
+    while (this.#ready.length > 0 && this.#sendWindow.open && this.#channel.writable) {
+      const stream = this.#ready.shift() as OpenStream
+      stream.ready = false
+      if (!this.#streams.has(stream.id)) continue
+      this.#sendOne(stream)
+      this.#makeReady(stream)
+    }
+  }
+
+  /** The branch is gone: every stream ends with `code`, and nothing is sent. */
+  closeAll(code: ErrorCode): void {
+    const streams = [...this.#streams.values()]
+    this.#streams.clear()
+    this.#ready.length = 0
+    for (const stream of streams) stream.handler.onEnd(code)
+  }
+
+  #makeStream(id: number): OpenStream {
+    const stream: OpenStream = {
+      id,
+      handler: unset,
+      queue: [],
+      queuedEnd: false,
+      begin: undefined,
+      ready: false,
+      sentAll: false,
+      receivedAll: false,
+      sendWindow: new SendWindow(limits.streamWindow),
+      receiveWindow: new ReceiveWindow(limits.streamWindow),
+      send: (data, end) => {
+        if (stream.queuedEnd || !this.#streams.has(id)) return
+        if (data.length > 0) stream.queue.push(data)
+        stream.queuedEnd = end
+        this.#makeReady(stream)
+        this.pump()
+      },
+      connected: () => {
+        if (this.#streams.has(id)) this.#channel.send(messageType.connected, id, nothing)
+      },
+      reset: (code) => {
+        if (this.#streams.delete(id) && stream.begin === undefined) {
+          this.#channel.send(messageType.end, id, Uint8Array.of(toWire(code)))
+        }
+      },
+      consumed: () => {
+        this.#consumeOnBranch()
+        const credit = stream.receiveWindow.consume()
+        if (credit > 0 && this.#streams.has(id) && !stream.receivedAll) {
+          this.#channel.send(messageType.credit, id, u16(credit))
+        }
+      },
+    }
+    this.#streams.set(id, stream)
+    return stream
+  }
+
+  #makeReady(stream: OpenStream): void {
+    if (stream.ready || stream.sentAll) return
+    const hasWork = stream.begin !== undefined || stream.queue.length > 0 || stream.queuedEnd
+    if (!hasWork || !stream.sendWindow.open) return
+    stream.ready = true
+    this.#ready.push(stream)
+  }
+
+  #sendOne(stream: OpenStream): void {
+    if (stream.begin !== undefined) return this.#sendBegin(stream, stream.begin)
+    const part = takePart(stream.queue, partSize)
+    const last = stream.queuedEnd && stream.queue.length === 0
+    if (part.length > 0) {
+      this.#sendWindow.take()
+      stream.sendWindow.take()
+    }
+    if (!last) return this.#channel.send(messageType.data, stream.id, part)
+    stream.sentAll = true
+    this.#channel.send(messageType.end, stream.id, concat(Uint8Array.of(toWire('done')), part))
+    this.#forgetIfOver(stream)
+  }
+
+  #sendBegin(stream: OpenStream, begin: { service: string; argument: Uint8Array }): void {
+    const room = this.#channel.capacity - messageHeaderSize - beginOverhead(begin.service, begin.argument)
+    const data = takePart(stream.queue, Math.min(partSize, room))
+    const whole = stream.queuedEnd && stream.queue.length === 0
+    stream.begin = undefined
+    stream.sentAll = whole
+    this.#sendWindow.take()
+    stream.sendWindow.take()
+    this.#channel.send(messageType.begin, stream.id, encodeBegin({ ...begin, whole, data }))
+  }
+
+  #receiveBegin(message: Message): void {
+    if (this.#accept === undefined) throw violation('BEGIN towards a client')
+    if (message.stream <= this.#lastId) throw violation('stream id used before')
+    this.#lastId = message.stream
+    this.#receiveWindow.receive()
+    const begin = decodeBegin(message.data)
+    const stream = this.#makeStream(message.stream)
+    stream.receiveWindow.receive()
+    const accepted = this.#streams.size > limits.streamsPerBranch ? 'limit-reached' : this.#accept(stream, begin)
+    if (typeof accepted === 'string') {
+      stream.consumed()
+      return stream.reset(accepted)
+    }
+    stream.handler = accepted
+    if (begin.data.length > 0) accepted.onData(begin.data)
+    else stream.consumed()
+    if (begin.whole && this.#streams.has(stream.id)) this.#markReceived(stream)
+  }
+
+  #receiveData(stream: OpenStream | undefined, data: Uint8Array): void {
+    this.#receiveWindow.receive()
+    if (stream === undefined) return this.#consumeOnBranch()
+    if (stream.receivedAll) throw violation('DATA after END')
+    stream.receiveWindow.receive()
+    stream.handler.onData(data)
+  }
+
+  #receiveEnd(stream: OpenStream | undefined, data: Uint8Array): void {
+    if (data.length === 0) throw violation('END without a code')
+    const code = fromWire(data[0] as number)
+    if (data.length > 1) this.#receiveData(stream, data.subarray(1))
+    if (stream === undefined || !this.#streams.has(stream.id)) return
+    if (code === 'done') return this.#markReceived(stream)
+    this.#streams.delete(stream.id)
+    stream.handler.onEnd(code)
+  }
+
+  #markReceived(stream: OpenStream): void {
+    if (stream.receivedAll) throw violation('two ENDs')
+    stream.receivedAll = true
+    this.#forgetIfOver(stream)
+    stream.handler.onEnd('done')
+  }
+
+  #forgetIfOver(stream: OpenStream): void {
+    if (stream.sentAll && stream.receivedAll) this.#streams.delete(stream.id)
+  }
+
+  #consumeOnBranch(): void {
+    const credit = this.#receiveWindow.consume()
+    if (credit > 0) this.#channel.send(messageType.credit, noStream, u16(credit))
+  }
+}
+
+/** Takes up to `length` bytes from the front of `queue`; several small pieces are joined. */
+function takePart(queue: Uint8Array[], length: number): Uint8Array {
+  const first = queue[0]
+  if (first === undefined) return nothing
+  if (first.length > length) {
+    queue[0] = first.subarray(length)
+    return first.subarray(0, length)
+  }
+  queue.shift()
+  if (first.length === length || queue.length === 0) return first
+  return concat(first, takePart(queue, length - first.length))
+}
+
+const unset: StreamHandler = {
+  onData() {},
+  onEnd() {},
+}
+
+function violation(detail: string): NightjarError {
+  return new NightjarError('protocol-violation', { detail })
+}

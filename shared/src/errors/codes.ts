@@ -1,0 +1,182 @@
+/**
+ * The table of everything that can go wrong, in one place.
+ *
+ * `wire` is the byte that END, BRANCH_CLOSED, DESTROY and link closes carry (a link close sends 4000 + wire as its
+ * WebSocket code). The table is append-only: a number, once given, is never reused. Codes without a number never leave
+ * the process they arise in.
+ *
+ * `rpc` is what a wallet sees: the EIP-1193 provider codes 4900 and 4901 where they fit, JSON-RPC 2.0 codes otherwise.
+ */
+export interface ErrorEntry {
+  readonly wire?: number
+  readonly rpc: number
+  /** What happened and what the user can do about it. Never names an address, method, request or destination. */
+  readonly sentence: string
+}
+
+const disconnected = 4900
+const chainDisconnected = 4901
+const invalidRequest = -32600
+const methodNotFound = -32601
+const internal = -32603
+const parseError = -32700
+const limitExceeded = -32005
+
+export const errorTable = {
+  done: { wire: 0, rpc: internal, sentence: 'Finished without an error.' },
+  'protocol-violation': {
+    wire: 1,
+    rpc: disconnected,
+    sentence: 'The other side broke the Nightjar protocol and was dropped. Update Nightjar; if it recurs, report it.',
+  },
+  'cell-rejected': {
+    wire: 2,
+    rpc: disconnected,
+    sentence: 'A cell failed its authentication, so its circuit was destroyed. Nightjar builds a new one by itself.',
+  },
+  overflow: {
+    wire: 3,
+    rpc: limitExceeded,
+    sentence: 'More cells were sent than the branch allows, so it was closed. Nightjar builds a new one by itself.',
+  },
+  'limit-reached': {
+    wire: 4,
+    rpc: limitExceeded,
+    sentence: 'A relay has reached one of its limits. Try again in a moment.',
+  },
+  'unknown-relay': {
+    wire: 5,
+    rpc: disconnected,
+    sentence: 'A relay does not know the next one: their network documents differ. Refresh the network document.',
+  },
+  'connect-failed': {
+    wire: 6,
+    rpc: disconnected,
+    sentence: 'A relay could not be reached. Nightjar tries another; if all fail, check your connection.',
+  },
+  'link-lost': {
+    wire: 7,
+    rpc: disconnected,
+    sentence: 'The connection to a relay was lost. Nightjar builds a new path by itself.',
+  },
+  'handshake-failed': {
+    wire: 8,
+    rpc: disconnected,
+    sentence: 'A relay did not prove who it is, so nothing was sent. Refresh the network document and try again.',
+  },
+  'unknown-key': {
+    wire: 9,
+    rpc: disconnected,
+    sentence: 'A relay no longer holds the key that was used. Refresh the network document and try again.',
+  },
+  'timed-out': { wire: 10, rpc: disconnected, sentence: 'No answer came in time. Try again.' },
+  draining: { wire: 11, rpc: disconnected, sentence: 'The relay is shutting down. Nightjar moves to another.' },
+  'unknown-service': {
+    wire: 12,
+    rpc: disconnected,
+    sentence: 'The relay does not offer this service. Refresh the network document.',
+  },
+  refused: { wire: 13, rpc: disconnected, sentence: 'The policy of the relay does not allow this.' },
+  'upstream-failed': {
+    wire: 14,
+    rpc: internal,
+    sentence: 'The gateway could not get an answer from its RPC provider. Try again; another gateway may do.',
+  },
+  'method-not-allowed': {
+    wire: 15,
+    rpc: methodNotFound,
+    sentence: 'The gateway does not forward this method. Use a method of the public Ethereum JSON-RPC API.',
+  },
+  'chain-not-served': {
+    wire: 16,
+    rpc: chainDisconnected,
+    sentence: 'No gateway serves this chain. Choose a chain that the network serves (`nightjar status`).',
+  },
+  'request-too-large': { wire: 17, rpc: limitExceeded, sentence: 'The request is too large. Split it up.' },
+  'answer-too-large': {
+    wire: 18,
+    rpc: limitExceeded,
+    sentence: 'The answer is too large. Ask for less, for example a smaller block range.',
+  },
+  'envelope-rejected': {
+    wire: 19,
+    rpc: disconnected,
+    sentence: 'A sealed message could not be opened. Nightjar seals it again on a new branch.',
+  },
+  cancelled: { wire: 20, rpc: disconnected, sentence: 'The request was cancelled.' },
+  internal: { wire: 21, rpc: internal, sentence: 'Something broke inside Nightjar. Look at its log and report it.' },
+  replayed: { wire: 22, rpc: disconnected, sentence: 'A message arrived twice and was refused the second time.' },
+  'branch-retired': {
+    wire: 23,
+    rpc: disconnected,
+    sentence: 'The branch was replaced by a fresh one. Nightjar repeats the request there by itself.',
+  },
+  idle: { wire: 24, rpc: disconnected, sentence: 'The connection was idle for too long and was closed.' },
+
+  'network-unreachable': {
+    rpc: disconnected,
+    sentence:
+      'Nightjar cannot reach its network, so nothing was sent (it never goes direct). Check your connection, then `nightjar status`.',
+  },
+  'document-malformed': {
+    rpc: disconnected,
+    sentence: 'The network document cannot be read. Fetch it again from a source you trust.',
+  },
+  'document-under-signed': {
+    rpc: disconnected,
+    sentence: 'The network document lacks valid signatures of enough pinned directory keys. Fetch it again.',
+  },
+  'document-expired': {
+    rpc: disconnected,
+    sentence: 'The network document has expired. Check the clock of this computer, then fetch a fresh one.',
+  },
+  'document-not-yet-valid': {
+    rpc: disconnected,
+    sentence: 'The network document is not valid yet. Set the clock of this computer right.',
+  },
+  'document-rolled-back': {
+    rpc: disconnected,
+    sentence: 'The network document is older than, or differs from, one already seen. Fetch the newest one.',
+  },
+  'document-needs-update': {
+    rpc: disconnected,
+    sentence: 'The network needs a newer Nightjar. Update it.',
+  },
+  'no-path': {
+    rpc: disconnected,
+    sentence: 'The network document has no path of distinct operators and networks. Fetch a newer one.',
+  },
+  'outcome-unknown': {
+    rpc: internal,
+    sentence:
+      'The transaction may or may not have been accepted. Look it up by its hash before you send another with the same nonce.',
+  },
+  'bad-json': { rpc: parseError, sentence: 'The request is not valid JSON.' },
+  'bad-request': { rpc: invalidRequest, sentence: 'The request is not a valid JSON-RPC 2.0 request.' },
+  'config-invalid': { rpc: internal, sentence: 'The configuration is wrong. Correct the line that is named.' },
+  'file-unusable': { rpc: internal, sentence: 'A file cannot be used. Check that it exists and its permissions.' },
+  'daemon-not-running': {
+    rpc: disconnected,
+    sentence: 'The Nightjar daemon is not running. Start it with `nightjar up`.',
+  },
+  'already-running': { rpc: internal, sentence: 'A Nightjar daemon is already running. Stop it first.' },
+  'malformed-frame': { rpc: invalidRequest, sentence: 'A message on the local socket is malformed. Update Nightjar.' },
+} as const satisfies Record<string, ErrorEntry>
+
+export type ErrorCode = keyof typeof errorTable
+
+const byWire = new Map<number, ErrorCode>()
+for (const [code, entry] of Object.entries(errorTable) as [ErrorCode, ErrorEntry][]) {
+  if (entry.wire !== undefined) byWire.set(entry.wire, code)
+}
+
+/** The byte for `code` on the wire; codes that have none travel as `internal`. */
+export function toWire(code: ErrorCode): number {
+  const entry: ErrorEntry = errorTable[code]
+  return entry.wire ?? errorTable.internal.wire
+}
+
+/** The code for a byte from the wire; a number this version does not know counts as `protocol-violation`. */
+export function fromWire(wire: number): ErrorCode {
+  return byWire.get(wire) ?? 'protocol-violation'
+}

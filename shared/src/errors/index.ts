@@ -1,0 +1,2 @@
+export { type ErrorCode, type ErrorEntry, errorTable, fromWire, toWire } from './codes.ts'
+export { asNightjarError, NightjarError } from './error.ts'

@@ -1,0 +1,24 @@
+export {
+  type DocumentStamp,
+  decodeHello,
+  decodeReply,
+  encodeHello,
+  encodeReply,
+  type Hello,
+  helloSize,
+  keyIdSize,
+  maxDepth,
+  type Purpose,
+  protocolVersion,
+  purpose,
+  type Reply,
+  replySize,
+} from './messages.ts'
+export {
+  answerHandshake,
+  type ClientHandshake,
+  type Responder,
+  type ResponderSecrets,
+  type SessionKeys,
+  startHandshake,
+} from './ntor.ts'
