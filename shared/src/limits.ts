@@ -18,8 +18,6 @@ export const limits = {
 
   /** Circuits on one link: bounds the state one peer can make a relay hold. */
   circuitsPerLink: 4096,
-  /** Handshakes being answered at once per link: bounds the CPU queue one peer can build. */
-  pendingHandshakesPerLink: 64,
   /** A handshake must finish within this: bounds half-built circuits. */
   handshakeTimeout: 5 * second,
   /** Handshake message, in bytes: bounds reassembly. (A hello has 1227, with EXTEND's prefix 1261.) */
@@ -44,6 +42,10 @@ export const limits = {
   /** Cells of a sealed question and answer (the largest size classes): bounds memory per request. */
   questionCells: 1024,
   answerCells: 32 * 1024,
+  /** The largest class a question may ask its answer to be padded to: bounds traffic made by small questions. */
+  paddedAnswerCells: 256,
+  /** Bytes of unfinished questions a gateway holds per branch: bounds memory taken by questions that never end. */
+  questionBytesPerBranch: 4 * 1024 * 1024,
   /** Records accepted out of order in an envelope session, and the memory of its replay check. */
   replayWindow: 2048,
 
@@ -56,6 +58,8 @@ export const limits = {
 
   /** A message on the daemon's local socket (native messaging frames), in bytes. */
   localFrameBytes: 1024 * 1024,
+  /** A message on that socket put together from parts, in bytes. */
+  localMessageBytes: 64 * 1024 * 1024,
   /** The body of an HTTP request to the loopback endpoint, in bytes. */
   endpointBodyBytes: 1024 * 1024,
   /** Calls in one JSON-RPC batch at the endpoint. */

@@ -40,7 +40,7 @@ import {
 } from './message.ts'
 import { LayerCipher, layerCapacity, layerOffset, layerSize } from './onion.ts'
 import { type Channel, StreamMux } from './streams.ts'
-import type { CircuitEnd, CircuitTable } from './table.ts'
+import type { CircuitEnd, CircuitTable, Waiter } from './table.ts'
 
 /** Called once when a hop and all below it are gone. */
 export type Closed = (error: NightjarError) => void
@@ -96,9 +96,14 @@ export class Hop {
     return this.#children.size
   }
 
-  /** Whether `extend` can still number a branch: one circuit has 65535 of them in its life, 32 at a time. */
+  /** Whether there is room for another branch: 32 at a time, and 65535 in a circuit's life. */
   get canExtend(): boolean {
-    return this.#lastBranch < 0xffff && this.#children.size < limits.branchesPerCircuit
+    return !this.isUsedUp && this.#children.size < limits.branchesPerCircuit
+  }
+
+  /** Whether all branch numbers were given; the circuit then has to be replaced. */
+  get isUsedUp(): boolean {
+    return this.#lastBranch === 0xffff
   }
 
   onClosed(listener: Closed): void {
@@ -292,7 +297,7 @@ export class Hop {
 }
 
 /** A circuit on a link, from CREATE to DESTROY. */
-class ClientCircuit implements CircuitEnd {
+class ClientCircuit implements CircuitEnd, Waiter {
   readonly context: CircuitContext
   /** One cell's room, filled and sent in one go. */
   readonly scratch = new Uint8Array(cellSize)
@@ -307,8 +312,11 @@ class ClientCircuit implements CircuitEnd {
     this.#id = table.addFresh(context.crypto, this)
   }
 
+  /** False while the link is behind; asking then means being pumped once it is not. */
   get writable(): boolean {
-    return this.#table.link.writable
+    const { writable } = this.#table.link
+    if (!writable) this.#table.wait(this)
+    return writable
   }
 
   async open(entry: Responder): Promise<Hop> {

@@ -1,4 +1,5 @@
 export { type CircuitContext, type Closed, Hop, openCircuit } from './client.ts'
+export { type Budget, type CollectOptions, collect } from './collect.ts'
 export {
   type Begin,
   decodeBegin,
@@ -29,5 +30,5 @@ export {
   type StreamHandler,
   StreamMux,
 } from './streams.ts'
-export { type CircuitEnd, CircuitTable, type TableEvents } from './table.ts'
+export { type CircuitEnd, CircuitTable, type TableEvents, type Waiter } from './table.ts'
 export { ReceiveWindow, SendWindow } from './window.ts'

@@ -19,8 +19,13 @@ import { limits } from '../limits.ts'
 export interface CircuitEnd {
   /** `cell` is a view that is valid during the call and may be overwritten; its command is never PADDING or GOAWAY. */
   onCell(cellCommand: number, cell: Uint8Array): void
-  onLinkWritable(): void
   onLinkClosed(error: NightjarError): void
+}
+
+/** Whoever has cells for a link that is behind. */
+export interface Waiter {
+  /** The link takes cells again: send a few, and `wait` again if there are more. */
+  onLinkWritable(): void
 }
 
 export interface TableEvents {
@@ -32,6 +37,8 @@ export interface TableEvents {
 
 export class CircuitTable implements LinkEvents {
   readonly #ends = new Map<number, CircuitEnd>()
+  /** In the order in which they are served: each gets its turn before any gets a second one. */
+  readonly #waiters = new Set<Waiter>()
   readonly #events: TableEvents
   #link: Link | undefined
 
@@ -80,16 +87,24 @@ export class CircuitTable implements LinkEvents {
     }
   }
 
+  /** Calls `waiter` once when the link is writable and it is its turn. */
+  wait(waiter: Waiter): void {
+    this.#waiters.add(waiter)
+  }
+
   onWritable(): void {
-    for (const end of this.#ends.values()) {
+    for (const waiter of this.#waiters) {
       if (!this.link.writable) return
-      end.onLinkWritable()
+      // Deleted first: one that waits again goes to the end, and this loop comes to it once more.
+      this.#waiters.delete(waiter)
+      waiter.onLinkWritable()
     }
   }
 
   onClose(error: NightjarError): void {
     const ends = [...this.#ends.values()]
     this.#ends.clear()
+    this.#waiters.clear()
     for (const end of ends) end.onLinkClosed(error)
     this.#events.onClosed?.(error)
   }

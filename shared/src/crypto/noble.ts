@@ -75,7 +75,12 @@ export const nobleCrypto: Crypto = {
     fromSecret: (secret) => dhKeyPair(Uint8Array.from(secret)),
   },
   kem: {
-    generate: () => kemKeyPair(randomBytes(size.kemSeed)),
+    generate() {
+      const seed = randomBytes(size.kemSeed)
+      const pair = kemKeyPair(seed)
+      seed.fill(0)
+      return pair
+    },
     fromSeed: (seed) => kemKeyPair(seed),
     encapsulate(publicKey) {
       try {
@@ -87,13 +92,14 @@ export const nobleCrypto: Crypto = {
     },
   },
   sign: {
-    fromSeed: (seed) => ({
-      publicKey: ed25519.getPublicKey(seed),
-      sign: (message) => ed25519.sign(message, seed),
-    }),
+    fromSeed(seed) {
+      const own = Uint8Array.from(seed)
+      return { publicKey: ed25519.getPublicKey(own), sign: (message) => ed25519.sign(message, own) }
+    },
     verify(publicKey, message, signature) {
       try {
-        // zip215: false is the strict verification of RFC 8032, which is what node:crypto does too.
+        // Strict on the encoding of points and scalars (RFC 8032), as node:crypto is. noble checks the equation times the
+        // cofactor and OpenSSL does not, which only a signer can exploit, against itself.
         return ed25519.verify(signature, message, publicKey, { zip215: false })
       } catch {
         // A key or signature of the wrong form is thrown by noble; for us it is just not valid.

@@ -113,10 +113,13 @@ export async function verifyDocument(
   const document = parseSignedDocument(text)
   const bytes = decodePayload(document.payload)
   await requireSignatures(crypto, document, bytes, options.trust)
-  const payload = parse(payloadSchema, bytes, 'payload')
+  const json = parse(v.unknown(), bytes, 'payload')
+  // Before the form, because a newer protocol may have fields that this one does not know.
+  const { minimumProtocol } = check(v.object({ minimumProtocol: v.number() }), json, 'payload')
+  if (minimumProtocol > protocolVersion) throw new NightjarError('document-needs-update')
+  const payload = check(payloadSchema, json, 'payload')
   const hash = crypto.hash.sha256(bytes)
 
-  if (payload.minimumProtocol > protocolVersion) throw new NightjarError('document-needs-update')
   if (payload.validUntil <= payload.validAfter) throw malformed('validity ends before it begins')
   if (options.now < payload.validAfter) throw new NightjarError('document-not-yet-valid')
   if (options.now >= payload.validUntil) throw new NightjarError('document-expired')
@@ -206,9 +209,11 @@ function parseJson(text: string, what: string): unknown {
 }
 
 function check<S extends v.GenericSchema>(schema: S, value: unknown, what: string): v.InferOutput<S> {
-  const result = v.safeParse(schema, value)
+  const result = v.safeParse(schema, value, { abortEarly: true })
   if (result.success) return result.output
-  throw malformed(`${what}: ${v.getDotPath(result.issues[0]) ?? 'top level'} is wrong`)
+  // Unknown keys are part of the path, and may be as long as the document.
+  const path = (v.getDotPath(result.issues[0]) ?? 'top level').slice(0, 100)
+  throw malformed(`${what}: ${path} is wrong`)
 }
 
 function malformed(detail: string, cause?: unknown): NightjarError {

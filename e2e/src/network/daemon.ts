@@ -1,0 +1,81 @@
+/** A user's daemon, in a home of its own. */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { programPath, type Running, runProgram, startProgram } from './programs.ts'
+import type { Relays } from './relays.ts'
+
+export interface DaemonOptions {
+  readonly home: string
+  readonly relays: Pick<Relays, 'trust'>
+  /** Where its network document comes from: a path or URL. */
+  readonly document: string
+  readonly chains: readonly number[]
+  /** 0 = any port. */
+  readonly port: number
+  readonly caFile?: string | undefined
+  readonly logLevel: 'info' | 'debug' | 'warn'
+}
+
+export interface Daemon {
+  readonly home: string
+  readonly env: { readonly NIGHTJAR_HOME: string }
+  process: Running
+  /** The endpoint's URL for a chain. */
+  url(chain: number): string
+  status(): Promise<Status>
+  /** `nightjar …` as a user would run it. */
+  run(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }>
+  restart(): Promise<void>
+}
+
+export interface Party {
+  readonly name: string
+  readonly operator: string
+  readonly region: string
+}
+
+/** What `nightjar status --json` prints. */
+export interface Status {
+  readonly state: string
+  readonly profile: string
+  readonly trunks: readonly { readonly entry: Party; readonly middle: Party }[]
+  readonly branches: number
+  readonly gateways: readonly Party[]
+  readonly requests: { readonly ok: number; readonly failed: number }
+  readonly endpoint: string
+  readonly version: string
+}
+
+export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
+  await mkdir(options.home, { recursive: true })
+  const config = {
+    network: {
+      document: options.document,
+      trust: options.relays.trust,
+      ...(options.caFile === undefined ? {} : { ca_file: options.caFile }),
+    },
+    endpoint: { port: options.port },
+    chains: options.chains,
+    log: { level: options.logLevel },
+  }
+  await writeFile(join(options.home, 'config.yaml'), JSON.stringify(config))
+  const env = { NIGHTJAR_HOME: options.home }
+  const launch = () => startProgram(programPath('nightjar'), ['up'], { env })
+  const run = (...args: string[]) => runProgram(programPath('nightjar'), args, { env, mayFail: true })
+  const daemon: Daemon = {
+    home: options.home,
+    env,
+    process: await launch(),
+    url: (chain) => String(daemon.process.ready.endpoint).replace('<chainId>', String(chain)),
+    async status() {
+      const { stdout, stderr } = await run('status', '--json')
+      if (stdout === '') throw new Error(stderr)
+      return JSON.parse(stdout) as Status
+    },
+    run,
+    async restart() {
+      daemon.process = await launch()
+    },
+  }
+  return daemon
+}

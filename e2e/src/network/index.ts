@@ -1,0 +1,6 @@
+export { makeCertificates } from './certificates.ts'
+export { call, post } from './chain.ts'
+export { type LocalNetwork, type LocalNetworkOptions, startLocalNetwork } from './localNetwork.ts'
+export { freePorts, until } from './ports.ts'
+export { programPath, type Running, runProgram, startProgram } from './programs.ts'
+export { type LocalRelay, type RelayPlan, standardPlan, startRelays } from './relays.ts'

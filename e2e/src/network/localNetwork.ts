@@ -1,0 +1,89 @@
+/** A whole private network on loopback: nodes, their recording providers, relays, and a daemon. One call up, one down. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Certificates, makeCertificates } from './certificates.ts'
+import { type Chain, startChain } from './chain.ts'
+import { type Daemon, startDaemon } from './daemon.ts'
+import { until } from './ports.ts'
+import { type Provider, startProvider } from './provider.ts'
+import { type RelayPlan, type Relays, standardPlan, startRelays, type TlsMode } from './relays.ts'
+
+export interface LocalNetworkOptions {
+  readonly plan?: readonly RelayPlan[]
+  readonly chains?: readonly number[]
+  /** A provider to use for chain 1 instead of a local node. */
+  readonly upstream?: string | undefined
+  readonly tls?: TlsMode
+  readonly tapped?: boolean
+  /** Records what providers see; without it gateways ask the nodes directly. */
+  readonly recorded?: boolean
+  readonly endpointPort?: number
+  readonly logLevel?: 'info' | 'debug' | 'warn'
+  /** Told what is being done, for people who wait. */
+  onStep?(step: string): void
+}
+
+export interface LocalNetwork {
+  readonly folder: string
+  readonly chains: readonly Chain[]
+  /** Where each chain can be asked directly. */
+  readonly nodes: Readonly<Record<number, string>>
+  readonly providers: Readonly<Record<number, Provider>>
+  readonly relays: Relays
+  readonly certificates: Certificates | undefined
+  readonly daemon: Daemon
+  stop(): Promise<void>
+}
+
+export async function startLocalNetwork(options: LocalNetworkOptions = {}): Promise<LocalNetwork> {
+  const { chains: ids = [1, 31337], logLevel = 'info', plan = standardPlan, tls = 'none', tapped = false } = options
+  const step = options.onStep ?? (() => {})
+  const folder = await mkdtemp(join(tmpdir(), 'nightjar-'))
+  /** What to undo, last first. */
+  const undo: (() => Promise<unknown>)[] = [() => rm(folder, { recursive: true, force: true })]
+  const stop = async () => {
+    for (const action of undo.splice(0).reverse()) await action()
+  }
+  try {
+    step('starting the Ethereum nodes')
+    const local = ids.filter((id) => options.upstream === undefined || id !== 1)
+    const chains = await Promise.all(local.map((id) => startChain(id, folder)))
+    undo.push(() => Promise.all(chains.map((chain) => chain.stop())))
+    const nodes: Record<number, string> = Object.fromEntries(chains.map(({ id, url }) => [id, url]))
+    if (options.upstream !== undefined) nodes[1] = options.upstream
+
+    const providers: Record<number, Provider> = {}
+    if (options.recorded !== false) {
+      for (const id of ids) providers[id] = await startProvider(nodes[id] as string)
+      undo.push(() => Promise.all(Object.values(providers).map((provider) => provider.close())))
+    }
+    const upstreams = Object.fromEntries(ids.map((id) => [id, providers[id]?.url ?? (nodes[id] as string)]))
+
+    step(`making keys and starting ${plan.length} relays`)
+    const hosts = plan.map((_, index) => `127.${index + 1}.0.1`)
+    const certificates = tls === 'none' ? undefined : makeCertificates(folder, hosts)
+    const relays = await startRelays({ folder, plan, upstreams, tls, certificates, tapped, logLevel })
+    undo.push(() => relays.stop())
+
+    step('starting the daemon')
+    const daemon = await startDaemon({
+      home: join(folder, 'home'),
+      relays,
+      // Over https the document would need a public certificate; its place needs no trust anyway.
+      document: tls === 'none' && relays.documentUrl !== '' ? relays.documentUrl : relays.documentFile,
+      chains: ids,
+      port: options.endpointPort ?? 0,
+      caFile: tls === 'private-ca' ? certificates?.caFile : undefined,
+      logLevel,
+    })
+    undo.push(() => daemon.process.stop())
+
+    step('building paths')
+    await until('the daemon is private', async () => (await daemon.status()).state === 'private')
+    return { folder, chains, nodes, providers, relays, certificates, daemon, stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}

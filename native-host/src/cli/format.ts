@@ -1,0 +1,32 @@
+/** `nightjar status` for people. */
+import { errorTable } from '@nightjar/shared/errors'
+import type { Party } from '../client/client.ts'
+import type { Status } from '../daemon.ts'
+
+const words: Record<Status['state'], string> = {
+  connecting: 'connecting: no path yet',
+  private: 'private: all paths stand',
+  degraded: 'private, with one path less than usual',
+  blocked: 'blocked: the network cannot be reached; requests fail, nothing goes direct',
+}
+
+export function formatStatus(status: Status): string {
+  const trunks = status.trunks.map(({ entry, middle }) => `  path      ${party(entry)}  →  ${party(middle)}`)
+  const lines = [
+    `Nightjar ${status.version}  ${words[status.state]}`,
+    ...trunks,
+    `  gateways  ${status.gateways.map(party).join(', ') || 'none in use'}`,
+    `  branches  ${status.branches}`,
+    `  requests  ${status.requests.ok} answered, ${status.requests.failed} failed`,
+    `  endpoint  ${status.endpoint}`,
+    ...(status.divergingRelays > 0
+      ? [`  warning   ${status.divergingRelays} handshakes showed another network document than ours`]
+      : []),
+    ...(status.lastError === null ? [] : [`  last error  ${errorTable[status.lastError].sentence}`]),
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+function party({ name, operator, region }: Party): string {
+  return `${name} (${operator}, ${region})`
+}

@@ -1,0 +1,80 @@
+/** The command line of `nightjar`. */
+import { Argument, Command, InvalidArgumentError } from 'commander'
+import { askDaemon } from '../control/client.ts'
+import type { ControlResponse } from '../control/messages.ts'
+import type { Status } from '../daemon.ts'
+import { formatStatus } from './format.ts'
+
+export interface CliContext {
+  readonly version: string
+  readonly socket: string
+  print(text: string): void
+  /** Runs the daemon until it is stopped. */
+  up(): Promise<void>
+  setExitCode(code: number): void
+}
+
+export function buildProgram(context: CliContext): Command {
+  const program = new Command('nightjar')
+    .description('Private network access for wallets: your JSON-RPC, sealed and onion-routed to a gateway.')
+    .version(context.version)
+    .showHelpAfterError()
+
+  program
+    .command('up')
+    .description('run the daemon in the foreground until Ctrl-C; prints one JSON line when it serves')
+    .action(() => context.up())
+
+  program
+    .command('status')
+    .description('show whether the daemon is private, and through whom')
+    .option('--json', 'print one JSON object')
+    .action(async (options: { json?: boolean }) => {
+      const status = resultOf(await askDaemon(context.socket, { type: 'status' })) as Status
+      context.print(options.json ? `${JSON.stringify(status)}\n` : formatStatus(status))
+    })
+
+  program
+    .command('rpc')
+    .description('send one JSON-RPC request over the network and print its result')
+    .addArgument(new Argument('<method>', 'for example eth_blockNumber'))
+    .addArgument(new Argument('[params...]', 'each as JSON; what is no JSON is taken as a string'))
+    .option('--chain <id>', 'decimal chain id', parseChain, 1)
+    .addHelpText(
+      'after',
+      '\nExample:\n  nightjar rpc eth_getBalance 0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045 latest --chain 1\n',
+    )
+    .action(async (method: string, params: string[], options: { chain: number }) => {
+      const question = { type: 'rpc', chain: options.chain, method, params: params.map(parseParam) } as const
+      const response = await askDaemon(context.socket, question)
+      if ('error' in response) {
+        context.print(`${JSON.stringify({ error: response.error }, null, 2)}\n`)
+        return context.setExitCode(1)
+      }
+      context.print(`${JSON.stringify(response.result, null, 2)}\n`)
+    })
+
+  return program
+}
+
+function resultOf(response: ControlResponse): unknown {
+  if ('error' in response) throw new Error(response.error.message)
+  return response.result
+}
+
+function parseChain(text: string): number {
+  const chain = Number(text)
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(chain) || chain < 1) {
+    throw new InvalidArgumentError('a chain id is a positive decimal number')
+  }
+  return chain
+}
+
+function parseParam(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    // Addresses, hashes and tags are easier typed without quotes.
+    return text
+  }
+}

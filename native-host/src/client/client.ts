@@ -1,0 +1,211 @@
+/**
+ * The client of the network: two trunks through a pinned guard, branches per isolation group, requests with retries.
+ * The daemon has one; `nightjar-load` has many.
+ */
+import { equalBytes, hex } from '@nightjar/shared/bytes'
+import type { CircuitContext } from '@nightjar/shared/circuit'
+import type { Crypto } from '@nightjar/shared/crypto'
+import type { Network, Relay } from '@nightjar/shared/directory'
+import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
+import type { DocumentStamp } from '@nightjar/shared/handshake'
+import type { Outcome } from '@nightjar/shared/rpc'
+import { type Clock, minute, second, type Timer } from '@nightjar/shared/runtime'
+import type { Dial } from '@nightjar/shared-node/link'
+import type { State } from '../state/store.ts'
+import { Branches } from './branches.ts'
+import { GuardLinks } from './guards.ts'
+import { RelayHealth } from './health.ts'
+import { fulfil, type Order } from './requests.ts'
+import { choosePins, type Pins, preferredTrunk, rankGateways, servesChain } from './selection.ts'
+import { TrunkSlot } from './trunk.ts'
+
+const trunkCount = 2
+/** How long a request waits for a trunk before it fails. */
+const pathTimeout = 8 * second
+const maintainEvery = 1 * minute
+
+export interface ClientOptions {
+  readonly crypto: Crypto
+  readonly clock: Clock
+  readonly dial: Dial
+  /** PEM of a private CA, beside the public ones. */
+  readonly extraCa?: string | undefined
+  /** The network document to use now. @throws NightjarError where there is none */
+  network(): Network
+  /** Changed in place when pins change; `onStateChange` then says so. */
+  readonly state: State
+  onStateChange?(): void
+}
+
+export interface Party {
+  readonly name: string
+  readonly operator: string
+  readonly region: string
+}
+
+export interface ClientStatus {
+  /** `private`: all trunks stand; `degraded`: one does; `connecting`: none yet; `blocked`: none, and requests fail. */
+  readonly state: 'connecting' | 'private' | 'degraded' | 'blocked'
+  readonly trunks: readonly { readonly entry: Party; readonly middle: Party }[]
+  readonly branches: number
+  readonly gateways: readonly Party[]
+  readonly requests: { readonly ok: number; readonly failed: number }
+  /** Relays that believe in another network document than we do, since the start. */
+  readonly divergingRelays: number
+  readonly lastError: ErrorCode | null
+}
+
+export interface Client {
+  start(): void
+  stop(): Promise<void>
+  /** The answer, which may be a JSON-RPC error. @throws NightjarError where there is none */
+  request(order: Order): Promise<Outcome>
+  status(): ClientStatus
+}
+
+export function createClient(options: ClientOptions): Client {
+  const { crypto, clock, state } = options
+  const random = () => (crypto.randomBytes(4).reduce((sum, byte) => sum * 256 + byte, 0) + 0.5) / 2 ** 32
+  const health = new RelayHealth(clock)
+  const links = new GuardLinks({ dial: options.dial, clock, health, extraCa: options.extraCa })
+  const requests = { ok: 0, failed: 0 }
+  const waiting = new Set<() => void>()
+  let diverging = 0
+  let everUp = false
+  let maintenance: Timer | undefined
+  let pinned: { version: number; pins: Pins } | undefined
+
+  function pins(): Pins {
+    const network = options.network()
+    if (pinned?.version !== network.version) {
+      const before = JSON.stringify([state.guards, state.middles])
+      pinned = { version: network.version, pins: choosePins(network, state, clock.now(), random) }
+      if (JSON.stringify([state.guards, state.middles]) !== before) options.onStateChange?.()
+    }
+    return pinned.pins
+  }
+
+  function onDocument(stamp: DocumentStamp): void {
+    const { version, hash } = options.network()
+    if (stamp.version !== version || !equalBytes(stamp.hash, hash)) diverging += 1
+  }
+
+  const context: CircuitContext = { crypto, clock, onDocument }
+  const slots = Array.from({ length: trunkCount }, (_, index): TrunkSlot => {
+    const choose = () => {
+      const { guards, middles } = pins()
+      return { entry: health.sort(guards)[0] as Relay, middle: chooseMiddle(middles, index) }
+    }
+    return new TrunkSlot({ clock, context, links, health, choose, onChange, random })
+  })
+
+  /** The slot's own middle, or one that no other slot uses, as far as they are not failing. */
+  function chooseMiddle(middles: readonly Relay[], index: number): Relay {
+    const own = middles[index % middles.length] as Relay
+    if (!health.isAvoided(own)) return own
+    const inUse = slots.map(({ trunk }) => trunk?.middle)
+    const ranked = health.sort(middles)
+    return ranked.find((relay) => !health.isAvoided(relay) && !inUse.includes(relay)) ?? (ranked[0] as Relay)
+  }
+
+  function onChange(): void {
+    everUp ||= slots.some(({ trunk }) => trunk !== undefined)
+    for (const wake of [...waiting]) wake()
+  }
+
+  function standingSlot(group: string): TrunkSlot | undefined {
+    const preferred = preferredTrunk(crypto, state, group, slots.length)
+    const order = [...slots.slice(preferred), ...slots.slice(0, preferred)]
+    return order.find(({ trunk }) => trunk !== undefined)
+  }
+
+  function slotFor(group: string): Promise<TrunkSlot> {
+    const slot = standingSlot(group)
+    if (slot !== undefined) return Promise.resolve(slot)
+    for (const each of slots) each.hurry()
+    return new Promise((resolve, reject) => {
+      const finish = (found: TrunkSlot | undefined) => {
+        waiting.delete(look)
+        expiry.cancel()
+        if (found !== undefined) resolve(found)
+        else reject(new NightjarError('network-unreachable', { cause: slots[0]?.lastError }))
+      }
+      const look = () => {
+        const found = standingSlot(group)
+        if (found !== undefined) finish(found)
+      }
+      const expiry = clock.after(pathTimeout, () => finish(undefined))
+      waiting.add(look)
+    })
+  }
+
+  const branches = new Branches({ crypto, clock, health, slotFor, random })
+
+  function gateways(group: string, chain: number): readonly Relay[] {
+    const network = options.network()
+    if (!servesChain(network, chain)) throw new NightjarError('chain-not-served', { facts: { chain } })
+    const { guards, middles } = pins()
+    // Apart from every pinned relay, so that the choice does not depend on which trunk is up; in a network too small
+    // for that, at least from what stands now.
+    const path = slots.flatMap(({ trunk }) => (trunk === undefined ? [] : [trunk.entry, trunk.middle]))
+    const ranked = rankGateways(crypto, network, state, { group, chain, path: [...guards, ...middles] })
+    const fallback = ranked.length > 0 ? ranked : rankGateways(crypto, network, state, { group, chain, path })
+    if (fallback.length === 0) throw new NightjarError('no-path')
+    return fallback
+  }
+
+  function maintain(): void {
+    maintenance = clock.after(maintainEvery, maintain)
+    branches.closeIdle()
+    for (const slot of slots) slot.maintain()
+    const entries = slots.map(({ trunk }) => trunk?.entry)
+    for (const guard of pinned?.pins.guards ?? []) if (!entries.includes(guard)) links.warm(guard)
+  }
+
+  return {
+    start() {
+      for (const slot of slots) slot.start()
+      for (const guard of pins().guards) links.warm(guard)
+      maintenance = clock.after(maintainEvery, maintain)
+    },
+
+    async stop() {
+      maintenance?.cancel()
+      branches.closeAll()
+      for (const slot of slots) slot.stop()
+      await links.stop()
+    },
+
+    async request(order) {
+      try {
+        const branch = branches.get.bind(branches)
+        const outcome = await fulfil({ clock, health, gateways, branch }, order)
+        requests.ok += 1
+        return outcome
+      } catch (error) {
+        requests.failed += 1
+        throw error
+      }
+    },
+
+    status() {
+      const trunks = slots.flatMap(({ trunk }) => (trunk === undefined ? [] : [trunk]))
+      const open = branches.open
+      const used = new Map(open.map(({ gateway }) => [hex(gateway.identity), partyOf(gateway)]))
+      const down = everUp || slots.every(({ lastError }) => lastError !== undefined) ? 'blocked' : 'connecting'
+      return {
+        state: trunks.length === trunkCount ? 'private' : trunks.length > 0 ? 'degraded' : down,
+        trunks: trunks.map(({ entry, middle }) => ({ entry: partyOf(entry), middle: partyOf(middle) })),
+        branches: open.length,
+        gateways: [...used.values()],
+        requests: { ...requests },
+        divergingRelays: diverging,
+        lastError: slots.find(({ lastError }) => lastError !== undefined)?.lastError?.code ?? null,
+      }
+    },
+  }
+}
+
+function partyOf({ name, operator, region }: Relay): Party {
+  return { name, operator, region }
+}

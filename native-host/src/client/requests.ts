@@ -1,0 +1,172 @@
+/**
+ * Asking until there is an answer. Reads may be asked again anywhere. A raw transaction is tried again at the same
+ * gateway first, which sends each one once; at another gateway only after the chain says that it does not know it.
+ */
+import { hex } from '@nightjar/shared/bytes'
+import type { Relay } from '@nightjar/shared/directory'
+import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
+import { type Call, methodOf, nightjarCodeOf, type Outcome, transactionHash } from '@nightjar/shared/rpc'
+import { type Clock, second } from '@nightjar/shared/runtime'
+import type { Branch } from './branch.ts'
+import type { RelayHealth } from './health.ts'
+
+export interface RequestContext {
+  readonly clock: Clock
+  readonly health: RelayHealth
+  /** Gateways for the group, best first. @throws NightjarError `chain-not-served` and what is wrong with the network */
+  gateways(group: string, chain: number): readonly Relay[]
+  branch(group: string, gateway: Relay): Promise<Branch>
+}
+
+const readAttempts = 6
+const broadcastAttempts = 3
+/** No new attempt starts later than this after the first. */
+const attemptFor = 30 * second
+
+/** Errors that another try cannot mend. */
+const final: ReadonlySet<ErrorCode> = new Set([
+  'network-unreachable',
+  'request-too-large',
+  'no-path',
+  'chain-not-served',
+])
+
+/** One call on its way: which group asks, of which chain. */
+export interface Order {
+  readonly group: string
+  readonly chain: number
+  readonly call: Call
+}
+
+/**
+ * The answer to `order`, which may be a JSON-RPC error.
+ * @throws NightjarError where there is none, after all retries
+ */
+export async function fulfil(context: RequestContext, order: Order): Promise<Outcome> {
+  return methodOf(order.call.method).kind === 'broadcast' ? broadcast(context, order) : read(context, order)
+}
+
+async function read(context: RequestContext, order: Order): Promise<Outcome> {
+  const start = context.clock.now()
+  const tried = new Set<string>()
+  let last: Outcome | NightjarError = new NightjarError('network-unreachable')
+  for (let attempt = 0; attempt < readAttempts && context.clock.now() - start < attemptFor; attempt++) {
+    const gateway = nextGateway(context, order, tried)
+    const result = await attemptAt(context, gateway, order)
+    if (isAnswer(result)) return result
+    if (result instanceof NightjarError && final.has(result.code)) throw result
+    // A lost trunk is no reason to show the group to another gateway.
+    const isAtFault =
+      !(result instanceof NightjarError) || result.code === 'timed-out' || context.health.isAvoided(gateway)
+    if (isAtFault) tried.add(hex(gateway.identity))
+    last = result
+  }
+  if (last instanceof NightjarError) throw last
+  return last
+}
+
+async function broadcast(context: RequestContext, order: Order): Promise<Outcome> {
+  const hash = hashOf(order)
+  const tried = new Set<string>()
+  let mayBeOut = false
+  for (;;) {
+    const gateway = nextGateway(context, order, tried)
+    if (tried.has(hex(gateway.identity))) throw unknownOutcome(hash, mayBeOut)
+    tried.add(hex(gateway.identity))
+    if (mayBeOut && (await isKnown(context, order, hash))) return { result: hash }
+    for (let attempt = 0; attempt < broadcastAttempts; attempt++) {
+      const result = await attemptAt(context, gateway, order)
+      if (isAnswer(result)) return settled(context, order, { result, hash, mayBeOut })
+      if (result instanceof NightjarError && final.has(result.code))
+        throw mayBeOut ? unknownOutcome(hash, true) : result
+      mayBeOut ||= wasAsked(result)
+      // Nothing was sent and the gateway cannot be reached: another one may be.
+      if (!wasAsked(result) && context.health.isAvoided(gateway)) break
+    }
+  }
+}
+
+/** An error after an attempt of unknown fate may mean that this attempt found the first one's success in its way. */
+async function settled(
+  context: RequestContext,
+  order: Order,
+  attempt: { result: Outcome; hash: string; mayBeOut: boolean },
+): Promise<Outcome> {
+  const { result, hash, mayBeOut } = attempt
+  if (!mayBeOut || !('error' in result)) return result
+  return (await isKnown(context, order, hash)) ? { result: hash } : result
+}
+
+/** Whether the chain knows the transaction. @throws NightjarError `outcome-unknown` where that cannot be found out */
+async function isKnown(context: RequestContext, order: Order, hash: string): Promise<boolean> {
+  const call = { method: 'eth_getTransactionByHash', params: [hash] }
+  try {
+    const found = await read(context, { ...order, call })
+    if ('error' in found) throw new NightjarError('upstream-failed')
+    return found.result !== null
+  } catch (cause) {
+    throw new NightjarError('outcome-unknown', { facts: { hash }, cause })
+  }
+}
+
+/** An error that says whether the question had left: what fails before that cannot have had an effect. */
+class AttemptError extends NightjarError {
+  readonly wasAsked: boolean
+
+  constructor(cause: unknown, asked: boolean) {
+    const error = asNightjarError(cause)
+    super(error.code, {
+      cause: error,
+      ...(error.detail === undefined ? {} : { detail: error.detail }),
+      ...(error.facts === undefined ? {} : { facts: error.facts }),
+    })
+    this.wasAsked = asked
+  }
+}
+
+function wasAsked(result: Outcome | NightjarError): boolean {
+  return !(result instanceof AttemptError) || result.wasAsked
+}
+
+async function attemptAt(context: RequestContext, gateway: Relay, order: Order): Promise<Outcome | NightjarError> {
+  let branch: Branch
+  try {
+    branch = await context.branch(order.group, gateway)
+  } catch (error) {
+    return new AttemptError(error, false)
+  }
+  try {
+    const { chain, call } = order
+    return await branch.ask({ ...call, chain, cells: methodOf(call.method).answerCells })
+  } catch (error) {
+    // The trunk stands and the branch does not: it was the gateway, unless the branch was replaced.
+    const { trunk } = branch.slot
+    const lost = branch.error?.code
+    if (trunk !== undefined && lost !== undefined && lost !== 'branch-retired') context.health.failed(gateway)
+    return new AttemptError(error, true)
+  }
+}
+
+/** A result or an error of the node. What the gateway could not get from its provider is no answer yet. */
+function isAnswer(result: Outcome | NightjarError): result is Outcome {
+  if (result instanceof NightjarError) return false
+  return !('error' in result) || nightjarCodeOf(result.error) !== 'upstream-failed'
+}
+
+/** The best gateway that was not tried yet and is not passed over; otherwise the best of those that were tried. */
+function nextGateway(context: RequestContext, order: Order, tried: ReadonlySet<string>): Relay {
+  const ranked = context.health.sort(context.gateways(order.group, order.chain))
+  const isFresh = (relay: Relay) => !tried.has(hex(relay.identity))
+  const best = ranked.find((relay) => isFresh(relay) && !context.health.isAvoided(relay))
+  return best ?? ranked.find((relay) => !context.health.isAvoided(relay)) ?? (ranked[0] as Relay)
+}
+
+function hashOf(order: Order): string {
+  const raw = Array.isArray(order.call.params) ? (order.call.params[0] as unknown) : undefined
+  if (typeof raw !== 'string') throw new NightjarError('bad-request', { detail: 'raw transaction' })
+  return transactionHash(raw)
+}
+
+function unknownOutcome(hash: string, mayBeOut: boolean): NightjarError {
+  return mayBeOut ? new NightjarError('outcome-unknown', { facts: { hash } }) : new NightjarError('network-unreachable')
+}

@@ -1,0 +1,129 @@
+/**
+ * Which relays to use. Guards and middles are pinned: chosen once by weighted chance and kept for weeks, so that a
+ * growing attacker does not get a new chance every day. Gateways follow from a keyed rendezvous hash per group.
+ * No two relays of a path share an operator or a network.
+ */
+import { concat, fromBase64, hex, readU32, utf8 } from '@nightjar/shared/bytes'
+import type { Crypto } from '@nightjar/shared/crypto'
+import type { Network, Relay } from '@nightjar/shared/directory'
+import { NightjarError } from '@nightjar/shared/errors'
+import { day } from '@nightjar/shared/runtime'
+import type { Pin, State } from '../state/store.ts'
+
+/** One in use and one with a warm link for fail-over. */
+export const guardCount = 2
+/** One for each trunk and a spare. */
+export const middleCount = 3
+const guardLifetime = 60 * day
+const middleLifetime = 30 * day
+
+/** Whether two relays may stand in one path. */
+export function areApart(a: Relay, b: Relay): boolean {
+  return a.operator !== b.operator && !a.networks.some((network) => b.networks.includes(network))
+}
+
+function isApartFromAll(relay: Relay, others: readonly Relay[]): boolean {
+  return others.every((other) => areApart(relay, other))
+}
+
+export interface Pins {
+  readonly guards: readonly Relay[]
+  readonly middles: readonly Relay[]
+}
+
+/**
+ * The pinned relays, with pins that are too old or no longer in the document replaced; changes `state` accordingly.
+ * @param random gives numbers in [0, 1)
+ * @throws NightjarError `no-path` where not even one guard, one middle and one gateway are apart
+ */
+export function choosePins(network: Network, state: State, now: number, random: () => number): Pins {
+  const guards = keptPins(network, state.guards, now - guardLifetime)
+  const middles = keptPins(network, state.middles, now - middleLifetime)
+  const chosen = () => [...guards, ...middles].map(({ relay }) => relay)
+  const candidates = network.relays.filter((relay) => relay.roles.includes('relay'))
+
+  const fill = (pins: Kept[], count: number) => {
+    while (pins.length < count) {
+      const relay = pickByCapacity(
+        candidates.filter((candidate) => isApartFromAll(candidate, chosen())),
+        random,
+      )
+      if (relay === undefined) return
+      pins.push({ relay, since: now })
+    }
+  }
+  // One of each first, so that a small network still gives a path.
+  fill(guards, 1)
+  fill(middles, 1)
+  fill(guards, guardCount)
+  fill(middles, middleCount)
+
+  const hasGateway = network.relays.some((relay) => isGateway(relay) && isApartFromAll(relay, chosen().slice(0, 1)))
+  if (guards.length === 0 || middles.length === 0 || !hasGateway) throw new NightjarError('no-path')
+  state.guards = guards.map(toPin)
+  state.middles = middles.map(toPin)
+  return { guards: guards.map(({ relay }) => relay), middles: middles.map(({ relay }) => relay) }
+}
+
+/** The gateways for a group, best first; only such as serve `chain` and are apart from `path`. */
+export function rankGateways(
+  crypto: Crypto,
+  network: Network,
+  state: State,
+  choice: { group: string; chain: number; path: readonly Relay[] },
+): Relay[] {
+  return network.relays
+    .filter((relay) => isGateway(relay) && relay.chains.includes(choice.chain) && isApartFromAll(relay, choice.path))
+    .map((relay) => ({ relay, score: rendezvous(crypto, state, choice.group, relay.identity, relay.capacity) }))
+    .sort((a, b) => b.score - a.score)
+    .map(({ relay }) => relay)
+}
+
+/** Whether any gateway of the network serves `chain`. */
+export function servesChain(network: Network, chain: number): boolean {
+  return network.relays.some((relay) => isGateway(relay) && relay.chains.includes(chain))
+}
+
+/** Which of `count` trunks a group prefers. */
+export function preferredTrunk(crypto: Crypto, state: State, group: string, count: number): number {
+  return readU32(hashOf(crypto, state, 'trunk', group, new Uint8Array(0)), 0) % count
+}
+
+/** Weighted rendezvous hashing: −w / ln(u) with u from a keyed hash. */
+function rendezvous(crypto: Crypto, state: State, group: string, identity: Uint8Array, weight: number): number {
+  const u = (readU32(hashOf(crypto, state, 'gateway', group, identity), 0) + 1) / (2 ** 32 + 1)
+  return -weight / Math.log(u)
+}
+
+function hashOf(crypto: Crypto, state: State, label: string, group: string, identity: Uint8Array): Uint8Array {
+  return crypto.hash.hmac(fromBase64(state.secret), concat(utf8(`${label}\0${group}\0`), identity))
+}
+
+function isGateway(relay: Relay): boolean {
+  return relay.roles.includes('gateway') && relay.envelopeKeys.length > 0
+}
+
+interface Kept {
+  readonly relay: Relay
+  readonly since: number
+}
+
+function toPin({ relay, since }: Kept): Pin {
+  return { relay: hex(relay.identity), since }
+}
+
+function keptPins(network: Network, pins: readonly Pin[], notBefore: number): Kept[] {
+  return pins.flatMap((pin) => {
+    const relay = network.byIdentity.get(pin.relay)
+    return relay?.roles.includes('relay') && pin.since >= notBefore ? [{ relay, since: pin.since }] : []
+  })
+}
+
+function pickByCapacity(candidates: readonly Relay[], random: () => number): Relay | undefined {
+  let mark = random() * candidates.reduce((sum, { capacity }) => sum + capacity, 0)
+  for (const candidate of candidates) {
+    mark -= candidate.capacity
+    if (mark < 0) return candidate
+  }
+  return candidates.at(-1)
+}

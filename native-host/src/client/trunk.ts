@@ -1,0 +1,145 @@
+/**
+ * One trunk slot: keeps a circuit entry–middle up, and rebuilds it when it is lost. Failures are counted against the
+ * relay that failed, so that the next attempt takes the spare.
+ */
+import { type CircuitContext, type Hop, openCircuit } from '@nightjar/shared/circuit'
+import { type Relay, responderOf } from '@nightjar/shared/directory'
+import { asNightjarError, type NightjarError } from '@nightjar/shared/errors'
+import { type Clock, millisecond, second, type Timer } from '@nightjar/shared/runtime'
+import type { GuardLinks } from './guards.ts'
+import type { RelayHealth } from './health.ts'
+import { watchHop } from './watch.ts'
+
+/** A trunk that is up. */
+export interface Trunk {
+  readonly entry: Relay
+  readonly middle: Relay
+  /** The middle's hop, to which branches are attached. */
+  readonly hop: Hop
+}
+
+export interface TrunkOptions {
+  readonly clock: Clock
+  readonly context: CircuitContext
+  readonly links: GuardLinks
+  readonly health: RelayHealth
+  /** The relays to use now, best guesses first. @throws NightjarError where there are none */
+  choose(): { entry: Relay; middle: Relay }
+  onChange(): void
+  random(): number
+}
+
+const firstPause = 100 * millisecond
+const longestPause = 15 * second
+
+export class TrunkSlot {
+  readonly #options: TrunkOptions
+  #trunk: Trunk | undefined
+  #building = false
+  #stopped = false
+  #failures = 0
+  #retry: Timer | undefined
+  /** Requests under way on the trunk's branches: silence is then noticed sooner. */
+  busy = 0
+  lastError: NightjarError | undefined
+
+  constructor(options: TrunkOptions) {
+    this.#options = options
+  }
+
+  get trunk(): Trunk | undefined {
+    return this.#trunk
+  }
+
+  /** Builds the trunk and keeps it up until `stop`. */
+  start(): void {
+    void this.#build()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#retry?.cancel()
+    this.#trunk?.hop.close('done')
+  }
+
+  /** Replaces a trunk that has given all its branch numbers. */
+  maintain(): void {
+    if (this.#trunk?.hop.isUsedUp) this.#trunk.hop.close('branch-retired')
+  }
+
+  /** Tries at once instead of at the end of the pause after a failure. */
+  hurry(): void {
+    if (this.#retry === undefined || this.#failures > 3) return
+    this.#retry.cancel()
+    this.#retry = undefined
+    void this.#build()
+  }
+
+  async #build(): Promise<void> {
+    if (this.#building || this.#stopped || this.#trunk !== undefined) return
+    this.#building = true
+    try {
+      await this.#open(this.#options.choose())
+      this.#failures = 0
+      this.lastError = undefined
+    } catch (error) {
+      this.lastError = asNightjarError(error)
+      this.#failures += 1
+      this.#scheduleRetry()
+    } finally {
+      this.#building = false
+      this.#options.onChange()
+    }
+  }
+
+  async #open({ entry, middle }: { entry: Relay; middle: Relay }): Promise<void> {
+    const { clock, context, health, links } = this.#options
+    const entryHop = await blaming(health, entry, async () => {
+      const table = await links.linkTo(entry)
+      return openCircuit(table, responderOf(entry, 'onion', clock.now()), context)
+    })
+    health.worked(entry)
+    const hop = await blaming(health, middle, () => entryHop.extend(responderOf(middle, 'onion', clock.now()))).catch(
+      (error: unknown) => {
+        entryHop.close()
+        throw error
+      },
+    )
+    health.worked(middle)
+    if (this.#stopped) return entryHop.close()
+    const isBusy = () => this.busy > 0
+    watchHop(entryHop, clock, isBusy)
+    watchHop(hop, clock, isBusy)
+    this.#trunk = { entry, middle, hop }
+    hop.onClosed((error) => this.#lost(entryHop, entry, middle, error))
+  }
+
+  #lost(entryHop: Hop, entry: Relay, middle: Relay, error: NightjarError): void {
+    this.#trunk = undefined
+    if (this.#stopped) return
+    this.lastError = error
+    // The entry still stands: then it was the middle that went, and the rest of the circuit is of no use.
+    if (error.code !== 'branch-retired') this.#options.health.failed(entryHop.error === undefined ? middle : entry)
+    entryHop.close()
+    this.#options.onChange()
+    void this.#build()
+  }
+
+  #scheduleRetry(): void {
+    if (this.#stopped) return
+    const pause = Math.min(firstPause * 2 ** Math.min(this.#failures, 10), longestPause)
+    this.#retry = this.#options.clock.after(pause * (0.5 + this.#options.random() / 2), () => {
+      this.#retry = undefined
+      void this.#build()
+    })
+  }
+}
+
+async function blaming<T>(health: RelayHealth, relay: Relay, step: () => Promise<T>): Promise<T> {
+  try {
+    return await step()
+  } catch (error) {
+    health.failed(relay)
+    throw error
+  }
+}

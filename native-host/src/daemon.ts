@@ -1,0 +1,144 @@
+/** The daemon: network document, client, endpoint and local socket, put together and taken apart in order. */
+import { mkdir, readFile } from 'node:fs/promises'
+import { base64 } from '@nightjar/shared/bytes'
+import type { Crypto } from '@nightjar/shared/crypto'
+import { NightjarError } from '@nightjar/shared/errors'
+import type { Json } from '@nightjar/shared/rpc'
+import { type Clock, minute } from '@nightjar/shared/runtime'
+import { loadConfig, resolveBeside } from '@nightjar/shared-node/config'
+import type { Dial } from '@nightjar/shared-node/link'
+import { createLog, type Log } from '@nightjar/shared-node/log'
+import { NetworkKeeper } from '@nightjar/shared-node/network'
+import { type Client, createClient } from './client/client.ts'
+import { type Config, configSchema, type Places, trustOf } from './config.ts'
+import type { ControlRequest, ControlResponse } from './control/messages.ts'
+import { listenControl } from './control/server.ts'
+import { listenEndpoint } from './endpoint/endpoint.ts'
+import { documentMarkOf, loadState, type State, saveState } from './state/store.ts'
+
+export interface DaemonContext {
+  readonly crypto: Crypto
+  readonly clock: Clock
+  readonly dial: Dial
+  readonly places: Places
+  readonly version: string
+}
+
+export interface Daemon {
+  /** What to tell the world: ports and paths. */
+  readonly ready: Readonly<Record<string, unknown>>
+  stop(): Promise<void>
+}
+
+/** @throws NightjarError whatever keeps the daemon from serving */
+export async function startDaemon(context: DaemonContext): Promise<Daemon> {
+  const { crypto, clock, dial, places, version } = context
+  for (const folder of places.folders) await mkdir(folder, { recursive: true, mode: 0o700 })
+  const config = await loadConfig(places.config, configSchema)
+  const log = createLog({ name: 'nightjar', level: config.log.level })
+  const state = await loadState(places.state, crypto.randomBytes)
+  const save = makeSaver(places.state, state, log)
+
+  const keeper = new NetworkKeeper({
+    crypto,
+    clock,
+    location: locationOf(config, places),
+    trust: trustOf(config),
+    refreshEvery: config.network.refresh_minutes * minute,
+    seen: documentMarkOf(state),
+    onAccepted(network) {
+      state.document = { version: network.version, hash: base64(network.hash) }
+      save()
+      log.info('network document accepted', { relays: network.relays.length, rejected: network.rejected })
+    },
+    onProblem: (error) => log.warn('network document not refreshed', { error }),
+  })
+  await keeper.refresh()
+  keeper.start()
+
+  const caFile = config.network.ca_file
+  const extraCa = caFile === undefined ? undefined : await readFile(resolveBeside(places.config, caFile), 'utf8')
+  const client = createClient({
+    crypto,
+    clock,
+    dial,
+    extraCa,
+    network: () => keeper.require(),
+    state,
+    onStateChange: save,
+  })
+
+  // The socket first: it is what keeps a second daemon from starting.
+  const control = await listenControl(places.socket, (request) => handle(request))
+  const endpoint = await listenEndpoint({
+    port: config.endpoint.port,
+    token: state.token,
+    wallets: config.wallets,
+    request: (order) => client.request(order),
+  }).catch(async (error: unknown) => {
+    await control.close()
+    throw error
+  })
+  const url = `http://127.0.0.1:${endpoint.port}/${state.token}`
+  save()
+  client.start()
+  log.info('serving')
+
+  async function handle(request: ControlRequest): Promise<ControlResponse> {
+    if (request.type === 'status') {
+      return { id: request.id, result: statusOf(client, config, `${url}/${config.chains[0] ?? 1}`, version) }
+    }
+    const { chain, method, params } = request
+    const call = { method, params: params as readonly Json[] }
+    return { id: request.id, ...(await client.request({ group: 'command line', chain, call })) }
+  }
+
+  return {
+    ready: { endpoint: `${url}/<chainId>`, endpointPort: endpoint.port, socket: places.socket, version },
+    async stop() {
+      keeper.stop()
+      await endpoint.close()
+      await client.stop()
+      await control.close()
+      log.info('stopped')
+    },
+  }
+}
+
+function statusOf(client: Client, config: Config, endpoint: string, version: string) {
+  return { ...client.status(), profile: config.profile, endpoint, chains: config.chains, version }
+}
+
+export type Status = ReturnType<typeof statusOf>
+
+/** Writes the state, one writing at a time; a change during one is written after it. */
+function makeSaver(path: string, state: State, log: Log): () => void {
+  let writing = false
+  let again = false
+  const write = async () => {
+    writing = true
+    try {
+      do {
+        again = false
+        await saveState(path, state)
+      } while (again)
+    } catch (error) {
+      log.error('state not saved', { error })
+    } finally {
+      writing = false
+    }
+  }
+  return () => {
+    again = true
+    if (!writing) void write()
+  }
+}
+
+function locationOf(config: Config, places: Places): string {
+  const { document } = config.network
+  if (/^https?:/.test(document)) return document
+  if (/^[a-z]+:/i.test(document) && process.platform !== 'win32') {
+    throw new NightjarError('config-invalid', { detail: 'network.document must be a path or an https URL' })
+  }
+  return resolveBeside(places.config, document)
+}

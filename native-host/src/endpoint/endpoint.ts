@@ -1,0 +1,155 @@
+/**
+ * The loopback RPC endpoint: plain JSON-RPC in, private out. `http://127.0.0.1:PORT/<token>/<chainId>`
+ *
+ * Web pages are kept out by the token, the Host header (DNS rebinding) and the Origin; that is HTTP 403. Whatever is
+ * broken behind the endpoint is HTTP 200 with a JSON-RPC error on a socket that stays open, because MetaMask stops
+ * asking for half an hour after a few HTTP errors.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { equalBytes, utf8 } from '@nightjar/shared/bytes'
+import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
+import { limits } from '@nightjar/shared/limits'
+import {
+  type Id,
+  idOf,
+  type Outcome,
+  parseRequest,
+  type Response as RpcResponse,
+  toRpcError,
+} from '@nightjar/shared/rpc'
+import { minute } from '@nightjar/shared/runtime'
+import type { Order } from '../client/requests.ts'
+
+export interface EndpointOptions {
+  readonly port: number
+  readonly token: string
+  /** Ids of the browser extensions that may call. */
+  readonly wallets: readonly string[]
+  request(order: Order): Promise<Outcome>
+}
+
+export interface Endpoint {
+  readonly port: number
+  close(): Promise<void>
+}
+
+const host = '127.0.0.1'
+/** A body that is too large is read to its end up to this factor, so that the answer can be sent. */
+const drainFactor = 8
+
+/** @throws NightjarError `connect-failed` where the port cannot be listened on. */
+export async function listenEndpoint(options: EndpointOptions): Promise<Endpoint> {
+  const server = createServer((request, response) => {
+    const { port } = server.address() as AddressInfo
+    const refusal = refuse(request, options, port)
+    if (refusal !== undefined) {
+      request.resume()
+      return void response.writeHead(refusal, { 'content-length': 0 }).end()
+    }
+    answer(request, response, options).catch(() => response.destroy())
+  })
+  server.keepAliveTimeout = 5 * minute
+  server.requestTimeout = 1 * minute
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', (cause: NodeJS.ErrnoException) => {
+      const detail = cause.code === 'EADDRINUSE' ? `port ${options.port} is taken; set endpoint.port` : 'endpoint'
+      reject(new NightjarError('connect-failed', { detail, cause }))
+    })
+    server.listen({ host, port: options.port }, resolve)
+  })
+  return {
+    port: (server.address() as AddressInfo).port,
+    close() {
+      server.closeAllConnections()
+      return new Promise((resolve) => server.close(() => resolve()))
+    },
+  }
+}
+
+/** The HTTP status to refuse with, if the caller has no business here. */
+function refuse(request: IncomingMessage, options: EndpointOptions, port: number): 403 | 405 | undefined {
+  const { headers } = request
+  if (headers.host !== `${host}:${port}` && headers.host !== `localhost:${port}`) return 403
+  if (headers.origin !== undefined && !isWallet(headers.origin, options.wallets)) return 403
+  const site = headers['sec-fetch-site']
+  if (site !== undefined && site !== 'none') return 403
+  if (!equalBytes(utf8(pathParts(request)[0] ?? ''), utf8(options.token))) return 403
+  if (request.method !== 'POST') return 405
+  return undefined
+}
+
+function isWallet(origin: string, wallets: readonly string[]): boolean {
+  return wallets.some((id) => origin === `chrome-extension://${id}` || origin === `moz-extension://${id}`)
+}
+
+function pathParts(request: IncomingMessage): string[] {
+  return ((request.url ?? '').split('?', 1)[0] as string).split('/').slice(1)
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, options: EndpointOptions): Promise<void> {
+  const caller = { group: groupOf(request), chain: chainOf(request) }
+  let reply: unknown
+  try {
+    reply = await handle(JSON.parse(await readBody(request)), caller, options)
+  } catch (cause) {
+    const error = cause instanceof NightjarError ? cause : new NightjarError('bad-json', { cause })
+    reply = failure(null, error)
+  }
+  const text = reply === undefined ? '' : JSON.stringify(reply)
+  response.writeHead(text === '' ? 204 : 200, { 'content-type': 'application/json' }).end(text)
+}
+
+/** One isolation group per caller: each allowed extension, and the programs of this machine together. */
+function groupOf(request: IncomingMessage): string {
+  return `endpoint ${request.headers.origin ?? 'local'}`
+}
+
+/** The chain of the path; undefined where it is no decimal number. */
+function chainOf(request: IncomingMessage): number | undefined {
+  const text = pathParts(request)[1] ?? ''
+  const chain = /^[1-9]\d{0,15}$/.test(text) ? Number(text) : undefined
+  return chain !== undefined && Number.isSafeInteger(chain) ? chain : undefined
+}
+
+interface Caller {
+  readonly group: string
+  readonly chain: number | undefined
+}
+
+/** The response to a call or batch; undefined where nothing but notifications came. */
+async function handle(value: unknown, caller: Caller, options: EndpointOptions): Promise<unknown> {
+  if (!Array.isArray(value)) return handleOne(value, caller, options)
+  if (value.length === 0) throw new NightjarError('bad-request', { detail: 'empty batch' })
+  if (value.length > limits.batchCalls) throw new NightjarError('request-too-large', { detail: 'calls in a batch' })
+  const responses = await Promise.all(value.map((each) => handleOne(each, caller, options)))
+  const answers = responses.filter((response) => response !== undefined)
+  return answers.length === 0 ? undefined : answers
+}
+
+async function handleOne(value: unknown, caller: Caller, options: EndpointOptions): Promise<RpcResponse | undefined> {
+  try {
+    const { id, ...call } = parseRequest(value)
+    if (caller.chain === undefined) throw new NightjarError('chain-not-served', { detail: 'no chain id in the path' })
+    const outcome = await options.request({ group: caller.group, chain: caller.chain, call })
+    return id === undefined ? undefined : { jsonrpc: '2.0', id, ...outcome }
+  } catch (error) {
+    return failure(idOf(value), asNightjarError(error))
+  }
+}
+
+function failure(id: Id, error: NightjarError): RpcResponse {
+  return { jsonrpc: '2.0', id, error: toRpcError(error) }
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = []
+  let length = 0
+  for await (const part of request as AsyncIterable<Buffer>) {
+    length += part.length
+    if (length > limits.endpointBodyBytes * drainFactor) throw new NightjarError('request-too-large')
+    if (length <= limits.endpointBodyBytes) parts.push(part)
+  }
+  if (length > limits.endpointBodyBytes) throw new NightjarError('request-too-large')
+  return Buffer.concat(parts, length).toString('utf8')
+}

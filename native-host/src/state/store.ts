@@ -1,0 +1,65 @@
+/**
+ * What the client remembers between runs, in one versioned JSON file (0600, written atomically): its secret, the relays
+ * it is pinned to, the endpoint's token, and the newest network document seen.
+ */
+import { readFile } from 'node:fs/promises'
+import { base64, fromBase64, hex } from '@nightjar/shared/bytes'
+import type { DocumentMark } from '@nightjar/shared/directory'
+import { NightjarError } from '@nightjar/shared/errors'
+import { writeAtomically } from '@nightjar/shared-node/config'
+import * as v from 'valibot'
+
+const pin = v.strictObject({
+  /** Ed25519 identity in hexadecimal. */
+  relay: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  /** When it was chosen, in milliseconds since the Unix epoch. */
+  since: v.number(),
+})
+
+const stateSchema = v.strictObject({
+  version: v.literal(1),
+  /** Key of the rendezvous hashes, base64 of 32 bytes. */
+  secret: v.string(),
+  /** Path segment that callers of the endpoint must know. */
+  token: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+  guards: v.array(pin),
+  middles: v.array(pin),
+  document: v.optional(v.strictObject({ version: v.number(), hash: v.string() })),
+})
+
+export type Pin = v.InferOutput<typeof pin>
+export type State = v.InferOutput<typeof stateSchema>
+
+/** A state for a first run. */
+export function freshState(randomBytes: (length: number) => Uint8Array): State {
+  return { version: 1, secret: base64(randomBytes(32)), token: hex(randomBytes(16)), guards: [], middles: [] }
+}
+
+/** @throws NightjarError `file-unusable` where the file is there but not readable as a state of a known version */
+export async function loadState(path: string, randomBytes: (length: number) => Uint8Array): Promise<State> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return freshState(randomBytes)
+    throw unusable('cannot be read', cause)
+  }
+  try {
+    return v.parse(stateSchema, JSON.parse(text))
+  } catch (cause) {
+    throw unusable('is damaged or from a newer Nightjar; move it away to start afresh', cause)
+  }
+}
+
+export function saveState(path: string, state: State): Promise<void> {
+  return writeAtomically(path, `${JSON.stringify(state, null, 2)}\n`, 0o600)
+}
+
+export function documentMarkOf(state: State): DocumentMark | undefined {
+  const { document } = state
+  return document === undefined ? undefined : { version: document.version, hash: fromBase64(document.hash) }
+}
+
+function unusable(detail: string, cause: unknown): NightjarError {
+  return new NightjarError('file-unusable', { detail: `state.json ${detail}`, cause })
+}

@@ -1,0 +1,58 @@
+/** `nightjar-relay check-config`: looks at everything that a relay needs to start, and says how to repair it. */
+import { Command } from 'commander'
+import { inspectRelayConfig, type RelayConfig } from '../config.ts'
+import { checkDocument, checkFiles, checkKeys, type Finding, problem } from './checks.ts'
+import type { CliContext } from './context.ts'
+
+export function checkConfigCommand(context: CliContext): Command {
+  return new Command('check-config')
+    .summary('check configuration, keys and network document')
+    .description(
+      'Checks the configuration of a relay, the files that it names and the network document, without starting it.\n' +
+        'Prints what it found, each problem with its remedy; the exit code is 1 where there is one.',
+    )
+    .requiredOption('--config <file>', 'relay.yaml')
+    .option('--json', 'print JSON: { ok, findings: [{ subject, status, finding, remedy?, code? }] }')
+    .addHelpText('after', '\nExample:\n  nightjar-relay check-config --config /etc/nightjar/relay.yaml')
+    .action(async (options: { config: string; json?: true }) => {
+      const findings = await check(context, options.config)
+      const ok = findings.every(({ status }) => status !== 'problem')
+      context.print(options.json === true ? `${JSON.stringify({ ok, findings })}\n` : inWords(findings))
+      if (!ok) context.setExitCode(1)
+    })
+}
+
+async function check(context: CliContext, file: string): Promise<readonly Finding[]> {
+  let config: RelayConfig
+  try {
+    const inspection = await inspectRelayConfig(file)
+    if (!inspection.ok) {
+      return inspection.problems.map(({ line, finding, remedy }) => ({
+        subject: line === undefined ? file : `${file}:${line}`,
+        status: 'problem',
+        finding,
+        remedy: remedy ?? 'Correct it there; relay.example.yaml explains every key.',
+        code: 'config-invalid',
+      }))
+    }
+    config = inspection.config
+  } catch (error) {
+    return [problem(file, error)]
+  }
+  const { keys, findings } = await checkKeys(context, config, file)
+  return [
+    { subject: file, status: 'ok', finding: `${config.server_name}, roles: ${config.roles.join(', ')}` },
+    ...findings,
+    ...(await checkFiles(config, context.clock.now())),
+    ...(await checkDocument(context, config, keys)),
+  ]
+}
+
+function inWords(findings: readonly Finding[]): string {
+  const lines = findings.map(({ subject, status, finding, remedy }) => {
+    const label = { ok: 'ok     ', note: 'note   ', problem: 'PROBLEM' }[status]
+    return `${label}  ${subject}: ${finding}\n${remedy === undefined ? '' : `         → ${remedy}\n`}`
+  })
+  const problems = findings.filter(({ status }) => status === 'problem').length
+  return `${lines.join('')}${problems === 0 ? 'no problems' : `problems: ${problems}`}\n`
+}

@@ -1,0 +1,150 @@
+/** What `check-config` looks at beside the configuration itself: keys, certificates, the network document. */
+import { X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
+import { hex } from '@nightjar/shared/bytes'
+import { verifyDocument } from '@nightjar/shared/directory'
+import { asNightjarError, type ErrorCode, errorTable } from '@nightjar/shared/errors'
+import { purpose } from '@nightjar/shared/handshake'
+import { readSecret, readText } from '@nightjar/shared-node/config'
+import { readDocument } from '@nightjar/shared-node/network'
+import { type RelayConfig, trustOf } from '../config.ts'
+import { loadKeys, type RelayKey, type RelayKeys } from '../keys.ts'
+import type { CliContext } from './context.ts'
+
+export interface Finding {
+  /** The file or part that it is about. */
+  readonly subject: string
+  readonly status: 'ok' | 'note' | 'problem'
+  readonly finding: string
+  /** What to do; every problem has one. */
+  readonly remedy?: string
+  readonly code?: ErrorCode
+}
+
+const certificateBytes = 256 * 1024
+const sendDescriptor = 'Run `nightjar-relay descriptor` and send the result to the directories.'
+
+/** `error` as a finding; what its code's sentence says to do is the remedy. */
+export function problem(subject: string, error: unknown): Finding {
+  const { code, detail } = asNightjarError(error)
+  const { sentence } = errorTable[code]
+  return { subject, status: 'problem', finding: detail ?? code, remedy: sentence, code }
+}
+
+export async function checkKeys(
+  { crypto, clock }: CliContext,
+  config: RelayConfig,
+  configFile: string,
+): Promise<{ keys: RelayKeys | undefined; findings: readonly Finding[] }> {
+  try {
+    const keys = await loadKeys(crypto, config)
+    const now = clock.now()
+    const uses = config.roles.includes('gateway') ? (['onion', 'envelope'] as const) : (['onion'] as const)
+    const findings = uses.map((use) => keyFinding(use, keys[use], now, config, configFile))
+    return { keys, findings: [{ subject: config.identity_file, status: 'ok', finding: 'identity key' }, ...findings] }
+  } catch (error) {
+    const finding = problem('keys', error)
+    const remedy = `${finding.remedy} Where there are none yet: nightjar-relay keygen --config ${configFile}`
+    return { keys: undefined, findings: [{ ...finding, remedy }] }
+  }
+}
+
+function keyFinding(
+  use: 'onion' | 'envelope',
+  keys: readonly RelayKey[],
+  now: number,
+  config: RelayConfig,
+  configFile: string,
+): Finding {
+  const subject = config.onion_keys_file
+  const remedy = `Run: nightjar-relay keygen --renew --config ${configFile}`
+  if (!keys.some((key) => key.validAfter <= now && now < key.validUntil)) {
+    return { subject, status: 'problem', finding: `no ${use} key is valid now`, remedy, code: 'file-unusable' }
+  }
+  const last = Math.max(...keys.map((key) => key.validUntil))
+  const finding = `${use} keys until ${new Date(last).toISOString()}`
+  if (keys.some((key) => now < key.validAfter)) return { subject, status: 'ok', finding }
+  return { subject, status: 'note', finding: `${finding}, and none for the time after`, remedy }
+}
+
+/** The PEM files that the configuration names. */
+export async function checkFiles(config: RelayConfig, now: number): Promise<readonly Finding[]> {
+  const { tls } = config.listen
+  const findings: Finding[] = []
+  if (tls !== undefined) findings.push(await certificateFinding(tls, now))
+  const caFile = config.network.ca_file
+  if (caFile !== undefined) findings.push(await authorityFinding(caFile))
+  return findings
+}
+
+async function certificateFinding(tls: { cert_file: string; key_file: string }, now: number): Promise<Finding> {
+  const subject = tls.cert_file
+  try {
+    const cert = await readText(tls.cert_file, certificateBytes)
+    const key = (await readSecret(tls.key_file)).reveal()
+    if (!belongTogether(cert, key)) {
+      const remedy = `Give the certificate, with its chain, and the key that belongs to it (${tls.key_file}), both as PEM.`
+      return { subject, status: 'problem', finding: 'no certificate and key that fit', remedy, code: 'file-unusable' }
+    }
+    const until = Date.parse(new X509Certificate(cert).validTo)
+    const finding = `certificate until ${new Date(until).toISOString()}`
+    if (now < until) return { subject, status: 'ok', finding }
+    return { subject, status: 'problem', finding: `${finding}: expired`, remedy: 'Renew it.', code: 'file-unusable' }
+  } catch (error) {
+    return problem(subject, error)
+  }
+}
+
+function belongTogether(cert: string, key: string): boolean {
+  try {
+    createSecureContext({ cert, key })
+    return true
+  } catch {
+    // OpenSSL's words help nobody; the caller says what to do.
+    return false
+  }
+}
+
+async function authorityFinding(file: string): Promise<Finding> {
+  try {
+    const pem = await readText(file, certificateBytes)
+    try {
+      const { subject } = new X509Certificate(pem)
+      return { subject: file, status: 'ok', finding: `private CA: ${subject.replaceAll('\n', ', ')}` }
+    } catch {
+      const remedy = 'Give the certificates of the CA as PEM.'
+      return { subject: file, status: 'problem', finding: 'no PEM certificate', remedy, code: 'file-unusable' }
+    }
+  } catch (error) {
+    return problem(file, error)
+  }
+}
+
+export async function checkDocument(
+  { crypto, clock }: CliContext,
+  config: RelayConfig,
+  keys: RelayKeys | undefined,
+): Promise<readonly Finding[]> {
+  const subject = config.network.document
+  try {
+    const now = clock.now()
+    const text = await readDocument(config.network.document)
+    const network = await verifyDocument(crypto, text, { trust: trustOf(config), now })
+    const until = new Date(network.validUntil).toISOString()
+    const facts = `version ${network.version}, relays: ${network.relays.length}, valid until ${until}`
+    const accepted: Finding = { subject, status: 'ok', finding: facts }
+    if (keys === undefined) return [accepted]
+
+    const listed = network.byIdentity.get(hex(keys.identity.publicKey))
+    if (listed === undefined) {
+      const finding = 'this relay is not in it, so no client will use it'
+      return [accepted, { subject, status: 'note', finding, remedy: sendDescriptor }]
+    }
+    const usable = listed.onionKeys.some((key) => keys.findKey(key.id, purpose.hop, now) !== undefined)
+    if (usable) return [accepted, { subject, status: 'ok', finding: `lists this relay as ${listed.name}` }]
+    const finding = 'lists none of the onion keys that this relay has now, so no client can use it'
+    return [accepted, { subject, status: 'problem', finding, remedy: sendDescriptor, code: 'unknown-key' }]
+  } catch (error) {
+    return [problem(subject, error)]
+  }
+}

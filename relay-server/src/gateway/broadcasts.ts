@@ -1,0 +1,72 @@
+/**
+ * Sends each raw transaction to a chain once: the same one again within ten minutes gets the first outcome. After an
+ * attempt whose fate is unknown the chain is asked for the transaction before it is sent again.
+ */
+
+import { NightjarError } from '@nightjar/shared/errors'
+import { type Call, type Outcome, transactionHash } from '@nightjar/shared/rpc'
+import { minute } from '@nightjar/shared/runtime'
+import { LRUCache } from 'lru-cache'
+
+/** What a broadcast needs of the chain's upstreams. */
+export interface Chain {
+  read(call: Call, signal: AbortSignal): Promise<Outcome>
+  once(call: Call): Promise<Outcome>
+}
+
+const memory = { max: 20_000, ttl: 10 * minute }
+/** How nodes say that they have the transaction already (geth, nethermind, erigon, besu, reth, anvil). */
+const alreadyKnown = /already (known|imported|exists|in mempool)|known transaction|AlreadyKnown/i
+
+export class Broadcasts {
+  readonly #chain: Chain
+  /** By hash: the outcome, or the attempt that is under way. */
+  readonly #sent = new LRUCache<string, Promise<Outcome>>(memory)
+  readonly #uncertain = new LRUCache<string, true>(memory)
+
+  constructor(chain: Chain) {
+    this.#chain = chain
+  }
+
+  /** @throws NightjarError `bad-request`, or `upstream-failed`: whether it was accepted is then unknown */
+  send(call: Call): Promise<Outcome> {
+    const raw = Array.isArray(call.params) ? (call.params[0] as unknown) : undefined
+    if (typeof raw !== 'string') return Promise.reject(new NightjarError('bad-request', { detail: 'raw transaction' }))
+    let hash: string
+    try {
+      hash = transactionHash(raw)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+    const known = this.#sent.get(hash)
+    if (known !== undefined) return known
+    const attempt = this.#attempt(hash, call)
+    this.#sent.set(hash, attempt)
+    return attempt
+  }
+
+  async #attempt(hash: string, call: Call): Promise<Outcome> {
+    try {
+      if (this.#uncertain.has(hash) && (await this.#isOnChain(hash))) return { result: hash }
+      const outcome = await this.#chain.once(call)
+      this.#uncertain.delete(hash)
+      if (!('error' in outcome)) return outcome
+      if (alreadyKnown.test(outcome.error.message)) return { result: hash }
+      // Refused for a reason that may pass (funds, nonce): the next attempt is a new one.
+      this.#sent.delete(hash)
+      return outcome
+    } catch (error) {
+      this.#uncertain.set(hash, true)
+      this.#sent.delete(hash)
+      throw error
+    }
+  }
+
+  async #isOnChain(hash: string): Promise<boolean> {
+    const found = await this.#chain.read(
+      { method: 'eth_getTransactionByHash', params: [hash] },
+      new AbortController().signal,
+    )
+    return 'result' in found && found.result !== null
+  }
+}

@@ -1,0 +1,103 @@
+/**
+ * The way from a relay's circuit back towards the client. Cells wait here unsealed, per branch, while the link is
+ * behind; they are sealed when they leave, so the order of sealing is the order on the wire.
+ */
+import { writeU16 } from '@nightjar/shared/bytes'
+import { cellHeaderSize, cellSize, command, writeHeader } from '@nightjar/shared/cell'
+import {
+  type CircuitTable,
+  type LayerCipher,
+  layerBodySize,
+  layerOffset,
+  layerSize,
+  type Waiter,
+  writeMessage,
+} from '@nightjar/shared/circuit'
+import { limits } from '@nightjar/shared/limits'
+
+/** Cells one circuit may send before another has its turn on a link that was behind. */
+const turn = 8
+
+const innerOffset = layerOffset(1) + layerSize
+
+export class Backward implements Waiter {
+  readonly #table: CircuitTable
+  readonly #circuitId: number
+  readonly #cipher: LayerCipher
+  /** Where this hop's body ends in a cell. */
+  readonly #end: number
+  /** Waiting cells by branch, 0 = messages of this relay; each already shifted and with its branch written. */
+  readonly #queues = new Map<number, Uint8Array[]>()
+  readonly #onDrained: () => void
+  readonly #scratch = new Uint8Array(cellSize)
+
+  /** `onDrained` is called when nothing waits any more and the link still takes cells. */
+  constructor(table: CircuitTable, circuitId: number, depth: number, cipher: LayerCipher, onDrained: () => void) {
+    this.#table = table
+    this.#circuitId = circuitId
+    this.#cipher = cipher
+    this.#end = cellHeaderSize + layerBodySize(depth)
+    this.#onDrained = onDrained
+  }
+
+  /** Whether a cell would leave at once; asking while it would not means `onDrained` will be called. */
+  get writable(): boolean {
+    const free = this.#queues.size === 0 && this.#table.link.writable
+    if (!free) this.#table.wait(this)
+    return free
+  }
+
+  /** Sends a message of this relay itself. False where more wait than is allowed. */
+  sendMessage(type: number, stream: number, data: Uint8Array): boolean {
+    const cell = this.#scratch
+    writeMessage(cell.subarray(0, this.#end), innerOffset, type, stream, data)
+    cell.fill(0, this.#end)
+    return this.#send(0, cell)
+  }
+
+  /** Passes on a cell that came from `branch`; it is overwritten. False where more wait than is allowed. */
+  passOn(branch: number, cell: Uint8Array): boolean {
+    cell.copyWithin(innerOffset, cellHeaderSize, this.#end - layerSize)
+    return this.#send(branch, cell)
+  }
+
+  /** Forgets what waits of a branch that is closed. */
+  dropBranch(branch: number): void {
+    this.#queues.delete(branch)
+  }
+
+  onLinkWritable(): void {
+    for (let sent = 0; sent < turn; sent++) {
+      const [next] = this.#queues
+      if (next === undefined) return this.#onDrained()
+      const [branch, queue] = next
+      this.#queues.delete(branch)
+      const cell = queue.shift()
+      // Put back at the end: branches take turns.
+      if (queue.length > 0) this.#queues.set(branch, queue)
+      if (cell !== undefined) this.#sealAndSend(cell)
+    }
+    this.#table.wait(this)
+  }
+
+  #send(branch: number, cell: Uint8Array): boolean {
+    writeU16(cell, innerOffset - 3, branch)
+    cell[innerOffset - 1] = 0
+    if (this.#queues.size === 0 && this.#table.link.writable) {
+      this.#sealAndSend(cell)
+      return true
+    }
+    const queue = this.#queues.get(branch) ?? []
+    if (queue.length >= limits.branchWindow + limits.controlAllowance) return false
+    queue.push(Uint8Array.from(cell))
+    this.#queues.set(branch, queue)
+    this.#table.wait(this)
+    return true
+  }
+
+  #sealAndSend(cell: Uint8Array): void {
+    this.#cipher.seal(cell, cellHeaderSize, this.#end)
+    writeHeader(cell, this.#circuitId, command.relay)
+    this.#table.link.send(cell)
+  }
+}

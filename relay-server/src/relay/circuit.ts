@@ -1,0 +1,280 @@
+/**
+ * A circuit as one relay holds it: the id and keys towards the client, and a map from branch numbers to the circuits on
+ * onward links. It opens or seals one layer of each cell and knows nothing of what the cells are for.
+ */
+import { isZero, readU16 } from '@nightjar/shared/bytes'
+import {
+  bodyOf,
+  cellHeaderSize,
+  command,
+  decodeDestroy,
+  destroyCell,
+  HandshakeAssembler,
+  handshakeCells,
+  splitHandshake,
+} from '@nightjar/shared/cell'
+import {
+  type Accept,
+  type Channel,
+  type CircuitEnd,
+  type CircuitTable,
+  decodeExtend,
+  decodeMessage,
+  decodeU16,
+  type Extend,
+  encodeBranchClosed,
+  encodeExtended,
+  LayerCipher,
+  layerBodySize,
+  layerCapacity,
+  layerSize,
+  type Message,
+  messageHeaderSize,
+  messageType,
+  noStream,
+  pingSize,
+  StreamMux,
+} from '@nightjar/shared/circuit'
+import type { Crypto } from '@nightjar/shared/crypto'
+import type { Relay } from '@nightjar/shared/directory'
+import { asNightjarError, type ErrorCode, NightjarError, toWire } from '@nightjar/shared/errors'
+import { answerHandshake, maxDepth, purpose, type ResponderSecrets } from '@nightjar/shared/handshake'
+import { limits } from '@nightjar/shared/limits'
+import type { Clock, Timer } from '@nightjar/shared/runtime'
+import { Backward } from './backward.ts'
+import { Onward } from './onward.ts'
+
+/** What a circuit needs of its relay. */
+export interface CircuitHost {
+  readonly crypto: Crypto
+  readonly clock: Clock
+  /** The keys to answer handshakes with, now. */
+  secrets(): ResponderSecrets
+  /** The relay of that identity in the verified network document. */
+  findRelay(identity: Uint8Array): Relay | undefined
+  /** A link to `relay`, shared by all circuits that go there. */
+  linkTo(relay: Relay): Promise<CircuitTable>
+  /** The services of this relay for one circuit; called at its first BEGIN. Listeners are told when the circuit ends. */
+  serve(onEnded: (listener: () => void) => void): Accept
+}
+
+interface OpenState {
+  readonly depth: number
+  readonly forward: LayerCipher
+  readonly backwardCipher: LayerCipher
+  readonly backward: Backward
+  readonly streams: StreamMux
+}
+
+export class RelayCircuit implements CircuitEnd {
+  readonly #host: CircuitHost
+  readonly #table: CircuitTable
+  readonly #id: number
+  readonly #onEnd: () => void
+  #hello: HandshakeAssembler | undefined = new HandshakeAssembler()
+  #open: OpenState | undefined
+  #over = false
+  #deadline: Timer
+  readonly #branches = new Map<number, Onward>()
+  #lastBranch = 0
+  #extend = new HandshakeAssembler()
+  #extending: number | undefined
+  readonly #endedListeners: (() => void)[] = []
+
+  constructor(host: CircuitHost, table: CircuitTable, circuitId: number, onEnd: () => void) {
+    this.#host = host
+    this.#table = table
+    this.#id = circuitId
+    this.#onEnd = onEnd
+    this.#deadline = host.clock.after(limits.handshakeTimeout, () => this.destroy('timed-out'))
+  }
+
+  onCell(cellCommand: number, cell: Uint8Array): void {
+    try {
+      if (cellCommand === command.relay) return this.#receiveForward(cell)
+      if (cellCommand === command.create) return this.#receiveHello(cell)
+      if (cellCommand === command.destroy) {
+        decodeDestroy(cell)
+        return this.#end()
+      }
+      throw violation('command out of place')
+    } catch (error) {
+      this.destroy(asNightjarError(error).code)
+    }
+  }
+
+  onLinkClosed(): void {
+    this.#end()
+  }
+
+  /** Ends the circuit from this side, telling the client why. */
+  destroy(code: ErrorCode): void {
+    if (this.#over) return
+    this.#table.link.send(destroyCell(this.#id, toWire(code)))
+    this.#end()
+  }
+
+  #receiveHello(cell: Uint8Array): void {
+    if (this.#hello === undefined) throw violation('CREATE out of place')
+    const hello = this.#hello.push(bodyOf(cell))
+    if (hello === undefined) return
+    this.#hello = undefined
+    this.#answer(hello).catch((error: unknown) => this.destroy(asNightjarError(error).code))
+  }
+
+  async #answer(hello: Uint8Array): Promise<void> {
+    const { crypto } = this.#host
+    const answer = await answerHandshake(crypto, hello, this.#host.secrets())
+    if (answer.hello.purpose !== purpose.hop) throw violation('CREATE for another purpose')
+    if (this.#over) return
+    this.#deadline.cancel()
+    const { depth } = answer.hello
+    const backwardCipher = new LayerCipher(crypto, answer.keys.backward)
+    const backward = new Backward(this.#table, this.#id, depth, backwardCipher, () => streams.pump())
+    const channel: Channel = {
+      capacity: layerCapacity(depth),
+      get writable() {
+        return backward.writable
+      },
+      send: (type, stream, data) => this.#tell(type, stream, data),
+    }
+    const accept: Accept = (stream, opening) => this.#serve(stream, opening)
+    const streams = new StreamMux(channel, accept)
+    const forward = new LayerCipher(crypto, answer.keys.forward)
+    this.#open = { depth, forward, backwardCipher, backward, streams }
+    for (const cell of handshakeCells(this.#id, command.created, answer.reply)) this.#table.link.send(cell)
+  }
+
+  /** The services are made at the first BEGIN: most circuits only forward. */
+  #serve: Accept = (stream, opening) => {
+    this.#serve = this.#host.serve((listener) => this.#endedListeners.push(listener))
+    return this.#serve(stream, opening)
+  }
+
+  #receiveForward(cell: Uint8Array): void {
+    const open = this.#open
+    if (open === undefined) throw violation('RELAY before CREATED')
+    const end = cellHeaderSize + layerBodySize(open.depth)
+    if (!isZero(cell.subarray(end))) throw violation('cell fill is not zero')
+    if (!open.forward.open(cell, cellHeaderSize, end)) throw new NightjarError('cell-rejected')
+    const inner = cellHeaderSize + layerSize
+    const branch = readU16(cell, inner - 3)
+    const delay = cell[inner - 1] as number
+    if (delay > 0 && (open.depth === 1 || branch === 0)) throw violation('delay out of place')
+    if (branch === 0) return this.#handle(open, decodeMessage(cell.subarray(inner, end)))
+    const onward = this.#branches.get(branch)
+    if (onward === undefined) {
+      // The client may not have heard yet that the branch is gone.
+      if (branch <= this.#lastBranch) return
+      throw violation('cell for a branch that never was')
+    }
+    cell.copyWithin(cellHeaderSize, inner, end)
+    cell.fill(0, end - layerSize, end)
+    if (!onward.passOn(cell, delay)) this.#loseBranch(branch, 'overflow')
+  }
+
+  #receiveBackward(open: OpenState, branch: number, cell: Uint8Array): void {
+    const end = cellHeaderSize + layerBodySize(open.depth)
+    if (!isZero(cell.subarray(end - layerSize))) throw violation('cell fill is not zero')
+    if (!open.backward.passOn(branch, cell)) throw new NightjarError('overflow')
+  }
+
+  #handle(open: OpenState, message: Message): void {
+    switch (message.type) {
+      case messageType.extend:
+        return this.#handleExtend(open, message.data)
+      case messageType.truncate:
+        return this.#closeBranch(decodeU16(message.data, 'TRUNCATE'))
+      case messageType.ping:
+        if (message.data.length !== pingSize) throw violation('PING of another length')
+        return this.#tell(messageType.pong, noStream, message.data)
+      case messageType.pong:
+      case messageType.drop:
+        return
+      default:
+        return open.streams.receive(message)
+    }
+  }
+
+  #handleExtend(open: OpenState, data: Uint8Array): void {
+    const whole = this.#extend.push(data)
+    if (whole === undefined) return
+    this.#extend = new HandshakeAssembler()
+    const extend = decodeExtend(whole)
+    if (extend.branch <= this.#lastBranch) throw violation('branch number used before')
+    if (this.#extending !== undefined) throw violation('two EXTENDs at once')
+    if (open.depth === maxDepth) throw violation('EXTEND beyond the longest path')
+    this.#lastBranch = extend.branch
+    this.#extending = extend.branch
+    this.#grow(open, extend).catch((error: unknown) => this.#loseBranch(extend.branch, asNightjarError(error).code))
+  }
+
+  async #grow(open: OpenState, extend: Extend): Promise<void> {
+    if (this.#branches.size >= limits.branchesPerCircuit) throw new NightjarError('limit-reached')
+    const relay = this.#host.findRelay(extend.identity)
+    if (relay === undefined) throw new NightjarError('unknown-relay')
+    // `extend` is a view into the cell, which is gone after the first wait.
+    const { branch } = extend
+    const hello = Uint8Array.from(extend.hello)
+    const table = await this.#host.linkTo(relay)
+    if (this.#over || this.#extending !== branch) return
+    const onward = new Onward(table, this.#host.crypto, this.#host.clock, {
+      onReply: (reply) => {
+        this.#extending = undefined
+        expiry.cancel()
+        for (const part of splitHandshake(
+          encodeExtended(branch, reply),
+          layerCapacity(open.depth) - messageHeaderSize,
+        )) {
+          this.#tell(messageType.extended, noStream, part)
+        }
+      },
+      onBackward: (cell) => this.#receiveBackward(open, branch, cell),
+      onLost: (code) => this.#loseBranch(branch, code),
+    })
+    const expiry = this.#host.clock.after(limits.handshakeTimeout, () => {
+      if (this.#extending === branch) this.#loseBranch(branch, 'timed-out')
+    })
+    this.#branches.set(branch, onward)
+    onward.create(hello)
+  }
+
+  /** The client asked for it. */
+  #closeBranch(branch: number): void {
+    if (branch === 0 || branch > this.#lastBranch) throw violation('TRUNCATE of a branch that never was')
+    if (this.#extending === branch) this.#extending = undefined
+    this.#branches.get(branch)?.close()
+    this.#branches.delete(branch)
+    this.#open?.backward.dropBranch(branch)
+  }
+
+  /** It is gone by itself: tells the client. The rest of the circuit goes on. */
+  #loseBranch(branch: number, code: ErrorCode): void {
+    if (this.#over) return
+    this.#closeBranch(branch)
+    this.#tell(messageType.branchClosed, noStream, encodeBranchClosed(branch, toWire(code)))
+  }
+
+  /** Sends a message to the client; one who takes none while asking for more is cut off. */
+  #tell(type: number, stream: number, data: Uint8Array): void {
+    if (this.#open?.backward.sendMessage(type, stream, data) === false) this.destroy('overflow')
+  }
+
+  #end(): void {
+    if (this.#over) return
+    this.#over = true
+    this.#deadline.cancel()
+    this.#table.remove(this.#id)
+    for (const onward of this.#branches.values()) onward.close()
+    this.#branches.clear()
+    this.#open?.streams.closeAll('link-lost')
+    this.#open?.forward.destroy()
+    this.#open?.backwardCipher.destroy()
+    for (const listener of this.#endedListeners) listener()
+    this.#onEnd()
+  }
+}
+
+function violation(detail: string): NightjarError {
+  return new NightjarError('protocol-violation', { detail })
+}

@@ -1,0 +1,157 @@
+/** One relay process: keys, network document, links in and out, and the services of its roles, put together. */
+import { readFile } from 'node:fs/promises'
+import { hex } from '@nightjar/shared/bytes'
+import type { Accept } from '@nightjar/shared/circuit'
+import { type Crypto, size } from '@nightjar/shared/crypto'
+import type { ResponderSecrets } from '@nightjar/shared/handshake'
+import { type Clock, minute, second } from '@nightjar/shared/runtime'
+import { type Dial, listenForLinks } from '@nightjar/shared-node/link'
+import { createLog } from '@nightjar/shared-node/log'
+import { NetworkKeeper } from '@nightjar/shared-node/network'
+import { loadRelayConfig, type RelayConfig, trustOf } from './config.ts'
+import { createGateway } from './gateway/gateway.ts'
+import { serveGateway } from './gateway/session.ts'
+import { Upstreams } from './gateway/upstream.ts'
+import { serveHealth } from './health.ts'
+import { loadKeys } from './keys.ts'
+import type { CircuitHost } from './relay/circuit.ts'
+import { LinkPool } from './relay/pool.ts'
+import { createRelay } from './relay/relay.ts'
+
+export interface RelayContext {
+  readonly crypto: Crypto
+  readonly clock: Clock
+  readonly dial: Dial
+}
+
+export interface RelayServer {
+  /** What to tell the world: ports. */
+  readonly ready: Readonly<Record<string, unknown>>
+  stop(): Promise<void>
+}
+
+/** Where directory relays serve the document, on the port of their links. */
+const documentPath = '/network.json'
+/** How soon a relay without a document looks for one again. */
+const firstDocumentRetry = 5 * second
+
+/** @throws NightjarError whatever keeps the relay from serving */
+export async function startRelay(configFile: string, context: RelayContext): Promise<RelayServer> {
+  const { crypto, clock } = context
+  const config = await loadRelayConfig(configFile)
+  const log = createLog({ name: config.server_name, level: config.log.level })
+  const keys = await loadKeys(crypto, config)
+  const idleAfter = config.limits.connection_timeout * second
+  let stopping = false
+
+  const keeper = new NetworkKeeper({
+    crypto,
+    clock,
+    location: config.network.document,
+    trust: trustOf(config),
+    refreshEvery: config.network.refresh_minutes * minute,
+    onAccepted: (network) => log.info('network document accepted', { version: network.version }),
+    onProblem: (error) => log.warn('network document not refreshed', { error }),
+  })
+
+  async function findDocument(): Promise<void> {
+    try {
+      await keeper.refresh()
+      keeper.start()
+    } catch (error) {
+      // A relay serves without a document, so that it is there when its directory is; nothing can be extended until then.
+      log.warn('no network document yet', { error })
+      if (!stopping) clock.after(firstDocumentRetry, () => void findDocument())
+    }
+  }
+  await findDocument()
+
+  const caFile = config.network.ca_file
+  const extraCa = caFile === undefined ? undefined : await readFile(caFile, 'utf8')
+  const pool = new LinkPool({ dial: context.dial, clock, idleAfter, localAddress: config.outbound_address, extraCa })
+
+  function secrets(): ResponderSecrets {
+    const { network } = keeper
+    return {
+      identity: keys.identity.publicKey,
+      findKey: (keyId, purpose) => keys.findKey(keyId, purpose, clock.now()),
+      document: { version: network?.version ?? 0, hash: network?.hash ?? new Uint8Array(size.hash) },
+    }
+  }
+
+  const gateway = openGateway(config, context, secrets)
+  const host: CircuitHost = {
+    crypto,
+    clock,
+    secrets,
+    findRelay: (identity) => keeper.network?.byIdentity.get(hex(identity)),
+    linkTo: (relay) => pool.linkTo(relay),
+    serve: gateway.serve,
+  }
+  const relay = createRelay(host)
+  const { tls } = config.listen
+  const listener = await listenForLinks({
+    host: config.listen.host,
+    port: config.listen.port,
+    path: config.listen.path,
+    tls:
+      tls === undefined
+        ? undefined
+        : { cert: await readFile(tls.cert_file, 'utf8'), key: await readFile(tls.key_file, 'utf8') },
+    maxConnections: config.limits.max_connections,
+    idleAfter,
+    clock,
+    accept: relay.accept,
+    document: (path) => (config.roles.includes('directory') && path === documentPath ? keeper.text : undefined),
+  })
+  const health = await serveHealth({
+    host: config.admin.host,
+    port: config.admin.health_port,
+    health: () => ({ status: stopping ? 'draining' : keeper.network === undefined ? 'no network document' : 'ok' }),
+  })
+  log.info('serving', { roles: config.roles })
+
+  return {
+    ready: { port: listener.port, healthPort: health.port },
+    async stop() {
+      stopping = true
+      keeper.stop()
+      await listener.close()
+      await pool.close()
+      await gateway.close()
+      await health.close()
+      log.info('stopped')
+    },
+  }
+}
+
+/** The gateway's services where the relay has that role; without it every BEGIN is refused. */
+function openGateway(
+  config: RelayConfig,
+  { crypto }: RelayContext,
+  secrets: () => ResponderSecrets,
+): { serve: CircuitHost['serve']; close(): Promise<void> } {
+  const refuseAll: Accept = () => 'unknown-service'
+  const { gateway: section } = config
+  if (!config.roles.includes('gateway') || section === undefined) {
+    return { serve: () => refuseAll, close: () => Promise.resolve() }
+  }
+  const chains = new Map(
+    Object.entries(section.chains).map(([id, { upstreams }]) => [
+      Number(id),
+      new Upstreams({
+        upstreams,
+        timeout: section.request_timeout_seconds * second,
+        localAddress: config.outbound_address,
+        random: Math.random,
+      }),
+    ]),
+  )
+  const gateway = createGateway(chains)
+  return {
+    serve: (onEnded) => serveGateway({ crypto, gateway, secrets, onEnded }),
+    async close() {
+      await Promise.all([...chains.values()].map((upstreams) => upstreams.close()))
+    },
+  }
+}

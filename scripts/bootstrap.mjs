@@ -1,0 +1,79 @@
+/**
+ * Makes a fresh clone runnable: the locked dependencies, and a Node that is new enough. Plain JavaScript without
+ * dependencies, because it runs before there are any, on Node 20 too.
+ */
+import { spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const oldestNode = [22, 12]
+
+/** A sentence for the user; printed without a stack. */
+export class BootstrapError extends Error {}
+
+/** Whether `version` (such as "v22.11.0") is new enough to run Nightjar. */
+export function isNewEnough(version) {
+  const [major, minor] = version.replace(/^v/, '').split('.').map(Number)
+  return major > oldestNode[0] || (major === oldestNode[0] && minor >= oldestNode[1])
+}
+
+/** The path of a Node that is new enough: this one, or the private one that scripts/node locks. */
+export function ensureNode() {
+  if (isNewEnough(process.version)) return process.execPath
+  const folder = join(root, 'scripts', 'node')
+  install(folder, `Node ${process.version} is older than 22.12: bringing a private Node 24 (about 190 MB, once)`)
+  const found = privateNodes(folder).find(existsSync)
+  if (found === undefined) {
+    throw new BootstrapError(
+      `There is no private Node for ${process.platform} ${process.arch}; install Node 22.12 or newer and run this again.`,
+    )
+  }
+  return found
+}
+
+function privateNodes(folder) {
+  const { optionalDependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
+  const binary = process.platform === 'win32' ? 'node.exe' : 'node'
+  return Object.keys(optionalDependencies).map((name) => join(folder, 'node_modules', name, 'bin', binary))
+}
+
+/** Installs the project's locked dependencies where they are missing or not those of the lock file. */
+export function ensureDependencies() {
+  install(root, 'installing the locked dependencies')
+}
+
+function install(folder, announcement) {
+  const lock = createHash('sha256').update(readFileSync(join(folder, 'package-lock.json'))).digest('hex')
+  const mark = join(folder, 'node_modules', '.nightjar-lock')
+  if (existsSync(mark) && readFileSync(mark, 'utf8') === lock) return
+  console.error(`nightjar: ${announcement} …`)
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
+  const result = spawnSync(npm, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: folder,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+    env: environmentForNpm(),
+  })
+  if (result.error !== undefined || result.status !== 0) {
+    throw new BootstrapError(
+      `The dependencies could not be installed; check the connection to your npm registry and run: npm ci --ignore-scripts --prefix ${folder === root ? '.' : 'scripts/node'}`,
+    )
+  }
+  writeFileSync(mark, lock)
+}
+
+/** npm, started from within `npm test`, must not take the outer npm's settings for arguments of its own. */
+function environmentForNpm() {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^npm_(config_(?!registry|userconfig)|package_|lifecycle_)/i.test(name))
+  return Object.fromEntries(inherited)
+}
+
+/** Runs `node file …args` with inherited stdio; returns its exit code. */
+export function runNode(node, args, env = process.env) {
+  const result = spawnSync(node, args, { cwd: root, stdio: 'inherit', env })
+  if (result.error !== undefined) throw result.error
+  return result.status ?? 1
+}

@@ -1,0 +1,3 @@
+export { codeOf, describeError, type LoggedError } from './error.ts'
+export { createLog, type Log, type LogFacts, type LogLevel, type LogOptions, logLevels } from './log.ts'
+export { Sensitive } from './sensitive.ts'

@@ -1,0 +1,2 @@
+export { NetworkKeeper, type NetworkKeeperOptions } from './keeper.ts'
+export { readDocument } from './source.ts'

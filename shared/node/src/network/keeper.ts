@@ -1,0 +1,82 @@
+/** Holds the newest network document that passed every check, and looks for a newer one now and then. */
+import type { Crypto } from '@nightjar/shared/crypto'
+import { type DocumentMark, type Network, type Trust, verifyDocument } from '@nightjar/shared/directory'
+import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
+import type { Clock, Timer } from '@nightjar/shared/runtime'
+import { readDocument } from './source.ts'
+
+export interface NetworkKeeperOptions {
+  readonly crypto: Crypto
+  readonly clock: Clock
+  /** A path or URL. */
+  readonly location: string
+  readonly trust: Trust
+  /** Milliseconds between two looks. */
+  readonly refreshEvery: number
+  /** The newest document seen in an earlier run. */
+  readonly seen?: DocumentMark | undefined
+  onAccepted?(network: Network, text: string): void
+  /** A look that failed; the document held before stays in use until it expires. */
+  onProblem?(error: NightjarError): void
+}
+
+export class NetworkKeeper {
+  readonly #options: NetworkKeeperOptions
+  #network: Network | undefined
+  #text: string | undefined
+  #seen: DocumentMark | undefined
+  #timer: Timer | undefined
+  #stopped = false
+
+  constructor(options: NetworkKeeperOptions) {
+    this.#options = options
+    this.#seen = options.seen
+  }
+
+  /** The document, if there is one and it has not expired. */
+  get network(): Network | undefined {
+    const valid = this.#network !== undefined && this.#options.clock.now() < this.#network.validUntil
+    return valid ? this.#network : undefined
+  }
+
+  /** The document's text as it was read, to be served to others. */
+  get text(): string | undefined {
+    return this.network === undefined ? undefined : this.#text
+  }
+
+  /** @throws NightjarError `document-expired`, or why there never was one */
+  require(): Network {
+    const { network } = this
+    if (network === undefined) throw new NightjarError('document-expired')
+    return network
+  }
+
+  /** Reads and checks the document now. @throws NightjarError what is wrong with it, or that it cannot be had */
+  async refresh(): Promise<Network> {
+    const { crypto, clock, location, trust, onAccepted } = this.#options
+    const text = await readDocument(location)
+    const network = await verifyDocument(crypto, text, { trust, now: clock.now(), seen: this.#seen })
+    const isNew = this.#network?.version !== network.version
+    this.#network = network
+    this.#text = text
+    this.#seen = { version: network.version, hash: network.hash }
+    if (isNew) onAccepted?.(network, text)
+    return network
+  }
+
+  /** Looks again every `refreshEvery` until `stop`. */
+  start(): void {
+    this.#timer = this.#options.clock.after(this.#options.refreshEvery, () => {
+      this.refresh()
+        .catch((error: unknown) => this.#options.onProblem?.(asNightjarError(error)))
+        .finally(() => {
+          if (!this.#stopped) this.start()
+        })
+    })
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#timer?.cancel()
+  }
+}

@@ -1,0 +1,1 @@
+export { encodeFrames, FrameDecoder } from './frames.ts'

@@ -1,0 +1,55 @@
+/** Collects what comes on a stream into one message, for services that answer a whole question. */
+import { concat } from '../bytes/index.ts'
+import type { ErrorCode } from '../errors/index.ts'
+import type { Stream, StreamHandler } from './streams.ts'
+
+/** Bytes that all unfinished messages of a branch may hold together. */
+export interface Budget {
+  left: number
+}
+
+export interface CollectOptions {
+  /** The stream, known at the latest when its first data comes. */
+  stream(): Stream
+  readonly maxBytes: number
+  readonly budget?: Budget
+  /** All of the message, once the other side has ended it. */
+  onMessage(message: Uint8Array): void
+  /** The stream ended in any other way, or the message grew too large. */
+  onFailure(code: ErrorCode): void
+}
+
+export function collect(options: CollectOptions): StreamHandler {
+  const parts: Uint8Array[] = []
+  let length = 0
+  let failed = false
+
+  function release(): void {
+    if (options.budget !== undefined) options.budget.left += length
+    parts.length = 0
+    length = 0
+  }
+
+  return {
+    onData(data) {
+      options.stream().consumed()
+      if (failed) return
+      if (length + data.length > options.maxBytes || data.length > (options.budget?.left ?? data.length)) {
+        failed = true
+        release()
+        options.stream().reset('limit-reached')
+        return options.onFailure('limit-reached')
+      }
+      if (options.budget !== undefined) options.budget.left -= data.length
+      length += data.length
+      parts.push(data.slice())
+    },
+    onEnd(code) {
+      if (failed) return
+      const message = code === 'done' ? concat(...parts) : undefined
+      release()
+      if (message === undefined) options.onFailure(code)
+      else options.onMessage(message)
+    },
+  }
+}

@@ -1,0 +1,385 @@
+import fc from 'fast-check'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { base64, fromBase64, fromUtf8, hex, utf8 } from '../bytes/index.ts'
+import type { SigningKey } from '../crypto/index.ts'
+import { nobleCrypto as crypto } from '../crypto/noble.ts'
+import { NightjarError } from '../errors/index.ts'
+import { limits } from '../limits.ts'
+import { hour } from '../runtime.ts'
+import {
+  type DescriptorInput,
+  encodePayload,
+  type PayloadInput,
+  parseSignedDocument,
+  signDescriptor,
+  signPayload,
+  type Trust,
+  verifyDocument,
+} from './index.ts'
+
+const now = 1_760_000_000_000
+const text = (length: number, fill: number) => base64(new Uint8Array(length).fill(fill))
+
+let directories: SigningKey[]
+let identities: SigningKey[]
+let trust: Trust
+let payload: PayloadInput
+
+beforeAll(async () => {
+  const keyOf = (fill: number) => crypto.sign.fromSeed(new Uint8Array(32).fill(fill))
+  directories = await Promise.all([1, 2, 3, 4].map(keyOf))
+  identities = await Promise.all([11, 12].map(keyOf))
+  trust = { keys: directories.slice(0, 3).map((key) => key.publicKey), threshold: 2 }
+  payload = {
+    version: 7,
+    validAfter: now - hour,
+    validUntil: now + hour,
+    previousHash: text(32, 0),
+    minimumProtocol: 1,
+    relays: await Promise.all(identities.map((identity, index) => entry(identity, { name: `relay-${index}` }))),
+  }
+})
+
+function descriptor(identity: SigningKey, change: Record<string, unknown> = {}): DescriptorInput {
+  return {
+    version: 1,
+    identity: base64(identity.publicKey),
+    name: 'relay',
+    onionKeys: [{ id: text(8, 1), key: text(32, 1), validAfter: now - hour, validUntil: now + hour }],
+    envelopeKeys: [],
+    addresses: [{ url: 'wss://relay.example.org/relay' }],
+    roles: ['relay'],
+    region: 'eu-west',
+    chains: [],
+    capacity: 1000,
+    software: 'test',
+    published: now,
+    ...change,
+  }
+}
+
+async function entry(identity: SigningKey, change: Record<string, unknown> = {}) {
+  const signed = await signDescriptor(identity, descriptor(identity, change))
+  return { descriptor: signed, operator: 'alice', networks: ['192.0.0.0/16'] }
+}
+
+/** A document with `payload` changed, signed by the directories with these indexes. */
+async function document(signers: readonly number[], change: Record<string, unknown> = {}): Promise<string> {
+  return signed(encodePayload({ ...payload, ...change }), signers)
+}
+
+async function signed(bytes: Uint8Array, signers: readonly number[]): Promise<string> {
+  const signatures = await Promise.all(signers.map((index) => signPayload(directories[index] as SigningKey, bytes)))
+  return JSON.stringify({ payload: base64(bytes), signatures })
+}
+
+const verify = (
+  file: string,
+  options: { now?: number; trust?: Trust; seen?: { version: number; hash: Uint8Array } } = {},
+) => verifyDocument(crypto, file, { trust, now, ...options })
+
+const refused = (code: string, detail?: string) =>
+  detail === undefined ? { name: 'NightjarError', code } : { name: 'NightjarError', code, detail }
+
+describe('signatures', () => {
+  test.each([[[0, 1]], [[1, 2]], [[2, 0]], [[0, 1, 2]], [[3, 0, 1]]])(
+    '%j of the three pinned keys are enough',
+    async (signers) => {
+      const network = await verify(await document(signers))
+      expect(network).toMatchObject({ version: 7, validUntil: now + hour, rejected: 0 })
+      expect(network.relays.map(({ name, operator, networks }) => ({ name, operator, networks }))).toEqual([
+        { name: 'relay-0', operator: 'alice', networks: ['192.0.0.0/16'] },
+        { name: 'relay-1', operator: 'alice', networks: ['192.0.0.0/16'] },
+      ])
+      expect(network.byIdentity.get(hex((identities[1] as SigningKey).publicKey))?.name).toBe('relay-1')
+      expect(hex(network.hash)).toBe(hex(crypto.hash.sha256(encodePayload(payload))))
+    },
+  )
+
+  test.each([
+    ['none', [], '0 of 2 signatures'],
+    ['one', [1], '1 of 2 signatures'],
+    ['one key twice', [1, 1], '1 of 2 signatures'],
+    ['one pinned and one strange key', [1, 3], '1 of 2 signatures'],
+  ])('%s are not enough', async (_, signers, detail) => {
+    await expect(verify(await document(signers))).rejects.toMatchObject(refused('document-under-signed', detail))
+  })
+
+  test('a key that is pinned twice still counts once', async () => {
+    const [first] = trust.keys as [Uint8Array]
+    const file = await document([0, 0])
+    await expect(verify(file, { trust: { keys: [first, first], threshold: 2 } })).rejects.toMatchObject(
+      refused('document-under-signed'),
+    )
+  })
+
+  test('a threshold of zero trusts nobody', async () => {
+    await expect(verify(await document([0, 1]), { trust: { ...trust, threshold: 0 } })).rejects.toMatchObject(
+      refused('document-under-signed'),
+    )
+  })
+
+  test('a signature under another key does not count', async () => {
+    const file = JSON.parse(await document([0, 1]))
+    file.signatures[1].signature = file.signatures[0].signature
+    await expect(verify(JSON.stringify(file))).rejects.toMatchObject(
+      refused('document-under-signed', '1 of 2 signatures'),
+    )
+  })
+
+  test('a signature of the bare payload, without its label, does not count', async () => {
+    const bytes = encodePayload(payload)
+    const signatures = await Promise.all(
+      directories.map(async (key) => ({ key: base64(key.publicKey), signature: base64(await key.sign(bytes)) })),
+    )
+    await expect(verify(JSON.stringify({ payload: base64(bytes), signatures }))).rejects.toMatchObject(
+      refused('document-under-signed'),
+    )
+  })
+
+  test('a payload changed after signing is refused', async () => {
+    const file = JSON.parse(await document([0, 1]))
+    file.payload = base64(utf8(fromUtf8(fromBase64(file.payload)).replace('"operator":"alice"', '"operator":"mallo"')))
+    await expect(verify(JSON.stringify(file))).rejects.toMatchObject(
+      refused('document-under-signed', '0 of 2 signatures'),
+    )
+  })
+})
+
+describe('time and order', () => {
+  test('valid from validAfter to just before validUntil', async () => {
+    const file = await document([0, 1])
+    await expect(verify(file, { now: now - hour - 1 })).rejects.toMatchObject(refused('document-not-yet-valid'))
+    await expect(verify(file, { now: now - hour })).resolves.toMatchObject({ version: 7 })
+    await expect(verify(file, { now: now + hour - 1 })).resolves.toMatchObject({ version: 7 })
+    await expect(verify(file, { now: now + hour })).rejects.toMatchObject(refused('document-expired'))
+  })
+
+  test('a validity that ends before it begins is refused', async () => {
+    await expect(verify(await document([0, 1], { validUntil: now - hour }))).rejects.toMatchObject(
+      refused('document-malformed', 'validity ends before it begins'),
+    )
+  })
+
+  test('an older version, or another of the same, is a roll-back', async () => {
+    const file = await document([0, 1])
+    const { hash } = await verify(file)
+    await expect(verify(file, { seen: { version: 6, hash: new Uint8Array(32) } })).resolves.toMatchObject({
+      version: 7,
+    })
+    await expect(verify(file, { seen: { version: 7, hash } })).resolves.toMatchObject({ version: 7 })
+    await expect(verify(file, { seen: { version: 7, hash: new Uint8Array(32) } })).rejects.toMatchObject(
+      refused('document-rolled-back', 'two documents of one version'),
+    )
+    await expect(verify(file, { seen: { version: 8, hash } })).rejects.toMatchObject(
+      refused('document-rolled-back', 'version 7 after 8'),
+    )
+  })
+
+  test('a newer protocol asks for an update, whatever else is new in the document', async () => {
+    const file = await document([0, 1], { minimumProtocol: 2, novelty: true })
+    await expect(verify(file)).rejects.toMatchObject(refused('document-needs-update'))
+  })
+})
+
+describe('form', () => {
+  test.each([
+    ['an unknown field', { novelty: 1 }, 'payload: novelty is wrong'],
+    ['a version of zero', { version: 0 }, 'payload: version is wrong'],
+    ['a version beyond 32 bits', { version: 2 ** 32 }, 'payload: version is wrong'],
+    ['a fraction', { validAfter: 1.5 }, 'payload: validAfter is wrong'],
+    ['a short hash', { previousHash: text(31, 0) }, 'payload: previousHash is wrong'],
+    ['relays that are no list', { relays: {} }, 'payload: relays is wrong'],
+    ['an empty entry', { relays: [[]] }, 'payload: relays.0.descriptor is wrong'],
+    ['no protocol', { minimumProtocol: undefined }, 'payload: minimumProtocol is wrong'],
+  ])('a signed payload with %s is refused', async (_, change, detail) => {
+    await expect(verify(await document([0, 1], change))).rejects.toMatchObject(refused('document-malformed', detail))
+  })
+
+  test.each([
+    ['no JSON', 'nightjar'],
+    ['no object', '7'],
+    ['null', 'null'],
+    ['an unknown field', '{"payload":"","signatures":[],"novelty":1}'],
+    ['no signatures', '{"payload":""}'],
+    [
+      'an unknown field in a signature',
+      `{"payload":"","signatures":[{"key":"${text(32, 0)}","signature":"${text(64, 0)}","x":1}]}`,
+    ],
+    ['a short key', `{"payload":"","signatures":[{"key":"${text(31, 0)}","signature":"${text(64, 0)}"}]}`],
+    ['deep nesting', '['.repeat(100_000)],
+  ])('a file with %s is refused', (_, file) => {
+    expect(() => parseSignedDocument(file)).toThrowError(expect.objectContaining(refused('document-malformed')))
+  })
+
+  test('more than the limits is refused', () => {
+    const signature = { key: text(32, 0), signature: text(64, 0) }
+    const many = JSON.stringify({ payload: '', signatures: new Array(limits.documentSignatures + 1).fill(signature) })
+    expect(() => parseSignedDocument(many)).toThrowError(
+      expect.objectContaining(refused('document-malformed', 'network document: signatures is wrong')),
+    )
+    expect(() => parseSignedDocument(' '.repeat(limits.documentBytes + 1))).toThrowError(
+      expect.objectContaining(refused('document-malformed', 'larger than the limit')),
+    )
+  })
+
+  test('what an unsigned file can put into an error is short', () => {
+    const file = JSON.stringify({ payload: '', signatures: [], ['k'.repeat(100_000)]: 1 })
+    expect(() => parseSignedDocument(file)).toThrowError(
+      expect.objectContaining({ detail: expect.stringMatching(/^.{1,150}$/) }),
+    )
+  })
+
+  test('a payload that is no base64, UTF-8 or JSON is refused', async () => {
+    const { signatures } = JSON.parse(await document([0, 1]))
+    await expect(verify(JSON.stringify({ payload: '!', signatures }))).rejects.toMatchObject(
+      refused('document-malformed', 'payload is not base64'),
+    )
+    await expect(verify(await signed(Uint8Array.of(0xff), [0, 1]))).rejects.toMatchObject(
+      refused('document-malformed', 'payload is not UTF-8'),
+    )
+    await expect(verify(await signed(utf8('{'), [0, 1]))).rejects.toMatchObject(
+      refused('document-malformed', 'payload is not JSON'),
+    )
+  })
+})
+
+describe('relays', () => {
+  /** The document with one good relay and this one. */
+  async function withRelay(relay: unknown) {
+    return verify(await document([0, 1], { relays: [payload.relays[0], relay] }))
+  }
+
+  test.each([
+    ['an unknown field', { novelty: 1 }],
+    ['another version', { version: 2 }],
+    ['an unknown role', { roles: ['spy'] }],
+    ['no onion key', { onionKeys: [] }],
+    [
+      'five onion keys',
+      { onionKeys: new Array(5).fill({ id: text(8, 1), key: text(32, 1), validAfter: 0, validUntil: 1 }) },
+    ],
+    ['no address', { addresses: [] }],
+    ['an address that is no URL', { addresses: [{ url: 'here' }] }],
+    ['a name with spaces', { name: 'a b' }],
+    ['a capacity of zero', { capacity: 0 }],
+  ])('one whose descriptor has %s is left out and counted', async (_, change) => {
+    const network = await withRelay(await entry(identities[1] as SigningKey, change))
+    expect(network).toMatchObject({ rejected: 1, relays: [{ name: 'relay-0' }] })
+  })
+
+  test('one that another key signed is left out', async () => {
+    const [honest, other] = identities as [SigningKey, SigningKey]
+    const forged = await signDescriptor(other, descriptor(honest))
+    const network = await withRelay({ descriptor: forged, operator: 'bob', networks: ['198.51.0.0/16'] })
+    expect(network).toMatchObject({ rejected: 1, relays: [{ name: 'relay-0' }] })
+  })
+
+  test('a second one of the same identity is left out', async () => {
+    const network = await withRelay(await entry(identities[0] as SigningKey, { name: 'twin' }))
+    expect(network).toMatchObject({ rejected: 1, relays: [{ name: 'relay-0' }] })
+  })
+
+  test('an operator that a relay says of itself is refused, not believed', async () => {
+    const network = await withRelay(await entry(identities[1] as SigningKey, { operator: 'bob' }))
+    expect(network.rejected).toBe(1)
+  })
+})
+
+describe('never throws anything but a NightjarError', () => {
+  /** True where `file` is refused properly, or accepted. */
+  async function behaves(file: string): Promise<boolean> {
+    try {
+      parseSignedDocument(file)
+    } catch (error) {
+      if (!(error instanceof NightjarError)) return false
+    }
+    try {
+      await verify(file)
+      return true
+    } catch (error) {
+      return error instanceof NightjarError
+    }
+  }
+
+  test('on arbitrary text and JSON', async () => {
+    const anything = fc.oneof(fc.string({ unit: 'binary' }), fc.json(), fc.string())
+    await fc.assert(fc.asyncProperty(anything, behaves), { numRuns: 500 })
+  })
+
+  test('on arbitrary outer fields', async () => {
+    const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length }).map(base64)
+    const outer = fc.record(
+      {
+        payload: fc.oneof(fc.string(), fc.uint8Array().map(base64), fc.jsonValue()),
+        signatures: fc.oneof(
+          fc.array(
+            fc.record({ key: fc.oneof(bytes(32), fc.jsonValue()), signature: fc.oneof(bytes(64), fc.jsonValue()) }),
+          ),
+          fc.jsonValue(),
+        ),
+      },
+      { requiredKeys: [] },
+    )
+    await fc.assert(
+      fc.asyncProperty(
+        outer.map((value) => JSON.stringify(value)),
+        behaves,
+      ),
+      { numRuns: 300 },
+    )
+  })
+
+  test('on a good document with characters changed: and then it never passes as another one', async () => {
+    const good = await document([0, 1])
+    const { hash } = await verify(good)
+    const change = fc.tuple(fc.nat(good.length - 1), fc.nat(3), fc.string({ maxLength: 3 }))
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), async (changes) => {
+        let file = good
+        for (const [at, remove, insert] of changes) file = file.slice(0, at) + insert + file.slice(at + remove)
+        expect(await behaves(file)).toBe(true)
+        const network = await verify(file).catch(() => undefined)
+        if (network !== undefined) expect(hex(network.hash)).toBe(hex(hash))
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('on signed payloads of any form: directories may be wrong too', async () => {
+    // Any value, at any of the places that a payload has.
+    const key = fc.constantFrom(
+      'version',
+      'validAfter',
+      'validUntil',
+      'previousHash',
+      'minimumProtocol',
+      'relays',
+      '__proto__',
+    )
+    const changed = fc.oneof(
+      fc.json().map(utf8),
+      fc.uint8Array({ maxLength: 64 }),
+      fc.tuple(key, fc.jsonValue()).map(([name, value]) => utf8(JSON.stringify({ ...payload, [name]: value }))),
+      fc.tuple(fc.constantFrom('descriptor', 'operator', 'networks'), fc.jsonValue()).map(([name, value]) => {
+        return utf8(JSON.stringify({ ...payload, relays: [{ ...payload.relays[0], [name]: value }] }))
+      }),
+    )
+    await fc.assert(
+      fc.asyncProperty(changed, async (bytes) => behaves(await signed(bytes, [0, 1]))),
+      { numRuns: 300 },
+    )
+  })
+
+  test('on signed descriptors of any form', async () => {
+    const [identity] = identities as [SigningKey]
+    const fields = Object.keys(descriptor(identity))
+    const change = fc.tuple(fc.constantFrom(...fields, 'pin', '__proto__'), fc.jsonValue())
+    await fc.assert(
+      fc.asyncProperty(change, async ([name, value]) => {
+        return behaves(await document([0, 1], { relays: [await entry(identity, { [name]: value })] }))
+      }),
+      { numRuns: 200 },
+    )
+  })
+})

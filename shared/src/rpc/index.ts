@@ -1,0 +1,18 @@
+export { catalogue, type Method, methodOf, unknownMethod } from './catalogue.ts'
+export {
+  type Call,
+  type Id,
+  idOf,
+  type Json,
+  nightjarCodeOf,
+  type Outcome,
+  type Params,
+  parseOutcome,
+  parseRequest,
+  type Request,
+  type Response,
+  type RpcError,
+  toRpcError,
+} from './jsonRpc.ts'
+export { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion, type Question, service } from './question.ts'
+export { transactionHash } from './transaction.ts'

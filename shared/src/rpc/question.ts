@@ -1,0 +1,64 @@
+/**
+ * What is inside an envelope.
+ *
+ *     question = { "chain": 1, "cells": 4, "method": "eth_getBalance", "params": [...] }     cells = class of the answer
+ *     answer   = { "result": … }  or  { "error": { code, message, data? } }
+ *
+ * No id: an answer comes on its question's stream, and the caller's id never leaves the caller's machine.
+ */
+import { fromUtf8, utf8 } from '../bytes/index.ts'
+import { isSizeClass } from '../envelope/index.ts'
+import { asNightjarError, NightjarError } from '../errors/index.ts'
+import { limits } from '../limits.ts'
+import { type Call, type Outcome, parseCall, parseOutcome } from './jsonRpc.ts'
+
+/** The services that a gateway offers on streams. */
+export const service = {
+  /** First data: the hello of an envelope handshake; the answer is its reply. Once per branch. */
+  envelope: 'envelope',
+  /** One sealed question, one sealed answer. */
+  rpc: 'rpc',
+} as const
+
+export interface Question extends Call {
+  /** EIP-155 chain id. */
+  readonly chain: number
+  /** Size class of the answer. */
+  readonly cells: number
+}
+
+export function encodeQuestion(question: Question): Uint8Array {
+  const { chain, cells, method, params } = question
+  return utf8(JSON.stringify({ chain, cells, method, params }))
+}
+
+/** @throws NightjarError `bad-request` */
+export function decodeQuestion(text: Uint8Array): Question {
+  const value = parseJson(text)
+  if (typeof value !== 'object' || value === null) throw bad('question is not an object')
+  const { chain, cells, ...call } = value as { readonly [key: string]: unknown }
+  if (typeof chain !== 'number' || !Number.isSafeInteger(chain) || chain < 1) throw bad('chain')
+  if (typeof cells !== 'number' || !isSizeClass(cells, limits.paddedAnswerCells)) throw bad('cells')
+  return { ...parseCall(call), chain, cells }
+}
+
+export function encodeAnswer(outcome: Outcome): Uint8Array {
+  return utf8(JSON.stringify(outcome))
+}
+
+/** @throws NightjarError `bad-request` */
+export function decodeAnswer(text: Uint8Array): Outcome {
+  return parseOutcome(parseJson(text))
+}
+
+function parseJson(text: Uint8Array): unknown {
+  try {
+    return JSON.parse(fromUtf8(text))
+  } catch (cause) {
+    throw new NightjarError('bad-request', { detail: 'not JSON', cause: asNightjarError(cause) })
+  }
+}
+
+function bad(field: string): NightjarError {
+  return new NightjarError('bad-request', { detail: field })
+}

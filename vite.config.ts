@@ -1,0 +1,29 @@
+import { defineConfig } from 'vite'
+
+/** The programs this repository builds, each into one file: dist/NAME.js. `scripts/run.mjs build` builds all of them. */
+const programs: Record<string, string> = {
+  nightjar: 'native-host/src/main.ts',
+  'nightjar-load': 'native-host/src/main.load.ts',
+  'nightjar-relay': 'relay-server/src/main.ts',
+  start: 'e2e/src/start.ts',
+  bench: 'bench/src/main.ts',
+}
+
+export default defineConfig(({ mode }) => {
+  const entry = programs[mode]
+  if (entry === undefined) throw new Error(`vite build --mode NAME, with NAME one of ${Object.keys(programs).join(', ')}`)
+  return {
+    logLevel: 'warn',
+    // Our own packages are bundled, everything from npm stays where the lock file put it.
+    ssr: { noExternal: [/^@nightjar\//] },
+    build: {
+      ssr: entry,
+      outDir: 'dist',
+      emptyOutDir: false,
+      target: 'node22',
+      minify: false,
+      sourcemap: true,
+      rolldownOptions: { output: { entryFileNames: `${mode}.js`, codeSplitting: false } },
+    },
+  }
+})
