@@ -171,7 +171,7 @@ async function signDocument(folder: string, sites: readonly Site[], documentFile
     '--out',
     north,
   )
-  await sign('--payload', north, '--key', join(folder, 'south.key'), '--out', south)
+  await sign('--local', '--payload', north, '--key', join(folder, 'south.key'), '--out', south)
   await runProgram(relayProgram(), ['network', 'merge', north, south, '--out', documentFile])
 }
 

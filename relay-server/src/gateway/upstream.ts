@@ -50,7 +50,7 @@ export class Upstreams {
           keepAliveTimeout: 30 * second,
           headersTimeout: options.timeout,
           bodyTimeout: options.timeout,
-          connect: options.localAddress === undefined ? {} : { localAddress: options.localAddress },
+          ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
         }),
         path: `${pathname}${search}`,
         authorization: username === '' ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`,

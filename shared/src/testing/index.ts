@@ -1,0 +1,5 @@
+export { FakeClock } from './clock.ts'
+export { cheapAead, seededCrypto } from './crypto.ts'
+export { codeOf, codeOfAsync, flipBit, pattern } from './hostile.ts'
+export { type LinkPair, type PairedLink, pairOfLinks, ScriptedLink, type Tamper } from './link.ts'
+export { turn } from './turn.ts'
