@@ -2,7 +2,7 @@
  * Makes a fresh clone runnable: the locked dependencies, and a Node that is new enough. Plain JavaScript without
  * dependencies, because it runs before there are any, on Node 20 too.
  */
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -46,7 +46,9 @@ export function ensureDependencies() {
 }
 
 function install(folder, announcement) {
-  const lock = createHash('sha256').update(readFileSync(join(folder, 'package-lock.json'))).digest('hex')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(folder, 'package-lock.json')))
+    .digest('hex')
   const mark = join(folder, 'node_modules', '.nightjar-lock')
   if (existsSync(mark) && readFileSync(mark, 'utf8') === lock) return
   console.error(`nightjar: ${announcement} …`)
@@ -67,13 +69,24 @@ function install(folder, announcement) {
 
 /** npm, started from within `npm test`, must not take the outer npm's settings for arguments of its own. */
 function environmentForNpm() {
-  const inherited = Object.entries(process.env).filter(([name]) => !/^npm_(config_(?!registry|userconfig)|package_|lifecycle_)/i.test(name))
+  const inherited = Object.entries(process.env).filter(
+    ([name]) => !/^npm_(config_(?!registry|userconfig)|package_|lifecycle_)/i.test(name),
+  )
   return Object.fromEntries(inherited)
 }
 
-/** Runs `node file …args` with inherited stdio; returns its exit code. */
-export function runNode(node, args, env = process.env) {
-  const result = spawnSync(node, args, { cwd: root, stdio: 'inherit', env })
-  if (result.error !== undefined) throw result.error
-  return result.status ?? 1
+/** Runs `node …args` with inherited stdio and hands signals on; resolves with its exit code. */
+export function runNode(node, args) {
+  const child = spawn(node, args, { cwd: root, stdio: 'inherit' })
+  const handOn = (signal) => child.kill(signal)
+  for (const signal of signals) process.on(signal, handOn)
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (code, signal) => {
+      for (const each of signals) process.off(each, handOn)
+      resolve(signal === null ? code : 1)
+    })
+  })
 }
+
+const signals = ['SIGINT', 'SIGTERM', 'SIGHUP']

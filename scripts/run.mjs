@@ -2,7 +2,7 @@
  * The project's commands: `node scripts/run.mjs start|test|bench|build|check|unit|e2e|format|nightjar|nightjar-relay|nightjar-load`.
  * Each first makes the checkout runnable (bootstrap.mjs) and, where it runs a program, builds it.
  */
-import { mkdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { BootstrapError, ensureDependencies, ensureNode, root, runNode } from './bootstrap.mjs'
 
@@ -17,62 +17,65 @@ const reports = join(root, '.build', 'reports')
 
 class StepFailed extends Error {}
 
-function main([command, ...args]) {
-  // Ctrl-C goes to the whole group: the child ends in its own way, and its exit code is ours.
-  process.on('SIGINT', () => {})
+async function main([command, ...args]) {
   const node = ensureNode()
   if (node !== process.execPath) return runNode(node, [join(root, 'scripts', 'run.mjs'), command, ...args])
   ensureDependencies()
-  const run = (file, ...rest) => {
-    const code = runNode(node, [file, ...rest])
-    if (code !== 0) throw new StepFailed(`${file} ${rest.join(' ')}`, { cause: code })
+
+  async function run(file, ...rest) {
+    const code = await runNode(node, [file, ...rest])
+    if (code !== 0) throw new StepFailed(`${file} ${rest.join(' ')}`)
   }
-  const build = () => {
-    for (const program of programs) run(bin.vite, 'build', '--mode', program)
+
+  async function build() {
+    for (const program of programs) await run(bin.vite, 'build', '--mode', program)
   }
-  const check = () => {
-    run(bin.biome, 'ci', '--colors=off', '.')
-    run(bin.tsc, '-b')
+
+  async function check() {
+    await run(bin.biome, 'ci', '.')
+    await run(bin.tsc, '-b')
   }
-  const vitest = (project, rest) => {
+
+  async function vitest(project, rest) {
     mkdirSync(reports, { recursive: true })
     const report = join(reports, `${project}.json`)
     rmSync(report, { force: true })
-    run(bin.vitest, 'run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...rest)
-    return JSON.parse(readFileSync(report, 'utf8'))
+    const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+    const code = await runNode(node, [bin.vitest, 'run', '--project', project, ...reporters, ...rest])
+    const result = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : undefined
+    return { passed: result?.numPassedTests ?? 0, failed: result?.numFailedTests ?? 0, ok: code === 0 }
   }
-  const program = (name) => {
-    build()
-    return runNode(node, ['--enable-source-maps', join(root, 'dist', `${name}.js`), ...args])
+
+  async function test(...projects) {
+    const results = []
+    for (const project of projects) {
+      if (project === 'e2e') await build()
+      results.push(await vitest(project, projects.length === 1 ? args : []))
+      if (!results.at(-1).ok) break
+    }
+    return summarise(results)
   }
 
   switch (command) {
     case 'build':
-      return build() ?? 0
+      return build()
     case 'check':
-      return check() ?? 0
+      return check()
     case 'format':
-      return run(bin.biome, 'check', '--write', '.') ?? 0
+      return run(bin.biome, 'check', '--write', '.')
     case 'unit':
-      vitest('unit', args)
-      return 0
     case 'e2e':
-      build()
-      vitest('e2e', args)
-      return 0
-    case 'test': {
-      check()
-      const unit = vitest('unit', [])
-      build()
-      const e2e = vitest('e2e', [])
-      return summarise([unit, e2e])
-    }
+      return test(command)
+    case 'test':
+      await check()
+      return test('unit', 'e2e')
     case 'start':
     case 'bench':
     case 'nightjar':
     case 'nightjar-relay':
     case 'nightjar-load':
-      return program(command)
+      await build()
+      return runNode(node, ['--enable-source-maps', join(root, 'dist', `${command}.js`), ...args])
     default:
       throw new BootstrapError(`There is no command "${command ?? ''}"; the ones there are stand in package.json.`)
   }
@@ -81,14 +84,12 @@ function main([command, ...args]) {
 /** The one line that says how it went, over all runs. */
 function summarise(results) {
   const total = (key) => results.reduce((sum, result) => sum + result[key], 0)
-  const passed = total('numPassedTests')
-  const failed = total('numFailedTests')
-  console.log(`\n${passed} passed, ${failed} failed`)
-  return passed > 0 && failed === 0 ? 0 : 1
+  console.log(`\n${total('passed')} passed, ${total('failed')} failed`)
+  return results.every(({ ok, passed }) => ok && passed > 0) ? 0 : 1
 }
 
 try {
-  process.exitCode = main(process.argv.slice(2))
+  process.exitCode = (await main(process.argv.slice(2))) ?? 0
 } catch (error) {
   if (error instanceof StepFailed) console.error(`\nnightjar: failed: ${error.message}`)
   else if (error instanceof BootstrapError) console.error(`nightjar: ${error.message}`)

@@ -12,7 +12,7 @@ import { type RelayPlan, type Relays, standardPlan, startRelays, type TlsMode } 
 export interface LocalNetworkOptions {
   readonly plan?: readonly RelayPlan[]
   readonly chains?: readonly number[]
-  /** A provider to use for chain 1 instead of a local node. */
+  /** A provider to use for the first chain instead of a local node. */
   readonly upstream?: string | undefined
   readonly tls?: TlsMode
   readonly tapped?: boolean
@@ -47,11 +47,11 @@ export async function startLocalNetwork(options: LocalNetworkOptions = {}): Prom
   }
   try {
     step('starting the Ethereum nodes')
-    const local = ids.filter((id) => options.upstream === undefined || id !== 1)
+    const local = options.upstream === undefined ? ids : ids.slice(1)
     const chains = await Promise.all(local.map((id) => startChain(id, folder)))
     undo.push(() => Promise.all(chains.map((chain) => chain.stop())))
     const nodes: Record<number, string> = Object.fromEntries(chains.map(({ id, url }) => [id, url]))
-    if (options.upstream !== undefined) nodes[1] = options.upstream
+    if (options.upstream !== undefined) nodes[ids[0] as number] = options.upstream
 
     const providers: Record<number, Provider> = {}
     if (options.recorded !== false) {

@@ -1,0 +1,47 @@
+/** `npm run bench -- NAME`: measures, and prints one JSON line last. docs/benchmarks.md records results. */
+import { cpus, totalmem } from 'node:os'
+import { programPath, runProgram } from '@nightjar/e2e/network'
+import { Command } from 'commander'
+import { serveEcho } from './echoServer.ts'
+import { benchRelay } from './relay.ts'
+import { benchRpc } from './rpc.ts'
+
+type Bench = (report: (step: string) => void) => Promise<Record<string, number>>
+
+const benches: Record<string, { description: string; run: Bench }> = {
+  rpc: { description: 'eth_getBalance over the network beside direct', run: benchRpc },
+  relay: { description: 'cells per second through one relay beside a plain echo', run: benchRelay },
+  seal: { description: 'three-layer seals per second beside the bare AEAD calls', run: benchSeal },
+}
+
+async function benchSeal(): Promise<Record<string, number>> {
+  const { stdout } = await runProgram(programPath('nightjar-load'), ['seal'])
+  return JSON.parse(stdout) as Record<string, number>
+}
+
+const program = new Command('npm run bench --').description('Measures Nightjar; prints one JSON line last.')
+
+for (const [name, { description, run }] of Object.entries(benches)) {
+  program
+    .command(name)
+    .description(description)
+    .action(async () => {
+      const [cpu] = cpus()
+      const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`
+      process.stderr.write(`${cpus().length} × ${cpu?.model.trim()}, ${memory}, Node ${process.version}\n`)
+      const result = await run((step) => process.stderr.write(`· ${step}\n`))
+      const rounded = Object.entries(result).map(([key, value]) => [key, Number(value.toPrecision(4))])
+      process.stdout.write(`${JSON.stringify(Object.fromEntries(rounded))}\n`)
+      process.exit()
+    })
+}
+
+program
+  .command('echo-server', { hidden: true })
+  .option('--cert <file>')
+  .option('--key <file>')
+  .action(({ cert, key }: { cert?: string; key?: string }) => {
+    serveEcho(cert === undefined || key === undefined ? undefined : { certFile: cert, keyFile: key })
+  })
+
+await program.parseAsync()

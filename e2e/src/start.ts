@@ -1,0 +1,135 @@
+/** `npm start`: a whole private network on this machine, the proof that it works, and an endpoint to try it with. */
+import { createServer } from 'node:net'
+import { Command } from 'commander'
+import { call } from './network/chain.ts'
+import { type LocalNetwork, startLocalNetwork } from './network/localNetwork.ts'
+import { type Proof, prove } from './proof.ts'
+
+interface Options {
+  readonly upstream?: string
+  readonly once?: true
+  readonly json?: true
+  readonly port: string
+}
+
+const localChains = [1, 31337]
+
+const program = new Command('npm start --')
+  .description(
+    'Starts a private network on loopback (eight relays, a daemon, Ethereum nodes), sends real requests through it,\n' +
+      'shows what each party saw of them, and keeps running until Ctrl-C.',
+  )
+  .option('--upstream <url>', 'use a real RPC provider for the chain it serves, instead of local nodes (reads only)')
+  .option('--once', 'run the proof and exit')
+  .option('--json', 'print the proof as one JSON line last')
+  .option('--port <number>', 'port of the endpoint to paste into a wallet; 0 = any', '8645')
+  .action(main)
+
+async function main(options: Options): Promise<void> {
+  const say = (text: string) => void process.stderr.write(`${text}\n`)
+  const stopped = stopSignal()
+  const upstreamChain = options.upstream === undefined ? undefined : await chainOf(options.upstream)
+  const chains = upstreamChain === undefined ? localChains : [upstreamChain]
+  const network = await startLocalNetwork({
+    chains,
+    upstream: options.upstream,
+    tapped: true,
+    endpointPort: await endpointPort(Number(options.port)),
+    onStep: (step) => say(`· ${step}`),
+  })
+  try {
+    if (stopped.now) return
+    const chainId = chains[0] as number
+    say('· sending requests over it')
+    const proof = await prove(network, chainId, options.upstream === undefined)
+    process.exitCode = proof.ok ? 0 : 1
+    if (!options.json) process.stdout.write(describe(proof, network, chains))
+    if (!options.once) {
+      if (!options.json) process.stdout.write('Running until Ctrl-C.\n')
+      await Promise.race([stopped.promise, network.daemon.process.ended])
+    }
+    if (options.json) process.stdout.write(`${JSON.stringify(withoutParties(proof))}\n`)
+  } finally {
+    say('· stopping')
+    await network.stop()
+  }
+}
+
+function stopSignal(): { readonly promise: Promise<void>; now: boolean } {
+  let resolve = () => {}
+  const stopped = { promise: new Promise<void>((settle) => (resolve = settle)), now: false }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      stopped.now = true
+      resolve()
+    })
+  }
+  return stopped
+}
+
+async function chainOf(url: string): Promise<number> {
+  const answer = (await call(url, 'eth_chainId', [])) as { result?: unknown }
+  if (typeof answer.result !== 'string') throw new Error('the upstream does not answer eth_chainId; check its URL')
+  return Number(answer.result)
+}
+
+/** The wanted port if it is free; otherwise any, and the user is told where it is. */
+async function endpointPort(wanted: number): Promise<number> {
+  if (wanted === 0 || (await isFree(wanted))) return wanted
+  process.stderr.write(`· port ${wanted} is taken, using another\n`)
+  return 0
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
+}
+
+function describe(proof: Proof, network: LocalNetwork, chains: readonly number[]): string {
+  const requests = proof.requests.map(({ method, ok, sameAsDirect, ms }) => [
+    ok && sameAsDirect ? '✓' : '✗',
+    method,
+    sameAsDirect ? 'same as direct' : ok ? 'DIFFERS from direct' : 'FAILED',
+    `${ms} ms`,
+  ])
+  const parties = proof.parties.map(({ party, sawFrom, saw }) => [party, sawFrom, saw])
+  const urls = chains.map((chain) => [`chain ${chain}`, network.daemon.url(chain)])
+  return [
+    '',
+    `Path: you → ${proof.hops.map((hop, index) => `${hop} (${proof.operators[index]})`).join(' → ')} → RPC provider`,
+    '',
+    ...columns([['', 'request', 'answer', 'time'], ...requests]),
+    '',
+    ...columns([['who', 'was reached by', 'and saw'], ...parties]),
+    '',
+    proof.plaintextSeen
+      ? 'READABLE DATA WAS FOUND on a link between you and the gateway.'
+      : 'Searched every byte captured between you and the gateway: no method, address or JSON in it.',
+    `Messages at the entry that are no multiple of 1024 bytes: ${proof.entry.otherSizes} of ${proof.entry.messages}`,
+    '',
+    'Give your wallet one of these as its RPC URL:',
+    ...columns(urls),
+    '',
+    '',
+  ].join('\n')
+}
+
+function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)))
+  return rows.map((row) => `  ${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')}`.trimEnd())
+}
+
+function withoutParties({ parties: _, ...proof }: Proof): Omit<Proof, 'parties'> {
+  return proof
+}
+
+program.parseAsync().then(
+  () => process.exit(),
+  (error: unknown) => {
+    process.stderr.write(`error: ${error instanceof Error ? error.message : String(error)}\n`)
+    process.exit(1)
+  },
+)
