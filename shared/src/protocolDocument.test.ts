@@ -1,0 +1,70 @@
+/** docs/protocol.md and the code must name the same numbers. */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { cellHeaderSize, cellSize, command } from './cell/index.ts'
+import { epochCells, layerCapacity, layerSize, messageType, partSize } from './circuit/index.ts'
+import { helloSize, maxDepth, protocolVersion, replySize } from './handshake/index.ts'
+import { limits } from './limits.ts'
+
+const page = readFileSync(fileURLToPath(new URL('../../docs/protocol.md', import.meta.url)), 'utf8')
+
+/** The rows of the table that begins with `header`, as cells of text. */
+function tableAfter(header: string): string[][] {
+  const [, rest = ''] = page.split(`${header}\n`)
+  const rows = rest.split('\n').slice(1)
+  return rows.slice(0, rows.indexOf('')).map((row) =>
+    row
+      .split('|')
+      .map((cell) => cell.trim())
+      .slice(1, -1),
+  )
+}
+
+describe('docs/protocol.md', () => {
+  it('names the constants of the code', () => {
+    const documented = Object.fromEntries(
+      tableAfter('| constant | value | |').map(([name, value]) => [name, Number(value)]),
+    )
+    expect(documented).toEqual({
+      'protocol version': protocolVersion,
+      cell: cellSize,
+      'cell header': cellHeaderSize,
+      'cells per message': limits.cellsPerMessage,
+      hello: helloSize,
+      reply: replySize,
+      'longest handshake message': limits.handshakeBytes,
+      layer: layerSize,
+      'capacity at three hops': layerCapacity(3),
+      'capacity at four hops': layerCapacity(4),
+      'longest path': maxDepth,
+      epoch: epochCells,
+      part: partSize,
+      'branch window W': limits.branchWindow,
+      'stream window': limits.streamWindow,
+      'credit step': limits.creditStep,
+      'control allowance': limits.controlAllowance,
+      'branches per circuit': limits.branchesPerCircuit,
+      'streams per branch': limits.streamsPerBranch,
+      'largest question': limits.questionCells,
+      'largest answer': limits.answerCells,
+      'largest padded answer': limits.paddedAnswerCells,
+      'replay window': limits.replayWindow,
+    })
+  })
+
+  it('names the cell commands of the code', () => {
+    const documented = tableAfter('| command | | body |').map(([value, name]) => [name, Number(value)])
+    expect(Object.fromEntries(documented)).toEqual(
+      Object.fromEntries(Object.entries(command).map(([name, value]) => [name.toUpperCase(), value])),
+    )
+  })
+
+  it('names the relay messages of the code', () => {
+    const documented = tableAfter('| type | | data |').map(([value, name]) => [name, Number(value)])
+    const upper = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+    expect(Object.fromEntries(documented)).toEqual(
+      Object.fromEntries(Object.entries(messageType).map(([name, value]) => [upper(name), value])),
+    )
+  })
+})
