@@ -11,7 +11,8 @@ const programs: Record<string, string> = {
 
 export default defineConfig(({ mode }) => {
   const entry = programs[mode]
-  if (entry === undefined) throw new Error(`vite build --mode NAME, with NAME one of ${Object.keys(programs).join(', ')}`)
+  if (entry === undefined)
+    throw new Error(`vite build --mode NAME, with NAME one of ${Object.keys(programs).join(', ')}`)
   return {
     logLevel: 'warn',
     // Our own packages are bundled, everything from npm stays where the lock file put it.

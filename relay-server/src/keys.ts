@@ -11,7 +11,7 @@ import { access } from 'node:fs/promises'
 import { base64, equalBytes, fromBase64 } from '@nightjar/shared/bytes'
 import { type Crypto, type DhKeyPair, type SigningKey, size } from '@nightjar/shared/crypto'
 import { NightjarError } from '@nightjar/shared/errors'
-import { keyIdSize, type Purpose, purpose } from '@nightjar/shared/handshake'
+import { type Purpose, purpose } from '@nightjar/shared/handshake'
 import { day, hour } from '@nightjar/shared/runtime'
 import { readSecret, writeSecret } from '@nightjar/shared-node/config'
 import * as v from 'valibot'
@@ -133,7 +133,7 @@ export async function loadKeys(crypto: Crypto, files: KeyFiles): Promise<RelayKe
 
 /** First 8 bytes of SHA-256 of an X25519 public key. */
 export function keyIdOf(crypto: Crypto, publicKey: Uint8Array): Uint8Array {
-  return crypto.hash.sha256(publicKey).slice(0, keyIdSize)
+  return crypto.hash.sha256(publicKey).slice(0, size.keyId)
 }
 
 /**

@@ -14,6 +14,10 @@ export interface DaemonOptions {
   readonly port: number
   readonly caFile?: string | undefined
   readonly logLevel: 'info' | 'debug' | 'warn'
+  /** Ids of extensions that may call the endpoint; MetaMask's by default. */
+  readonly wallets?: readonly string[] | undefined
+  /** More of the environment it runs in. */
+  readonly environment?: Readonly<Record<string, string>> | undefined
 }
 
 export interface Daemon {
@@ -56,11 +60,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     },
     endpoint: { port: options.port },
     chains: options.chains,
+    ...(options.wallets === undefined ? {} : { wallets: options.wallets }),
     log: { level: options.logLevel },
   }
   await writeFile(join(options.home, 'config.yaml'), JSON.stringify(config))
   const env = { NIGHTJAR_HOME: options.home }
-  const launch = () => startProgram(programPath('nightjar'), ['up'], { env })
+  const launch = () => startProgram(programPath('nightjar'), ['up'], { env: { ...options.environment, ...env } })
   const run = (...args: string[]) => runProgram(programPath('nightjar'), args, { env, mayFail: true })
   const daemon: Daemon = {
     home: options.home,

@@ -19,6 +19,8 @@ export interface LocalNetworkOptions {
   /** Records what providers see; without it gateways ask the nodes directly. */
   readonly recorded?: boolean
   readonly endpointPort?: number
+  readonly upstreamTimeout?: number
+  readonly wallets?: readonly string[]
   readonly logLevel?: 'info' | 'debug' | 'warn'
   /** Told what is being done, for people who wait. */
   onStep?(step: string): void
@@ -63,7 +65,16 @@ export async function startLocalNetwork(options: LocalNetworkOptions = {}): Prom
     step(`making keys and starting ${plan.length} relays`)
     const hosts = plan.map((_, index) => `127.${index + 1}.0.1`)
     const certificates = tls === 'none' ? undefined : makeCertificates(folder, hosts)
-    const relays = await startRelays({ folder, plan, upstreams, tls, certificates, tapped, logLevel })
+    const relays = await startRelays({
+      folder,
+      plan,
+      upstreams,
+      tls,
+      certificates,
+      tapped,
+      logLevel,
+      upstreamTimeout: options.upstreamTimeout,
+    })
     undo.push(() => relays.stop())
 
     step('starting the daemon')
@@ -76,6 +87,7 @@ export async function startLocalNetwork(options: LocalNetworkOptions = {}): Prom
       port: options.endpointPort ?? 0,
       caFile: tls === 'private-ca' ? certificates?.caFile : undefined,
       logLevel,
+      wallets: options.wallets,
     })
     undo.push(() => daemon.process.stop())
 

@@ -36,6 +36,8 @@ export interface RelaysOptions {
   /** Puts a tap in front of each relay. */
   readonly tapped: boolean
   readonly logLevel: 'info' | 'debug' | 'warn'
+  /** Seconds that gateways wait for their provider; the product's default where it is not given. */
+  readonly upstreamTimeout?: number | undefined
 }
 
 export interface LocalRelay {
@@ -133,7 +135,8 @@ function configOf(
   trust: Relays['trust'],
   document: string,
 ): unknown {
-  const { certificates, tls, upstreams } = options
+  const { certificates, tls, upstreams, upstreamTimeout } = options
+  const timeout = upstreamTimeout === undefined ? {} : { request_timeout_seconds: upstreamTimeout }
   const chains = Object.entries(upstreams).map(([id, url]) => [id, { upstreams: [{ url }] }])
   return {
     server_name: plan.name,
@@ -149,7 +152,7 @@ function configOf(
     outbound_address: place.host,
     admin: { host: '127.0.0.1', health_port: 0, metrics_port: 0 },
     network: { document, trust, ...(tls === 'private-ca' ? { ca_file: certificates?.caFile } : {}) },
-    ...(plan.roles.includes('gateway') ? { gateway: { chains: Object.fromEntries(chains) } } : {}),
+    ...(plan.roles.includes('gateway') ? { gateway: { chains: Object.fromEntries(chains), ...timeout } } : {}),
     log: { level: options.logLevel },
   }
 }

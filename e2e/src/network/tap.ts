@@ -4,11 +4,15 @@
  */
 import { connect, createServer, type Socket } from 'node:net'
 import { Receiver } from 'ws'
+import { type CellHeader, type CellPart, CellWalker, cellHeaderSize, cellSize } from './cells.ts'
 
 export type Direction = 'forward' | 'backward'
 
-/** Changes bytes of one direction in place; called with each chunk as it passes. */
-export type Damage = (chunk: Buffer, direction: Direction) => void
+/** Told each stretch of a cell as it passes: may change its bytes in place, or say `cut` to end the connection in the middle. */
+export type Damage = (part: CellPart, direction: Direction) => 'cut' | undefined
+
+/** Told each cell as its header passes. */
+export type Watch = (header: CellHeader, direction: Direction) => void
 
 export interface Tap {
   /** Bytes of both directions so far, up to a limit; oldest first. */
@@ -18,12 +22,12 @@ export interface Tap {
   /** The addresses that connected. */
   readonly peers: ReadonlySet<string>
   damage: Damage | undefined
+  watch: Watch | undefined
   /** Cuts all connections. */
   cut(): void
   close(): Promise<void>
 }
 
-const cellSize = 1024
 const captureLimit = 64 * 1024 * 1024
 
 export async function startTap(options: { host: string; port: number; targetPort: number }): Promise<Tap> {
@@ -37,6 +41,7 @@ export async function startTap(options: { host: string; port: number; targetPort
     messages,
     peers,
     damage: undefined,
+    watch: undefined,
     cut() {
       for (const socket of sockets) socket.destroy()
     },
@@ -51,8 +56,19 @@ export async function startTap(options: { host: string; port: number; targetPort
       messages.count += 1
       if (size === 0 || size % cellSize !== 0) messages.otherSizes += 1
     })
+    const walker = new CellWalker()
     from.on('data', (chunk: Buffer) => {
-      tap.damage?.(chunk, direction)
+      let cutAt: number | undefined
+      walker.walk(chunk, (part) => {
+        const starts = part.offset < cellHeaderSize && part.header !== undefined
+        if (starts && part.header !== undefined) tap.watch?.(part.header, direction)
+        if (cutAt !== undefined || tap.damage?.(part, direction) !== 'cut') return
+        cutAt = part.bytes.byteOffset - chunk.byteOffset + Math.floor(part.bytes.length / 2)
+      })
+      if (cutAt !== undefined) {
+        from.pause()
+        return void to.end(chunk.subarray(0, cutAt), () => from.destroy())
+      }
       sizes.push(chunk)
       if (capturedBytes < captureLimit) {
         chunks.push(Buffer.from(chunk))

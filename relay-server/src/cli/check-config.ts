@@ -8,7 +8,7 @@ export function checkConfigCommand(context: CliContext): Command {
   return new Command('check-config')
     .summary('check configuration, keys and network document')
     .description(
-      'Checks the configuration of a relay, the files that it names and the network document, without starting it.\n' +
+      'Checks the configuration of a relay, the files that it names and the network document, without starting it. ' +
         'Prints what it found, each problem with its remedy; the exit code is 1 where there is one.',
     )
     .requiredOption('--config <file>', 'relay.yaml')

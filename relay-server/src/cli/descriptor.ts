@@ -17,7 +17,7 @@ export function descriptorCommand(context: CliContext): Command {
   return new Command('descriptor')
     .summary('sign what this relay says of itself')
     .description(
-      'Makes the signed descriptor of a relay from its configuration and keys, for the directories of the network.\n' +
+      'Makes the signed descriptor of a relay from its configuration and keys, for the directories of the network. ' +
         'Make a new one whenever keys, roles, chains or the address change.',
     )
     .requiredOption('--config <file>', 'relay.yaml')

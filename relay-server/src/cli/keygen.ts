@@ -21,7 +21,7 @@ export function keygenCommand(context: CliContext): Command {
   return new Command('keygen')
     .summary('make the keys of a relay or of a directory')
     .description(
-      'Makes the identity key of a relay, and its onion and envelope keys for this period and the next.\n' +
+      'Makes the identity key of a relay, and its onion and envelope keys for this period and the next. ' +
         'The files get mode 0600; existing ones are never overwritten.',
     )
     .argument('[folder]', 'where identity.key and onion.keys go', '.')

@@ -17,9 +17,9 @@ import {
   verifyDocument,
 } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
-import { protocolVersion } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { day, hour, minute, second } from '@nightjar/shared/runtime'
+import { protocolVersion } from '@nightjar/shared/version'
 import { loadConfig, readText, resolveBeside, writeAtomically } from '@nightjar/shared-node/config'
 import { Command, Option } from 'commander'
 import * as v from 'valibot'
@@ -77,7 +77,7 @@ export function signCommand(context: CliContext): Command {
   const command = new Command('sign')
     .summary('make a document, or add a signature to one')
     .description(
-      'Makes a network document from the descriptors in relays.yaml and signs it; or, with --payload, adds the\n' +
+      'Makes a network document from the descriptors in relays.yaml and signs it; or, with --payload, adds the ' +
         'signature of a further directory to a document that another one made, after checking it.\n\n' +
         'The version is the Unix time in seconds, or one more than that of --previous where that is greater.',
     )

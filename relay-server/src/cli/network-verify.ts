@@ -50,7 +50,7 @@ export function verifyCommand(context: CliContext): Command {
   return new Command('verify')
     .summary('check a document and show what is in it')
     .description(
-      'Checks a document as a client does that trusts the given directory keys, and shows what is in it.\n' +
+      'Checks a document as a client does that trusts the given directory keys, and shows what is in it. ' +
         'The exit code is 1 where the document is refused.',
     )
     .argument('<file>', 'the document')

@@ -28,7 +28,7 @@ function mergeCommand(context: CliContext): Command {
   return new Command('merge')
     .summary('join the signatures of several directories')
     .description(
-      'Joins documents that several directories signed into one with all signatures. Their payloads must be the same,\n' +
+      'Joins documents that several directories signed into one with all signatures. Their payloads must be the same, ' +
         'byte for byte, and every signature right; a key that signed twice is kept once.',
     )
     .argument('<files...>', 'documents to join')

@@ -4,10 +4,14 @@ import { NightjarError } from '../errors/index.ts'
 
 // The only two platform objects that pure code uses (WHATWG Encoding); named here, as neither DOM nor Node types exist.
 declare const TextEncoder: new () => { encode(text: string): Uint8Array }
-declare const TextDecoder: new (label: string, options: { fatal: boolean }) => { decode(bytes: Uint8Array): string }
+declare const TextDecoder: new (
+  label: string,
+  options: { fatal: boolean; ignoreBOM: boolean },
+) => { decode(bytes: Uint8Array): string }
 
 const encoder = new TextEncoder()
-const decoder = new TextDecoder('utf-8', { fatal: true })
+// `ignoreBOM` leaves a byte order mark in the text; taken away, two byte strings would be one text.
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export function utf8(text: string): Uint8Array {
   return encoder.encode(text)

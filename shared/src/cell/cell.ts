@@ -125,7 +125,8 @@ export class HandshakeAssembler {
 
   /**
    * Takes `total u16 ‖ part` (which may end in zero fill when the part is the last) and returns the message once whole.
-   * @throws NightjarError `protocol-violation` where totals differ, are out of bounds, or the fill is not zero.
+   * @throws NightjarError `protocol-violation` where totals differ, are out of bounds, the fill is not zero, or the
+   * message was whole already.
    */
   push(chunk: Uint8Array): Uint8Array | undefined {
     if (chunk.length < 3) throw violation('handshake part is empty')
@@ -134,6 +135,7 @@ export class HandshakeAssembler {
     if (this.#total !== undefined && total !== this.#total) throw violation('handshake lengths differ')
     this.#total = total
     const wanted = total - this.#received
+    if (wanted === 0) throw violation('handshake part after the last')
     const part = chunk.slice(2, 2 + wanted)
     if (!isZero(chunk.subarray(2 + part.length))) throw violation('handshake fill is not zero')
     this.#parts.push(part)

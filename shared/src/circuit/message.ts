@@ -135,9 +135,12 @@ export function encodeExtended(branch: number, reply: Uint8Array): Uint8Array {
   return concat(u16(branch), reply)
 }
 
+/** @throws NightjarError `protocol-violation` for branch 0 or a message cut off. */
 export function decodeExtended(bytes: Uint8Array): { branch: number; reply: Uint8Array } {
   const reader = new Reader(bytes, 'EXTENDED')
-  return { branch: reader.u16('branch'), reply: reader.rest() }
+  const branch = reader.u16('branch')
+  if (branch === 0) throw violation('branch 0 cannot be extended')
+  return { branch, reply: reader.rest() }
 }
 
 export function encodeBranchClosed(branch: number, code: number): Uint8Array {

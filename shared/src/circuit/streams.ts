@@ -56,6 +56,7 @@ export interface Stream {
 
 export interface Opening {
   readonly service: string
+  /** A view that is valid during the call. */
   readonly argument: Uint8Array
   /** True where all data comes with the BEGIN. */
   readonly whole: boolean
@@ -86,6 +87,7 @@ export class StreamMux {
   readonly #sendWindow = new SendWindow(limits.branchWindow)
   readonly #receiveWindow = new ReceiveWindow(limits.branchWindow)
   #lastId = 0
+  #closedWith: ErrorCode | undefined
 
   /** Without `accept` this is the client's end, which refuses every BEGIN. */
   constructor(channel: Channel, accept?: Accept) {
@@ -97,14 +99,14 @@ export class StreamMux {
     return this.#streams.size
   }
 
-  /** Whether another stream may be opened: fewer than the limit are open, and ids are left. */
+  /** Whether another stream may be opened: the branch is there, fewer than the limit are open, and ids are left. */
   get canOpen(): boolean {
-    return this.#streams.size < limits.streamsPerBranch && this.#lastId < 0xffff
+    return this.#closedWith === undefined && this.#streams.size < limits.streamsPerBranch && this.#lastId < 0xffff
   }
 
   /**
    * Opens a stream with its first data; `end` says that this is all of it.
-   * @throws NightjarError `limit-reached` where `canOpen` is false.
+   * @throws NightjarError where `canOpen` is false: what the branch was closed with, or `limit-reached`
    */
   open(
     service: string,
@@ -112,6 +114,8 @@ export class StreamMux {
     handler: StreamHandler,
     first: { data: Uint8Array; end: boolean },
   ): Stream {
+    // Otherwise it would wait for an end that nobody tells it any more.
+    if (this.#closedWith !== undefined) throw new NightjarError(this.#closedWith)
     if (!this.canOpen) throw new NightjarError('limit-reached', { detail: 'streams of a branch' })
     this.#lastId += 1
     const stream = this.#makeStream(this.#lastId)
@@ -140,10 +144,13 @@ export class StreamMux {
         return this.#receiveData(stream, message.data)
       case messageType.end:
         return this.#receiveEnd(stream, message.data)
-      case messageType.credit:
-        stream?.sendWindow.grant(decodeU16(message.data, 'CREDIT'))
-        if (stream !== undefined) this.#makeReady(stream)
+      case messageType.credit: {
+        const cells = decodeU16(message.data, 'CREDIT')
+        if (stream === undefined) return
+        stream.sendWindow.grant(cells)
+        this.#makeReady(stream)
         return this.pump()
+      }
       case messageType.connected:
         if (message.data.length > 0) throw violation('CONNECTED has data')
         return stream?.handler.onConnected?.()
@@ -165,6 +172,7 @@ export class StreamMux {
 
   /** The branch is gone: every stream ends with `code`, and nothing is sent. */
   closeAll(code: ErrorCode): void {
+    this.#closedWith ??= code
     const streams = [...this.#streams.values()]
     this.#streams.clear()
     this.#ready.length = 0

@@ -91,4 +91,6 @@ export const size = {
   kemPublic: 1184,
   kemCiphertext: 1088,
   signature: 64,
+  /** Ids of onion and envelope keys: the first bytes of the SHA-256 of the public key. */
+  keyId: 8,
 } as const

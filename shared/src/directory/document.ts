@@ -10,8 +10,8 @@ import * as v from 'valibot'
 import { base64, concat, equalBytes, fromBase64, fromUtf8, hex, utf8 } from '../bytes/index.ts'
 import type { Crypto, SigningKey } from '../crypto/index.ts'
 import { NightjarError } from '../errors/index.ts'
-import { protocolVersion } from '../handshake/index.ts'
 import { limits } from '../limits.ts'
+import { protocolVersion } from '../version.ts'
 import {
   type Descriptor,
   type DescriptorInput,

@@ -11,7 +11,7 @@ export {
   verifyDescriptor,
   verifyDocument,
 } from './document.ts'
-export { responderOf } from './responder.ts'
+export { type KnownKey, responderOf } from './responder.ts'
 export {
   type Descriptor,
   type DescriptorInput,

@@ -2,7 +2,6 @@
 import * as v from 'valibot'
 import { fromBase64 } from '../bytes/index.ts'
 import { size } from '../crypto/index.ts'
-import { keyIdSize } from '../handshake/index.ts'
 import { limits } from '../limits.ts'
 
 /** Base64 of exactly `length` bytes, decoded. */
@@ -30,7 +29,7 @@ export const roles = ['relay', 'gateway', 'exit', 'directory'] as const
 export type Role = (typeof roles)[number]
 
 const onionKey = v.strictObject({
-  id: bytes(keyIdSize),
+  id: bytes(size.keyId),
   /** X25519. */
   key: bytes(size.dhPublic),
   /** Milliseconds since the Unix epoch. */

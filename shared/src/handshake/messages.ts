@@ -7,9 +7,7 @@
 import { concat, Reader, u32 } from '../bytes/index.ts'
 import { size } from '../crypto/index.ts'
 import { NightjarError } from '../errors/index.ts'
-
-export const protocolVersion = 1
-export const keyIdSize = 8
+import { protocolVersion } from '../version.ts'
 
 /** What the keys are for. Part of the key derivation, so a hello for one purpose is worthless for another. */
 export const purpose = { hop: 1, envelope: 2, mesh: 3 } as const
@@ -39,7 +37,7 @@ export interface Reply {
   readonly auth: Uint8Array
 }
 
-export const helloSize = 3 + keyIdSize + size.dhPublic + size.kemPublic
+export const helloSize = 3 + size.keyId + size.dhPublic + size.kemPublic
 export const replySize = size.dhPublic + size.kemCiphertext + 4 + size.hash + size.hash
 
 export function encodeHello(hello: Hello): Uint8Array {
@@ -62,7 +60,7 @@ export function decodeHello(bytes: Uint8Array): Hello {
   const hello = {
     purpose: kind,
     depth,
-    keyId: reader.bytes(keyIdSize, 'onionKeyId'),
+    keyId: reader.bytes(size.keyId, 'onionKeyId'),
     dhPublic: reader.bytes(size.dhPublic, 'X'),
     kemPublic: reader.bytes(size.kemPublic, 'ek'),
   }

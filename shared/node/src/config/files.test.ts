@@ -1,6 +1,6 @@
 import { chmod, mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { readSecret, readText, writeAtomically, writeSecret } from './index.ts'
 
@@ -85,9 +85,7 @@ describe('writeAtomically', () => {
     // Renaming a file over a folder fails after the temporary file was written.
     await expect(writeAtomically(folder, 'new', 0o644)).rejects.toMatchObject({ code: 'file-unusable' })
     expect(await readdir(folder)).toEqual([])
-    expect(
-      (await readdir(tmpdir())).filter((name) => name.includes('nightjar-files-') && name.endsWith('.tmp')),
-    ).toEqual([])
+    expect((await readdir(tmpdir())).filter((name) => name.startsWith(`.${basename(folder)}.`))).toEqual([])
   })
 
   test('a missing folder is named', async () => {

@@ -1,0 +1,58 @@
+/** Which way requests take, as somebody sees it who reads cell headers on every link (taps, and links without TLS). */
+import { cellCommand, type Direction, type LocalNetwork, type LocalRelay } from '../../src/network/index.ts'
+
+/** RELAY cells by relay and circuit id on the links that lead to that relay. */
+export type Traffic = ReadonlyMap<LocalRelay, ReadonlyMap<number, CellCounts>>
+
+export type CellCounts = Record<Direction, number>
+
+/** The RELAY cells that pass all taps during `action`. */
+export async function trafficDuring(network: LocalNetwork, action: () => Promise<unknown>): Promise<Traffic> {
+  const traffic = new Map<LocalRelay, Map<number, CellCounts>>()
+  for (const relay of network.relays.all) {
+    const circuits = new Map<number, CellCounts>()
+    traffic.set(relay, circuits)
+    if (relay.tap === undefined) throw new Error('this needs a tapped network')
+    relay.tap.watch = ({ circuitId, command }, direction) => {
+      if (command !== cellCommand.relay) return
+      const counts = circuits.get(circuitId) ?? { forward: 0, backward: 0 }
+      circuits.set(circuitId, counts)
+      counts[direction] += 1
+    }
+  }
+  await action()
+  for (const { tap } of network.relays.all) if (tap !== undefined) tap.watch = undefined
+  return traffic
+}
+
+export interface Path {
+  readonly entry: LocalRelay
+  readonly middle: LocalRelay
+  readonly gateway: LocalRelay
+  /** The circuit id between middle and gateway: it tells one branch from another. */
+  readonly branch: number
+}
+
+/** Each answer has four cells at least; a PING and its answer have one. */
+const answersSeen = 10
+const cellsOfAnswers = 4 * answersSeen
+
+/** The path that one caller's requests take now. */
+export async function pathOf(network: LocalNetwork, ask: () => Promise<unknown>): Promise<Path> {
+  const traffic = await trafficDuring(network, async () => {
+    for (let count = 0; count < answersSeen; count++) await ask()
+  })
+  const busy = [...traffic].flatMap(([relay, circuits]) =>
+    [...circuits].filter(([, { backward }]) => backward >= cellsOfAnswers).map(([circuit]) => ({ relay, circuit })),
+  )
+  const { trunks } = await network.daemon.status()
+  const entryNames = trunks.map(({ entry }) => entry.name)
+  const entries = busy.filter(({ relay }) => entryNames.includes(relay.name))
+  const gateways = busy.filter(({ relay }) => relay.roles.includes('gateway'))
+  const middles = busy.filter(({ relay }) => !entryNames.includes(relay.name) && !relay.roles.includes('gateway'))
+  const [entry, middle, gateway] = [entries[0], middles[0], gateways[0]]
+  if (busy.length !== 3 || entry === undefined || middle === undefined || gateway === undefined) {
+    throw new Error(`requests of one caller took ${busy.map(({ relay }) => relay.name).join(', ')}`)
+  }
+  return { entry: entry.relay, middle: middle.relay, gateway: gateway.relay, branch: gateway.circuit }
+}
