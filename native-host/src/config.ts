@@ -55,6 +55,8 @@ export function trustOf(config: Config): Trust {
 export interface Places {
   readonly config: string
   readonly state: string
+  /** The newest network document, kept for a start without a connection. */
+  readonly document: string
   /** The local socket; on Windows a named pipe. */
   readonly socket: string
   /** Folders to be made before use, each of mode 0700. */
@@ -74,6 +76,7 @@ export function placesFrom(environment: NodeJS.ProcessEnv): Places {
   return {
     config: join(config, 'config.yaml'),
     state: join(state, 'state.json'),
+    document: join(state, 'newest-network.json'),
     socket: process.platform === 'win32' ? pipe : join(runtime, 'nightjar.sock'),
     folders: [...new Set([config, state, runtime])],
   }

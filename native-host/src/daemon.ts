@@ -2,10 +2,11 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { base64 } from '@nightjar/shared/bytes'
 import type { Crypto } from '@nightjar/shared/crypto'
-import { NightjarError } from '@nightjar/shared/errors'
+import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
+import { limits } from '@nightjar/shared/limits'
 import type { Json } from '@nightjar/shared/rpc'
 import { type Clock, minute } from '@nightjar/shared/runtime'
-import { loadConfig, resolveBeside } from '@nightjar/shared-node/config'
+import { loadConfig, readText, resolveBeside, writeAtomically } from '@nightjar/shared-node/config'
 import type { Dial } from '@nightjar/shared-node/link'
 import { createLog, type Log } from '@nightjar/shared-node/log'
 import { NetworkKeeper } from '@nightjar/shared-node/network'
@@ -46,14 +47,15 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
     trust: trustOf(config),
     refreshEvery: config.network.refresh_minutes * minute,
     seen: documentMarkOf(state),
-    onAccepted(network) {
+    onAccepted(network, text) {
       state.document = { version: network.version, hash: base64(network.hash) }
       save()
+      writeAtomically(places.document, text, 0o600).catch((error: unknown) => log.error('document not kept', { error }))
       log.info('network document accepted', { relays: network.relays.length, rejected: network.rejected })
     },
     onProblem: (error) => log.warn('network document not refreshed', { error }),
   })
-  await keeper.refresh()
+  await findDocument(keeper, places, log)
   keeper.start()
 
   const caFile = config.network.ca_file
@@ -110,6 +112,30 @@ function statusOf(client: Client, config: Config, endpoint: string, version: str
 }
 
 export type Status = ReturnType<typeof statusOf>
+
+/**
+ * The newest document that can be had: from its place, else the one kept from before. Without either the daemon serves
+ * all the same, fails every request, and goes on looking.
+ * @throws NightjarError where a document was found and is refused
+ */
+async function findDocument(keeper: NetworkKeeper, places: Places, log: Log): Promise<void> {
+  try {
+    await keeper.refresh()
+  } catch (error) {
+    const { code } = asNightjarError(error)
+    if (code !== 'connect-failed' && code !== 'file-unusable') throw error
+    log.warn('network document not to be had', { error })
+    await useKeptDocument(keeper, places, log)
+  }
+}
+
+async function useKeptDocument(keeper: NetworkKeeper, places: Places, log: Log): Promise<void> {
+  try {
+    await keeper.accept(await readText(places.document, limits.documentBytes))
+  } catch (error) {
+    log.warn('no network document was kept from before', { error })
+  }
+}
 
 /** Writes the state, one writing at a time; a change during one is written after it. */
 function makeSaver(path: string, state: State, log: Log): () => void {

@@ -32,8 +32,6 @@ export interface RelayServer {
 
 /** Where directory relays serve the document, on the port of their links. */
 const documentPath = '/network.json'
-/** How soon a relay without a document looks for one again. */
-const firstDocumentRetry = 5 * second
 
 /** @throws NightjarError whatever keeps the relay from serving */
 export async function startRelay(configFile: string, context: RelayContext): Promise<RelayServer> {
@@ -54,17 +52,9 @@ export async function startRelay(configFile: string, context: RelayContext): Pro
     onProblem: (error) => log.warn('network document not refreshed', { error }),
   })
 
-  async function findDocument(): Promise<void> {
-    try {
-      await keeper.refresh()
-      keeper.start()
-    } catch (error) {
-      // A relay serves without a document, so that it is there when its directory is; nothing can be extended until then.
-      log.warn('no network document yet', { error })
-      if (!stopping) clock.after(firstDocumentRetry, () => void findDocument())
-    }
-  }
-  await findDocument()
+  // A relay serves without a document, so that it is there when its directory is; nothing can be extended until then.
+  await keeper.refresh().catch((error: unknown) => log.warn('no network document yet', { error }))
+  keeper.start()
 
   const caFile = config.network.ca_file
   const extraCa = caFile === undefined ? undefined : await readFile(caFile, 'utf8')

@@ -1,5 +1,5 @@
 /** Which way requests take, as somebody sees it who reads cell headers on every link (taps, and links without TLS). */
-import { cellCommand, type Direction, type LocalNetwork, type LocalRelay } from '../../src/network/index.ts'
+import { cellCommand, type Direction, type LocalNetwork, type LocalRelay, until } from '../../src/network/index.ts'
 
 /** RELAY cells by relay and circuit id on the links that lead to that relay. */
 export type Traffic = ReadonlyMap<LocalRelay, ReadonlyMap<number, CellCounts>>
@@ -37,8 +37,17 @@ export interface Path {
 const answersSeen = 10
 const cellsOfAnswers = 4 * answersSeen
 
-/** The path that one caller's requests take now. */
+/** The path that one caller's requests take, once all of them take the same. */
 export async function pathOf(network: LocalNetwork, ask: () => Promise<unknown>): Promise<Path> {
+  let path: Path | undefined
+  await until('the requests of one caller take one path', async () => {
+    path = await findPath(network, ask)
+    return path !== undefined
+  })
+  return path as unknown as Path
+}
+
+async function findPath(network: LocalNetwork, ask: () => Promise<unknown>): Promise<Path | undefined> {
   const traffic = await trafficDuring(network, async () => {
     for (let count = 0; count < answersSeen; count++) await ask()
   })
@@ -51,8 +60,6 @@ export async function pathOf(network: LocalNetwork, ask: () => Promise<unknown>)
   const gateways = busy.filter(({ relay }) => relay.roles.includes('gateway'))
   const middles = busy.filter(({ relay }) => !entryNames.includes(relay.name) && !relay.roles.includes('gateway'))
   const [entry, middle, gateway] = [entries[0], middles[0], gateways[0]]
-  if (busy.length !== 3 || entry === undefined || middle === undefined || gateway === undefined) {
-    throw new Error(`requests of one caller took ${busy.map(({ relay }) => relay.name).join(', ')}`)
-  }
+  if (busy.length !== 3 || entry === undefined || middle === undefined || gateway === undefined) return undefined
   return { entry: entry.relay, middle: middle.relay, gateway: gateway.relay, branch: gateway.circuit }
 }

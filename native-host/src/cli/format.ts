@@ -22,6 +22,9 @@ export function formatStatus(status: Status): string {
     ...(status.divergingRelays > 0
       ? [`  warning   ${status.divergingRelays} handshakes showed another network document than ours`]
       : []),
+    ...(status.failingGuards.length > 0
+      ? [`  warning   fails again and again: ${status.failingGuards.map(party).join(', ')}`]
+      : []),
     ...(status.lastError === null ? [] : [`  last error  ${errorTable[status.lastError].sentence}`]),
   ]
   return `${lines.join('\n')}\n`

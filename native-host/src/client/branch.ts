@@ -126,6 +126,7 @@ export class Branch {
 
   /** Waits for its turn where as many requests run as the branch may have streams. */
   async #untilStreamIsFree(): Promise<void> {
+    if (this.#hop.streams.isUsedUp) this.#hop.close('branch-retired')
     while (this.#hop.error === undefined && !this.#hop.streams.canOpen) {
       await new Promise<void>((resolve) => this.#freed.push(resolve))
     }

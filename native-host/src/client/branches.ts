@@ -92,7 +92,9 @@ export class Branches {
       next.open.onClosed(() => {
         if (this.#entries.get(key) === next) this.#entries.delete(key)
       })
-      if (this.#entries.get(key) === entry || !this.#entries.has(key)) this.#entries.set(key, next)
+      const isWanted = this.#entries.get(key) === entry || !this.#entries.has(key)
+      if (isWanted) this.#entries.set(key, next)
+      else next.open.retire()
       old?.retire()
     } catch {
       // The old branch still works; its next use tries again.

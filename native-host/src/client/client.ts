@@ -50,8 +50,10 @@ export interface ClientStatus {
   readonly branches: number
   readonly gateways: readonly Party[]
   readonly requests: { readonly ok: number; readonly failed: number }
-  /** Relays that believe in another network document than we do, since the start. */
+  /** Handshakes since the start in which a relay believed in another network document than ours. */
   readonly divergingRelays: number
+  /** Pinned guards that failed several times in a row: a sign of trouble on your line, or with that relay. */
+  readonly failingGuards: readonly Party[]
   readonly lastError: ErrorCode | null
 }
 
@@ -110,6 +112,7 @@ export function createClient(options: ClientOptions): Client {
 
   function onChange(): void {
     everUp ||= slots.some(({ trunk }) => trunk !== undefined)
+    warmSpareGuards()
     for (const wake of [...waiting]) wake()
   }
 
@@ -158,14 +161,19 @@ export function createClient(options: ClientOptions): Client {
     maintenance = clock.after(maintainEvery, maintain)
     branches.closeIdle()
     for (const slot of slots) slot.maintain()
+    warmSpareGuards()
+  }
+
+  function warmSpareGuards(): void {
     const entries = slots.map(({ trunk }) => trunk?.entry)
-    for (const guard of pinned?.pins.guards ?? []) if (!entries.includes(guard)) links.warm(guard)
+    for (const guard of pinned?.pins.guards ?? []) {
+      if (!entries.includes(guard) && !health.isAvoided(guard)) links.warm(guard)
+    }
   }
 
   return {
     start() {
       for (const slot of slots) slot.start()
-      for (const guard of pins().guards) links.warm(guard)
       maintenance = clock.after(maintainEvery, maintain)
     },
 
@@ -200,6 +208,7 @@ export function createClient(options: ClientOptions): Client {
         gateways: [...used.values()],
         requests: { ...requests },
         divergingRelays: diverging,
+        failingGuards: (pinned?.pins.guards ?? []).filter((guard) => health.failuresOf(guard) >= 3).map(partyOf),
         lastError: slots.find(({ lastError }) => lastError !== undefined)?.lastError?.code ?? null,
       }
     },

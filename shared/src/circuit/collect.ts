@@ -1,5 +1,4 @@
 /** Collects what comes on a stream into one message, for services that answer a whole question. */
-import { concat } from '../bytes/index.ts'
 import type { ErrorCode } from '../errors/index.ts'
 import type { Stream, StreamHandler } from './streams.ts'
 
@@ -20,14 +19,25 @@ export interface CollectOptions {
 }
 
 export function collect(options: CollectOptions): StreamHandler {
-  const parts: Uint8Array[] = []
+  // One buffer that doubles, not a list of parts: a sender of empty or tiny cells must not fill memory with objects.
+  let buffer = new Uint8Array(0)
   let length = 0
   let failed = false
 
   function release(): void {
     if (options.budget !== undefined) options.budget.left += length
-    parts.length = 0
+    buffer = new Uint8Array(0)
     length = 0
+  }
+
+  function append(data: Uint8Array): void {
+    if (length + data.length > buffer.length) {
+      const larger = new Uint8Array(Math.min(options.maxBytes, Math.max(2 * buffer.length, length + data.length)))
+      larger.set(buffer)
+      buffer = larger
+    }
+    buffer.set(data, length)
+    length += data.length
   }
 
   return {
@@ -41,12 +51,11 @@ export function collect(options: CollectOptions): StreamHandler {
         return options.onFailure('limit-reached')
       }
       if (options.budget !== undefined) options.budget.left -= data.length
-      length += data.length
-      parts.push(data.slice())
+      append(data)
     },
     onEnd(code) {
       if (failed) return
-      const message = code === 'done' ? concat(...parts) : undefined
+      const message = code === 'done' ? buffer.subarray(0, length) : undefined
       release()
       if (message === undefined) options.onFailure(code)
       else options.onMessage(message)

@@ -101,7 +101,12 @@ export class StreamMux {
 
   /** Whether another stream may be opened: the branch is there, fewer than the limit are open, and ids are left. */
   get canOpen(): boolean {
-    return this.#closedWith === undefined && this.#streams.size < limits.streamsPerBranch && this.#lastId < 0xffff
+    return this.#closedWith === undefined && this.#streams.size < limits.streamsPerBranch && !this.isUsedUp
+  }
+
+  /** Whether all stream ids were given; the branch then has to be replaced. */
+  get isUsedUp(): boolean {
+    return this.#lastId === 0xffff
   }
 
   /**

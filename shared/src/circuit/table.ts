@@ -116,7 +116,10 @@ export class CircuitTable implements LinkEvents {
         throw new NightjarError('protocol-violation', { detail: 'padding is not zero' })
       return
     }
-    if (cellCommand === command.goaway) return this.#events.onGoaway?.(decodeGoaway(cell))
+    if (cellCommand === command.goaway) {
+      const seconds = decodeGoaway(cell)
+      return this.#events.onGoaway?.(seconds)
+    }
     const id = circuitIdOf(cell)
     const end = this.#ends.get(id)
     if (end !== undefined) return end.onCell(cellCommand, cell)

@@ -2,8 +2,11 @@
 import type { Crypto } from '@nightjar/shared/crypto'
 import { type DocumentMark, type Network, type Trust, verifyDocument } from '@nightjar/shared/directory'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
-import type { Clock, Timer } from '@nightjar/shared/runtime'
+import { type Clock, second, type Timer } from '@nightjar/shared/runtime'
 import { readDocument } from './source.ts'
+
+/** How soon to look again while there is no valid document. */
+const retryEvery = 5 * second
 
 export interface NetworkKeeperOptions {
   readonly crypto: Crypto
@@ -25,6 +28,7 @@ export class NetworkKeeper {
   #network: Network | undefined
   #text: string | undefined
   #seen: DocumentMark | undefined
+  #problem: NightjarError | undefined
   #timer: Timer | undefined
   #stopped = false
 
@@ -47,14 +51,24 @@ export class NetworkKeeper {
   /** @throws NightjarError `document-expired`, or why there never was one */
   require(): Network {
     const { network } = this
-    if (network === undefined) throw new NightjarError('document-expired')
-    return network
+    if (network !== undefined) return network
+    const neverHadOne = this.#network === undefined && this.#problem !== undefined
+    throw neverHadOne ? this.#problem : new NightjarError('document-expired')
   }
 
   /** Reads and checks the document now. @throws NightjarError what is wrong with it, or that it cannot be had */
   async refresh(): Promise<Network> {
-    const { crypto, clock, location, trust, onAccepted } = this.#options
-    const text = await readDocument(location)
+    try {
+      return await this.accept(await readDocument(this.#options.location))
+    } catch (error) {
+      this.#problem = asNightjarError(error)
+      throw error
+    }
+  }
+
+  /** Checks `text` and holds it. @throws NightjarError what is wrong with it */
+  async accept(text: string): Promise<Network> {
+    const { crypto, clock, trust, onAccepted } = this.#options
     const network = await verifyDocument(crypto, text, { trust, now: clock.now(), seen: this.#seen })
     const isNew = this.#network?.version !== network.version
     this.#network = network
@@ -64,9 +78,10 @@ export class NetworkKeeper {
     return network
   }
 
-  /** Looks again every `refreshEvery` until `stop`. */
+  /** Looks again every `refreshEvery`, and every few seconds while there is no valid document, until `stop`. */
   start(): void {
-    this.#timer = this.#options.clock.after(this.#options.refreshEvery, () => {
+    const delay = this.network === undefined ? retryEvery : this.#options.refreshEvery
+    this.#timer = this.#options.clock.after(delay, () => {
       this.refresh()
         .catch((error: unknown) => this.#options.onProblem?.(asNightjarError(error)))
         .finally(() => {

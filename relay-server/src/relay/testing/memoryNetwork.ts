@@ -1,0 +1,267 @@
+/**
+ * Relays without sockets: real circuits, links of the memory. A cell moves only when the test delivers it, so a test
+ * decides every order of events. Each relay serves `echo` and a few services that behave badly on purpose.
+ */
+import { hex, readU32, utf8 } from '@nightjar/shared/bytes'
+import {
+  type Accept,
+  type CircuitContext,
+  CircuitTable,
+  collect,
+  type Hop,
+  openCircuit,
+  type Stream,
+} from '@nightjar/shared/circuit'
+import { type Relay, responderOf } from '@nightjar/shared/directory'
+import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
+import type { Responder } from '@nightjar/shared/handshake'
+import { limits } from '@nightjar/shared/limits'
+import { day } from '@nightjar/shared/runtime'
+import { FakeClock, ScriptedLink, turn } from '@nightjar/shared/testing'
+import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
+import type { Dial, WebSocketLink } from '@nightjar/shared-node/link'
+import { LinkPool } from '../pool.ts'
+import { createRelay, type RelayCore } from '../relay.ts'
+
+export type Side = 'near' | 'far'
+
+/** One link: `near` is the end that dialled. */
+export class Wire {
+  readonly from: string
+  readonly to: string
+  readonly near: ScriptedLink
+  readonly far: ScriptedLink
+
+  constructor(from: string, to: string, nearTable: CircuitTable, farTable: CircuitTable) {
+    this.from = from
+    this.to = to
+    this.near = new ScriptedLink(nearTable)
+    this.far = new ScriptedLink(farTable)
+    nearTable.attach(this.near)
+    farTable.attach(this.far)
+  }
+
+  get dead(): boolean {
+    return this.near.closed || this.far.closed
+  }
+
+  /** Moves up to `cells` cells towards `side`, then a close. False where nothing was on its way. */
+  deliver(side: Side, cells = Number.POSITIVE_INFINITY): boolean {
+    const [from, to] = side === 'far' ? [this.near, this.far] : [this.far, this.near]
+    let moved = 0
+    for (; moved < cells && from.sent.length > 0; moved++) to.receive(from.sent.shift() as Uint8Array)
+    const closes = from.closedWith !== undefined && from.sent.length === 0 && !to.closed
+    if (closes) to.lose(from.closedWith)
+    return moved > 0 || closes
+  }
+
+  /** It breaks: what is on its way is lost, and both ends are told. */
+  cut(): void {
+    this.near.take()
+    this.far.take()
+    this.near.lose()
+    this.far.lose()
+  }
+}
+
+/** What one circuit's services saw. */
+export interface Session {
+  readonly received: Uint8Array[]
+  ended: boolean
+}
+
+export interface MemoryRelay {
+  readonly name: string
+  readonly relay: Relay
+  readonly responder: Responder
+  readonly core: RelayCore
+  readonly pool: LinkPool
+  /** Of the links that came in, and of those it dialled. */
+  readonly incoming: CircuitTable[]
+  readonly outgoing: CircuitTable[]
+  readonly sessions: Session[]
+}
+
+export class MemoryNetwork {
+  readonly clock = new FakeClock()
+  readonly wires: Wire[] = []
+  readonly relays = new Map<string, MemoryRelay>()
+  /** Names of relays that cannot be dialled. */
+  readonly unreachable = new Set<string>()
+  /** Names of relays that nobody finds in the network document. */
+  readonly unknown = new Set<string>()
+  readonly context: CircuitContext = { crypto, clock: this.clock }
+
+  static async create(...names: readonly string[]): Promise<MemoryNetwork> {
+    const network = new MemoryNetwork()
+    for (const name of names) network.relays.set(name, await network.#makeRelay(name))
+    return network
+  }
+
+  relay(name: string): MemoryRelay {
+    return this.relays.get(name) as MemoryRelay
+  }
+
+  /** The link between two relays (or the client) that is open now. */
+  wire(from: string, to: string): Wire {
+    return this.wires.find((wire) => wire.from === from && wire.to === to && !wire.dead) as Wire
+  }
+
+  /** A link of `table` to the relay called `to`. */
+  connect(table: CircuitTable, to: string, from = 'client'): Wire {
+    const relay = this.relay(to)
+    const incoming = relay.core.accept()
+    relay.incoming.push(incoming)
+    const wire = new Wire(from, to, table, incoming)
+    this.wires.push(wire)
+    return wire
+  }
+
+  /** Delivers until nothing moves any more. */
+  async settle(): Promise<void> {
+    do {
+      await turn()
+    } while (this.deliverAll())
+  }
+
+  /** Delivers what is on its way now, without letting promises go on. False where that is nothing. */
+  deliverAll(): boolean {
+    let moved = false
+    for (const wire of [...this.wires]) {
+      moved = wire.deliver('far') || moved
+      moved = wire.deliver('near') || moved
+    }
+    return moved
+  }
+
+  /** `promise`, with everything delivered meanwhile. */
+  async run<T>(promise: Promise<T>): Promise<T> {
+    // Looked at below; without this a rejection would count as unhandled while the network settles.
+    promise.catch(() => undefined)
+    await this.settle()
+    return promise
+  }
+
+  /** The hops of a fresh circuit of a client through the relays of these names, on one link. */
+  async open(...names: readonly [string, ...string[]]): Promise<{ table: CircuitTable; wire: Wire; hops: Hop[] }> {
+    const table = new CircuitTable()
+    const wire = this.connect(table, names[0])
+    const hops: Hop[] = []
+    for (const name of names) hops.push(await this.grow(hops.at(-1) ?? table, name))
+    return { table, wire, hops }
+  }
+
+  /** One more hop: a circuit's first on a table, or a branch of a hop. */
+  grow(parent: CircuitTable | Hop, name: string): Promise<Hop> {
+    const { responder } = this.relay(name)
+    return this.run(
+      parent instanceof CircuitTable ? openCircuit(parent, responder, this.context) : parent.extend(responder),
+    )
+  }
+
+  /** Circuits held by all relays together. */
+  get circuits(): number {
+    return [...this.relays.values()].reduce((sum, { core }) => sum + core.counts.circuits, 0)
+  }
+
+  /** Entries of the tables of all links of all relays: two for each branch, one for each circuit of a client. */
+  get entries(): number {
+    const tables = [...this.relays.values()].flatMap(({ incoming, outgoing }) => [...incoming, ...outgoing])
+    return tables.reduce((sum, table) => sum + table.size, 0)
+  }
+
+  async #makeRelay(name: string): Promise<MemoryRelay> {
+    const keyPair = await crypto.dh.generate()
+    const relay = describeRelay(name, keyPair.publicKey, this.clock.now())
+    const incoming: CircuitTable[] = []
+    const outgoing: CircuitTable[] = []
+    const sessions: Session[] = []
+    const dial: Dial = async ({ url, table }) => {
+      const to = new URL(url).pathname.slice(1)
+      if (this.unreachable.has(to)) throw new NightjarError('connect-failed')
+      outgoing.push(table)
+      // The pool uses the table only; a WebSocketLink cannot be made without a socket.
+      return this.connect(table, to, name).near as unknown as WebSocketLink
+    }
+    const pool = new LinkPool({ dial, clock: this.clock, idleAfter: limits.linkIdle })
+    const core = createRelay({
+      crypto,
+      clock: this.clock,
+      secrets: () => ({
+        identity: relay.identity,
+        findKey: (keyId) => (hex(keyId) === hex(relay.onionKeys[0]?.id as Uint8Array) ? keyPair : undefined),
+        document: { version: 1, hash: new Uint8Array(32) },
+      }),
+      findRelay: (identity) => {
+        const found = [...this.relays.values()].find((other) => hex(other.relay.identity) === hex(identity))
+        return found === undefined || this.unknown.has(found.name) ? undefined : found.relay
+      },
+      linkTo: (target) => pool.linkTo(target),
+      serve: (onEnded) => {
+        const session: Session = { received: [], ended: false }
+        sessions.push(session)
+        onEnded(() => {
+          session.ended = true
+        })
+        return serveTests(session)
+      },
+    })
+    const responder = responderOf(relay, 'onion', this.clock.now())
+    return { name, relay, responder, core, pool, incoming, outgoing, sessions }
+  }
+}
+
+/** What the network document says of a relay. */
+export function describeRelay(name: string, onionKey: Uint8Array, now: number): Relay {
+  return {
+    version: 1,
+    identity: crypto.randomBytes(32),
+    name,
+    onionKeys: [{ id: crypto.randomBytes(8), key: onionKey, validAfter: now - day, validUntil: now + 365 * day }],
+    envelopeKeys: [],
+    addresses: [{ url: `ws://127.0.0.1/${name}` }],
+    roles: ['relay'],
+    region: 'test',
+    chains: [],
+    capacity: 1000,
+    software: 'test',
+    published: now,
+    operator: name,
+    networks: [name],
+  }
+}
+
+/** `echo` answers with the question; `pour` with as many bytes as the argument says; `sink` takes and never credits. */
+function serveTests(session: Session): Accept {
+  return (stream, { service, argument }) => {
+    const answer = (message: Uint8Array) => {
+      session.received.push(message)
+      stream.send(service === 'pour' ? new Uint8Array(readU32(argument, 0)).fill(7) : message, true)
+    }
+    if (service === 'sink') return { onData() {}, onEnd() {} }
+    if (service !== 'echo' && service !== 'pour') return 'unknown-service'
+    return collect({ stream: () => stream, maxBytes: 1024 * 1024, onMessage: answer, onFailure() {} })
+  }
+}
+
+const nothing = new Uint8Array(0)
+
+/** Asks a hop's service. Rejects with the code that the stream ended with. */
+export function ask(
+  hop: Hop,
+  data: Uint8Array | string,
+  options: { service?: string; argument?: Uint8Array } = {},
+): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    let stream: Stream | undefined
+    const handler = collect({
+      stream: () => stream as Stream,
+      maxBytes: 8 * 1024 * 1024,
+      onMessage: resolve,
+      onFailure: (code: ErrorCode) => reject(new NightjarError(code)),
+    })
+    const { service = 'echo', argument = nothing } = options
+    const bytes = typeof data === 'string' ? utf8(data) : data
+    stream = hop.streams.open(service, argument, handler, { data: bytes, end: true })
+  })
+}
