@@ -49,6 +49,9 @@ export const limits = {
   /** Records accepted out of order in an envelope session, and the memory of its replay check. */
   replayWindow: 2048,
 
+  /** Nesting of JSON from a peer: bounds the stack of whoever walks it or writes it again. */
+  jsonDepth: 256,
+
   /** A network document, in bytes, before and after decoding: bounds parsing of an untrusted file. */
   documentBytes: 4 * 1024 * 1024,
   descriptorBytes: 16 * 1024,

@@ -50,7 +50,12 @@ export class Branch {
     this.#clock = options.clock
     this.lastUsed = options.clock.now()
     this.#retireAt = this.lastUsed + lifetime + (options.random() - 0.5) * 2 * lifetimeJitter
-    watchHop(hop, options.clock, () => this.#running > 0)
+    watchHop(hop, {
+      clock: options.clock,
+      code: 'timed-out',
+      isBusy: () => this.#running > 0,
+      before: options.slot.trunk?.hop,
+    })
     hop.onClosed(() => {
       session.destroy()
       this.#wakeAll()
@@ -145,12 +150,16 @@ export class Branch {
 export async function openBranch(options: BranchOptions): Promise<Branch> {
   const { clock, crypto, gateway, slot } = options
   if (slot.trunk === undefined) throw slot.lastError ?? new NightjarError('network-unreachable')
-  const hop = await slot.trunk.hop.extend(responderOf(gateway, 'onion', clock.now()))
+  let hop: Hop | undefined
+  slot.busy += 1
   try {
+    hop = await slot.trunk.hop.extend(responderOf(gateway, 'onion', clock.now()))
     return new Branch(options, hop, await greet(crypto, clock, gateway, hop))
   } catch (error) {
-    hop.close()
+    hop?.close()
     throw asNightjarError(error)
+  } finally {
+    slot.busy -= 1
   }
 }
 

@@ -2,7 +2,6 @@
  * The branches of all isolation groups: one per group and gateway, opened when first needed, replaced by a fresh one
  * when due, closed when idle. A group prefers one trunk and ranks the gateways in an order of its own.
  */
-import { hex } from '@nightjar/shared/bytes'
 import type { Relay } from '@nightjar/shared/directory'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { type Clock, minute } from '@nightjar/shared/runtime'
@@ -45,7 +44,7 @@ export class Branches {
    * @throws NightjarError `network-unreachable`, or why the gateway cannot be reached (which counts against it)
    */
   async get(group: string, gateway: Relay): Promise<Branch> {
-    const key = `${group}\0${hex(gateway.identity)}`
+    const key = `${group}\0${gateway.id}`
     const known = this.#entries.get(key)
     if (known !== undefined && known.open?.error === undefined) {
       if (known.open?.isDue && !known.renewing) void this.#renew(key, known, group, gateway)
@@ -72,9 +71,7 @@ export class Branches {
     try {
       const branch = await entry.current
       entry.open = branch
-      branch.onClosed(() => {
-        if (this.#entries.get(key)?.open === branch) this.#entries.delete(key)
-      })
+      this.#forgetWhenClosed(key, entry, branch)
       return branch
     } catch (error) {
       if (this.#entries.get(key) === entry) this.#entries.delete(key)
@@ -89,9 +86,7 @@ export class Branches {
     const next: Entry = { current: this.#open(group, gateway), open: undefined, renewing: false }
     try {
       next.open = await next.current
-      next.open.onClosed(() => {
-        if (this.#entries.get(key) === next) this.#entries.delete(key)
-      })
+      this.#forgetWhenClosed(key, next, next.open)
       const isWanted = this.#entries.get(key) === entry || !this.#entries.has(key)
       if (isWanted) this.#entries.set(key, next)
       else next.open.retire()
@@ -100,6 +95,18 @@ export class Branches {
       // The old branch still works; its next use tries again.
       entry.renewing = false
     }
+  }
+
+  #forgetWhenClosed(key: string, entry: Entry, branch: Branch): void {
+    branch.onClosed(({ code }) => {
+      if (this.#entries.get(key) === entry) this.#entries.delete(key)
+      // The trunk stands and the branch does not: it was the gateway, unless the branch was replaced. Once for the
+      // branch, however many requests were lost with it.
+      const { trunk } = branch.slot
+      if (trunk !== undefined && trunk.hop.error === undefined && code !== 'branch-retired') {
+        this.#options.health.failed(branch.gateway)
+      }
+    })
   }
 
   async #open(group: string, gateway: Relay): Promise<Branch> {

@@ -2,27 +2,30 @@
  * The client of the network: two trunks through a pinned guard, branches per isolation group, requests with retries.
  * The daemon has one; `nightjar-load` has many.
  */
-import { equalBytes, hex } from '@nightjar/shared/bytes'
+import { equalBytes } from '@nightjar/shared/bytes'
 import type { CircuitContext } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Network, Relay } from '@nightjar/shared/directory'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import type { DocumentStamp } from '@nightjar/shared/handshake'
 import type { Outcome } from '@nightjar/shared/rpc'
-import { type Clock, minute, second, type Timer } from '@nightjar/shared/runtime'
+import { type Clock, hour, minute, second, type Timer } from '@nightjar/shared/runtime'
 import type { Dial } from '@nightjar/shared-node/link'
+import { LRUCache } from 'lru-cache'
 import type { State } from '../state/store.ts'
 import { Branches } from './branches.ts'
 import { GuardLinks } from './guards.ts'
 import { RelayHealth } from './health.ts'
 import { fulfil, type Order } from './requests.ts'
-import { choosePins, type Pins, preferredTrunk, rankGateways, servesChain } from './selection.ts'
+import { assignGateway, choosePins, type Pins, preferredTrunk, rankGateways, servesChain } from './selection.ts'
 import { TrunkSlot } from './trunk.ts'
 
 const trunkCount = 2
 /** How long a request waits for a trunk before it fails. */
 const pathTimeout = 8 * second
 const maintainEvery = 1 * minute
+/** Gateways that are considered for a group, at most. */
+const gatewaysTried = 8
 
 export interface ClientOptions {
   readonly crypto: Crypto
@@ -72,6 +75,7 @@ export function createClient(options: ClientOptions): Client {
   const links = new GuardLinks({ dial: options.dial, clock, health, extraCa: options.extraCa })
   const requests = { ok: 0, failed: 0 }
   const waiting = new Set<() => void>()
+  const rankings = new LRUCache<string, readonly Relay[]>({ max: 1000 })
   let diverging = 0
   let everUp = false
   let maintenance: Timer | undefined
@@ -151,10 +155,21 @@ export function createClient(options: ClientOptions): Client {
     // Apart from every pinned relay, so that the choice does not depend on which trunk is up; in a network too small
     // for that, at least from what stands now.
     const path = slots.flatMap(({ trunk }) => (trunk === undefined ? [] : [trunk.entry, trunk.middle]))
-    const ranked = rankGateways(crypto, network, state, { group, chain, path: [...guards, ...middles] })
-    const fallback = ranked.length > 0 ? ranked : rankGateways(crypto, network, state, { group, chain, path })
-    if (fallback.length === 0) throw new NightjarError('no-path')
-    return fallback
+    const now = clock.now()
+    const key = `${network.version} ${Math.floor(now / hour)} ${chain} ${group}`
+    const known = rankings.get(key)
+    if (known !== undefined) return known
+    const rank = (apartFrom: readonly Relay[]) =>
+      rankGateways(crypto, network, state, { group, chain, path: apartFrom, now })
+    const best = rank([...guards, ...middles])
+    const ranked = best.length > 0 ? best : rank(path)
+    const [first] = ranked
+    if (first === undefined) throw new NightjarError('no-path')
+    if (assignGateway(crypto, state, group, first, now)) options.onStateChange?.()
+    const shortlist = ranked.slice(0, gatewaysTried)
+    // A ranking that depends on the trunks that stand now holds for this request only.
+    if (best.length > 0) rankings.set(key, shortlist)
+    return shortlist
   }
 
   function maintain(): void {
@@ -199,7 +214,7 @@ export function createClient(options: ClientOptions): Client {
     status() {
       const trunks = slots.flatMap(({ trunk }) => (trunk === undefined ? [] : [trunk]))
       const open = branches.open
-      const used = new Map(open.map(({ gateway }) => [hex(gateway.identity), partyOf(gateway)]))
+      const used = new Map(open.map(({ gateway }) => [gateway.id, partyOf(gateway)]))
       const down = everUp || slots.every(({ lastError }) => lastError !== undefined) ? 'blocked' : 'connecting'
       return {
         state: trunks.length === trunkCount ? 'private' : trunks.length > 0 ? 'degraded' : down,

@@ -1,5 +1,4 @@
 /** Links to the pinned guards: one in use, one kept warm so that fail-over costs no dialling. */
-import { hex } from '@nightjar/shared/bytes'
 import { command, makeCell, noCircuit } from '@nightjar/shared/cell'
 import { CircuitTable } from '@nightjar/shared/circuit'
 import type { Relay } from '@nightjar/shared/directory'
@@ -30,7 +29,7 @@ export class GuardLinks {
   /** The link to `guard`, dialled if there is none. @throws NightjarError `connect-failed` */
   linkTo(guard: Relay): Promise<CircuitTable> {
     if (this.#stopped) return Promise.reject(new NightjarError('cancelled'))
-    const id = hex(guard.identity)
+    const id = guard.id
     const known = this.#tables.get(id)
     if (known !== undefined) return known
     const forget = () => {

@@ -1,5 +1,4 @@
 /** Which relays failed lately, and until when each is passed over. */
-import { hex } from '@nightjar/shared/bytes'
 import type { Relay } from '@nightjar/shared/directory'
 import { type Clock, minute, second } from '@nightjar/shared/runtime'
 
@@ -16,23 +15,23 @@ export class RelayHealth {
 
   /** Passes `relay` over for a while that doubles with each failure in a row. */
   failed(relay: Relay): void {
-    const id = hex(relay.identity)
+    const id = relay.id
     const count = (this.#failures.get(id)?.count ?? 0) + 1
     const pause = Math.min(firstPause * 2 ** (count - 1), longestPause)
     this.#failures.set(id, { count, avoidUntil: this.#clock.now() + pause })
   }
 
   worked(relay: Relay): void {
-    this.#failures.delete(hex(relay.identity))
+    this.#failures.delete(relay.id)
   }
 
   /** Failures in a row. */
   failuresOf(relay: Relay): number {
-    return this.#failures.get(hex(relay.identity))?.count ?? 0
+    return this.#failures.get(relay.id)?.count ?? 0
   }
 
   isAvoided(relay: Relay): boolean {
-    return (this.#failures.get(hex(relay.identity))?.avoidUntil ?? 0) > this.#clock.now()
+    return (this.#failures.get(relay.id)?.avoidUntil ?? 0) > this.#clock.now()
   }
 
   /** `relays` in their order, those that are passed over last, the one with the fewest failures first among these. */

@@ -2,7 +2,6 @@
  * Asking until there is an answer. Reads may be asked again anywhere. A raw transaction is tried again at the same
  * gateway first, which sends each one once; at another gateway only after the chain says that it does not know it.
  */
-import { hex } from '@nightjar/shared/bytes'
 import type { Relay } from '@nightjar/shared/directory'
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { type Call, methodOf, nightjarCodeOf, type Outcome, transactionHash } from '@nightjar/shared/rpc'
@@ -58,7 +57,7 @@ async function read(context: RequestContext, order: Order): Promise<Outcome> {
     // A lost trunk is no reason to show the group to another gateway.
     const isAtFault =
       !(result instanceof NightjarError) || result.code === 'timed-out' || context.health.isAvoided(gateway)
-    if (isAtFault) tried.add(hex(gateway.identity))
+    if (isAtFault) tried.add(gateway.id)
     last = result
   }
   if (last instanceof NightjarError) throw last
@@ -71,8 +70,8 @@ async function broadcast(context: RequestContext, order: Order): Promise<Outcome
   let mayBeOut = false
   for (;;) {
     const gateway = nextGateway(context, order, tried)
-    if (tried.has(hex(gateway.identity))) throw unknownOutcome(hash, mayBeOut)
-    tried.add(hex(gateway.identity))
+    if (tried.has(gateway.id)) throw unknownOutcome(hash, mayBeOut)
+    tried.add(gateway.id)
     if (mayBeOut && (await isKnown(context, order, hash))) return { result: hash }
     for (let attempt = 0; attempt < broadcastAttempts; attempt++) {
       const result = await attemptAt(context, gateway, order)
@@ -139,10 +138,6 @@ async function attemptAt(context: RequestContext, gateway: Relay, order: Order):
     const { chain, call } = order
     return await branch.ask({ ...call, chain, cells: methodOf(call.method).answerCells })
   } catch (error) {
-    // The trunk stands and the branch does not: it was the gateway, unless the branch was replaced.
-    const { trunk } = branch.slot
-    const lost = branch.error?.code
-    if (trunk !== undefined && lost !== undefined && lost !== 'branch-retired') context.health.failed(gateway)
     return new AttemptError(error, true)
   }
 }
@@ -153,12 +148,10 @@ function isAnswer(result: Outcome | NightjarError): result is Outcome {
   return !('error' in result) || nightjarCodeOf(result.error) !== 'upstream-failed'
 }
 
-/** The best gateway that was not tried yet and is not passed over; otherwise the best of those that were tried. */
+/** The best gateway that was not tried yet, even if it is passed over; otherwise the best of those that were tried. */
 function nextGateway(context: RequestContext, order: Order, tried: ReadonlySet<string>): Relay {
   const ranked = context.health.sort(context.gateways(order.group, order.chain))
-  const isFresh = (relay: Relay) => !tried.has(hex(relay.identity))
-  const best = ranked.find((relay) => isFresh(relay) && !context.health.isAvoided(relay))
-  return best ?? ranked.find((relay) => !context.health.isAvoided(relay)) ?? (ranked[0] as Relay)
+  return ranked.find((relay) => !tried.has(relay.id)) ?? (ranked[0] as Relay)
 }
 
 function hashOf(order: Order): string {

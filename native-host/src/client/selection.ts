@@ -1,7 +1,7 @@
 /**
  * Which relays to use. Guards and middles are pinned: chosen once by weighted chance and kept for weeks, so that a
- * growing attacker does not get a new chance every day. Gateways follow from a keyed rendezvous hash per group.
- * No two relays of a path share an operator or a network.
+ * growing attacker does not get a new chance every day. Each group has a gateway of its own, as far as there are enough,
+ * ranked by a keyed rendezvous hash and kept for weeks. No two relays of a path share an operator or a network.
  */
 import { concat, fromBase64, hex, readU32, utf8 } from '@nightjar/shared/bytes'
 import type { Crypto } from '@nightjar/shared/crypto'
@@ -16,6 +16,9 @@ export const guardCount = 2
 export const middleCount = 3
 const guardLifetime = 60 * day
 const middleLifetime = 30 * day
+const gatewayLifetime = 30 * day
+/** Groups whose gateway is remembered; the oldest are forgotten first. */
+const assignmentsKept = 1000
 
 /** Whether two relays may stand in one path. */
 export function areApart(a: Relay, b: Relay): boolean {
@@ -65,18 +68,48 @@ export function choosePins(network: Network, state: State, now: number, random: 
   return { guards: guards.map(({ relay }) => relay), middles: middles.map(({ relay }) => relay) }
 }
 
-/** The gateways for a group, best first; only such as serve `chain` and are apart from `path`. */
-export function rankGateways(
-  crypto: Crypto,
-  network: Network,
-  state: State,
-  choice: { group: string; chain: number; path: readonly Relay[] },
-): Relay[] {
+export interface GatewayChoice {
+  readonly group: string
+  readonly chain: number
+  /** Relays that the gateway must be apart from. */
+  readonly path: readonly Relay[]
+  /** Milliseconds since the Unix epoch. */
+  readonly now: number
+}
+
+/**
+ * The gateways for a group, best first: its own, then those that no other group has, then the rest, each sort by its
+ * rendezvous hash. Only such as serve the chain and are apart from the path.
+ */
+export function rankGateways(crypto: Crypto, network: Network, state: State, choice: GatewayChoice): Relay[] {
+  const group = groupHash(crypto, state, choice.group)
+  const assignments = state.gateways.filter(({ since }) => since >= choice.now - gatewayLifetime)
+  const own = assignments.find((assignment) => assignment.group === group)?.relay
+  const taken = new Set(assignments.map(({ relay }) => relay))
+  const sortOf = (id: string) => (id === own ? 0 : taken.has(id) ? 2 : 1)
   return network.relays
     .filter((relay) => isGateway(relay) && relay.chains.includes(choice.chain) && isApartFromAll(relay, choice.path))
-    .map((relay) => ({ relay, score: rendezvous(crypto, state, choice.group, relay.identity, relay.capacity) }))
-    .sort((a, b) => b.score - a.score)
+    .map((relay) => ({
+      relay,
+      sort: sortOf(relay.id),
+      score: rendezvous(crypto, state, choice.group, relay.identity, relay.capacity),
+    }))
+    .sort((a, b) => a.sort - b.sort || b.score - a.score)
     .map(({ relay }) => relay)
+}
+
+/** Makes `gateway` the group's own unless it has one; says whether `state` changed. */
+export function assignGateway(crypto: Crypto, state: State, group: string, gateway: Relay, now: number): boolean {
+  const hash = groupHash(crypto, state, group)
+  const current = state.gateways.filter(({ since }) => since >= now - gatewayLifetime)
+  if (current.some((assignment) => assignment.group === hash)) return false
+  const assignment = { group: hash, relay: gateway.id, since: now }
+  state.gateways = [...current, assignment].slice(-assignmentsKept)
+  return true
+}
+
+function groupHash(crypto: Crypto, state: State, group: string): string {
+  return hex(hashOf(crypto, state, 'group', group, new Uint8Array(0)))
 }
 
 /** Whether any gateway of the network serves `chain`. */
@@ -109,7 +142,7 @@ interface Kept {
 }
 
 function toPin({ relay, since }: Kept): Pin {
-  return { relay: hex(relay.identity), since }
+  return { relay: relay.id, since }
 }
 
 function keptPins(network: Network, pins: readonly Pin[], notBefore: number): Kept[] {

@@ -2,7 +2,7 @@
  * One trunk slot: keeps a circuit entry–middle up, and rebuilds it when it is lost. Failures are counted against the
  * relay that failed, so that the next attempt takes the spare.
  */
-import { type CircuitContext, type Hop, openCircuit } from '@nightjar/shared/circuit'
+import { type CircuitContext, type CircuitTable, type Hop, openCircuit } from '@nightjar/shared/circuit'
 import { type Relay, responderOf } from '@nightjar/shared/directory'
 import { asNightjarError, type NightjarError } from '@nightjar/shared/errors'
 import { type Clock, millisecond, second, type Timer } from '@nightjar/shared/runtime'
@@ -93,25 +93,45 @@ export class TrunkSlot {
   }
 
   async #open({ entry, middle }: { entry: Relay; middle: Relay }): Promise<void> {
-    const { clock, context, health, links } = this.#options
-    const entryHop = await blaming(health, entry, async () => {
-      const table = await links.linkTo(entry)
-      return openCircuit(table, responderOf(entry, 'onion', clock.now()), context)
+    const { clock, health } = this.#options
+    const { table, entryHop } = await this.#openEntry(entry).catch((error: unknown) => {
+      health.failed(entry)
+      throw error
     })
     health.worked(entry)
-    const hop = await blaming(health, middle, () => entryHop.extend(responderOf(middle, 'onion', clock.now()))).catch(
-      (error: unknown) => {
-        entryHop.close()
-        throw error
-      },
-    )
+    const hop = await entryHop.extend(responderOf(middle, 'onion', clock.now())).catch((error: unknown) => {
+      health.failed(entryHop.error === undefined ? middle : entry)
+      entryHop.close()
+      throw error
+    })
     health.worked(middle)
     if (this.#stopped) return entryHop.close()
-    const isBusy = () => this.busy > 0
-    watchHop(entryHop, clock, isBusy)
-    watchHop(hop, clock, isBusy)
+    this.#watch(table, entryHop, hop)
     this.#trunk = { entry, middle, hop }
     hop.onClosed((error) => this.#lost(entryHop, entry, middle, error))
+  }
+
+  async #openEntry(entry: Relay): Promise<{ table: CircuitTable; entryHop: Hop }> {
+    const { clock, context, links } = this.#options
+    const table = await links.linkTo(entry)
+    return { table, entryHop: await openCircuit(table, responderOf(entry, 'onion', clock.now()), context) }
+  }
+
+  #watch(table: CircuitTable, entryHop: Hop, hop: Hop): void {
+    // Branches are lost with a silent trunk, and no gateway is to blame: `timed-out` would say that one is.
+    const common = { clock: this.#options.clock, code: 'link-lost', isBusy: () => this.busy > 0 } as const
+    let receivedBefore = 0
+    watchHop(entryHop, {
+      ...common,
+      onAsk: () => {
+        receivedBefore = table.received
+      },
+      onSilent: () => {
+        // Not one cell on the whole link: then it is the link that is dead, with everything on it.
+        if (table.received === receivedBefore) table.link.close('link-lost')
+      },
+    })
+    watchHop(hop, { ...common, before: entryHop })
   }
 
   #lost(entryHop: Hop, entry: Relay, middle: Relay, error: NightjarError): void {
@@ -132,14 +152,5 @@ export class TrunkSlot {
       this.#retry = undefined
       void this.#build()
     })
-  }
-}
-
-async function blaming<T>(health: RelayHealth, relay: Relay, step: () => Promise<T>): Promise<T> {
-  try {
-    return await step()
-  } catch (error) {
-    health.failed(relay)
-    throw error
   }
 }

@@ -16,6 +16,13 @@ const pin = v.strictObject({
   since: v.number(),
 })
 
+const assignment = v.strictObject({
+  /** Keyed hash of the isolation group, in hexadecimal: the file does not say which sites or wallets were used. */
+  group: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
+  relay: pin.entries.relay,
+  since: pin.entries.since,
+})
+
 const stateSchema = v.strictObject({
   version: v.literal(1),
   /** Key of the rendezvous hashes, base64 of 32 bytes. */
@@ -24,6 +31,8 @@ const stateSchema = v.strictObject({
   token: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
   guards: v.array(pin),
   middles: v.array(pin),
+  /** Which gateway each group has. */
+  gateways: v.array(assignment),
   document: v.optional(v.strictObject({ version: v.number(), hash: v.string() })),
 })
 
@@ -32,7 +41,14 @@ export type State = v.InferOutput<typeof stateSchema>
 
 /** A state for a first run. */
 export function freshState(randomBytes: (length: number) => Uint8Array): State {
-  return { version: 1, secret: base64(randomBytes(32)), token: hex(randomBytes(16)), guards: [], middles: [] }
+  return {
+    version: 1,
+    secret: base64(randomBytes(32)),
+    token: hex(randomBytes(16)),
+    guards: [],
+    middles: [],
+    gateways: [],
+  }
 }
 
 /** @throws NightjarError `file-unusable` where the file is there but not readable as a state of a known version */

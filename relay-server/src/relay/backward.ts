@@ -30,8 +30,9 @@ export class Backward implements Waiter {
   readonly #queues = new Map<number, Uint8Array[]>()
   readonly #onDrained: () => void
   readonly #scratch = new Uint8Array(cellSize)
+  #closed = false
 
-  /** `onDrained` is called when nothing waits any more and the link still takes cells. */
+  /** Takes ownership of `cipher`. `onDrained` is called when nothing waits any more and the link still takes cells. */
   constructor(table: CircuitTable, circuitId: number, depth: number, cipher: LayerCipher, onDrained: () => void) {
     this.#table = table
     this.#circuitId = circuitId
@@ -66,6 +67,13 @@ export class Backward implements Waiter {
     this.#queues.delete(branch)
   }
 
+  /** The circuit is over: what waits is forgotten, and nothing is sealed any more, as the key is wiped. */
+  close(): void {
+    this.#closed = true
+    this.#queues.clear()
+    this.#cipher.destroy()
+  }
+
   onLinkWritable(): void {
     for (let sent = 0; sent < turn; sent++) {
       const [next] = this.#queues
@@ -81,6 +89,7 @@ export class Backward implements Waiter {
   }
 
   #send(branch: number, cell: Uint8Array): boolean {
+    if (this.#closed) return true
     writeU16(cell, innerOffset - 3, branch)
     cell[innerOffset - 1] = 0
     if (this.#queues.size === 0 && this.#table.link.writable) {

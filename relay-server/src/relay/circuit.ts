@@ -61,7 +61,6 @@ export interface CircuitHost {
 interface OpenState {
   readonly depth: number
   readonly forward: LayerCipher
-  readonly backwardCipher: LayerCipher
   readonly backward: Backward
   readonly streams: StreamMux
 }
@@ -129,8 +128,8 @@ export class RelayCircuit implements CircuitEnd {
     if (this.#over) return
     this.#deadline.cancel()
     const { depth } = answer.hello
-    const backwardCipher = new LayerCipher(crypto, answer.keys.backward)
-    const backward = new Backward(this.#table, this.#id, depth, backwardCipher, () => streams.pump())
+    const cipher = new LayerCipher(crypto, answer.keys.backward)
+    const backward = new Backward(this.#table, this.#id, depth, cipher, () => streams.pump())
     const channel: Channel = {
       capacity: layerCapacity(depth),
       get writable() {
@@ -141,7 +140,7 @@ export class RelayCircuit implements CircuitEnd {
     const accept: Accept = (stream, opening) => this.#serve(stream, opening)
     const streams = new StreamMux(channel, accept)
     const forward = new LayerCipher(crypto, answer.keys.forward)
-    this.#open = { depth, forward, backwardCipher, backward, streams }
+    this.#open = { depth, forward, backward, streams }
     for (const cell of handshakeCells(this.#id, command.created, answer.reply)) this.#table.link.send(cell)
   }
 
@@ -221,7 +220,6 @@ export class RelayCircuit implements CircuitEnd {
     const onward = new Onward(table, this.#host.crypto, this.#host.clock, {
       onReply: (reply) => {
         this.#extending = undefined
-        expiry.cancel()
         for (const part of splitHandshake(
           encodeExtended(branch, reply),
           layerCapacity(open.depth) - messageHeaderSize,
@@ -231,9 +229,6 @@ export class RelayCircuit implements CircuitEnd {
       },
       onBackward: (cell) => this.#receiveBackward(open, branch, cell),
       onLost: (code) => this.#loseBranch(branch, code),
-    })
-    const expiry = this.#host.clock.after(limits.handshakeTimeout, () => {
-      if (this.#extending === branch) this.#loseBranch(branch, 'timed-out')
     })
     this.#branches.set(branch, onward)
     onward.create(hello)
@@ -267,9 +262,9 @@ export class RelayCircuit implements CircuitEnd {
     this.#table.remove(this.#id)
     for (const onward of this.#branches.values()) onward.close()
     this.#branches.clear()
-    this.#open?.streams.closeAll('link-lost')
     this.#open?.forward.destroy()
-    this.#open?.backwardCipher.destroy()
+    this.#open?.backward.close()
+    this.#open?.streams.closeAll('link-lost')
     for (const listener of this.#endedListeners) listener()
     this.#onEnd()
   }

@@ -263,9 +263,8 @@ function checkRelays(model: Model): void {
     })
     for (const { received } of sessions) {
       const labels = new Set(received.map((question) => readU32(question, 0)))
-      expect(labels.size).toBe(1)
-      const [label] = labels
-      expect(model.nodes.find((node) => node.label === label)?.relay).toBe(name)
+      expect(labels.size).toBeLessThanOrEqual(1)
+      for (const label of labels) expect(model.nodes.find((node) => node.label === label)?.relay).toBe(name)
     }
   }
 }
@@ -303,6 +302,7 @@ test('after any schedule surviving hops work, lost ones have ended with a code, 
       await network.settle()
       expect(network.clock.pending).toBe(0)
       for (const { pool } of network.relays.values()) expect(pool.size).toBe(0)
+      expect(network.misuses).toEqual([])
     }),
     { numRuns: Number(process.env.RUNS ?? 40), endOnFailure: true },
   )

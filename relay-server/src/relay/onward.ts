@@ -14,6 +14,7 @@ import {
 import type { CircuitEnd, CircuitTable, Waiter } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
 import { asNightjarError, type ErrorCode, fromWire, NightjarError } from '@nightjar/shared/errors'
+import { replySize } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { type Clock, millisecond, type Timer } from '@nightjar/shared/runtime'
 
@@ -43,6 +44,7 @@ export class Onward implements CircuitEnd, Waiter {
   readonly #events: OnwardEvents
   readonly #id: number
   #assembler: HandshakeAssembler | undefined = new HandshakeAssembler()
+  #expiry: Timer | undefined
   /** Cells in order that wait for their delay to pass or for the link. */
   readonly #held: Held[] = []
   #release: Timer | undefined
@@ -57,6 +59,7 @@ export class Onward implements CircuitEnd, Waiter {
   }
 
   create(hello: Uint8Array): void {
+    this.#expiry = this.#clock.after(limits.handshakeTimeout, () => this.#fail('timed-out'))
     for (const cell of handshakeCells(this.#id, command.create, hello)) this.#table.link.send(cell)
   }
 
@@ -70,7 +73,7 @@ export class Onward implements CircuitEnd, Waiter {
     const now = this.#clock.now()
     const before = this.#held.at(-1)?.releaseAt ?? now
     this.#held.push({ cell: Uint8Array.from(cell), releaseAt: Math.max(now + delay * delayUnit, before) })
-    this.#arm()
+    if (this.#held.length === 1) this.#awaitFirst()
     return true
   }
 
@@ -85,14 +88,13 @@ export class Onward implements CircuitEnd, Waiter {
     try {
       this.#handle(cellCommand, cell)
     } catch (error) {
-      this.close()
-      this.#events.onLost(asNightjarError(error).code)
+      this.#fail(asNightjarError(error).code)
     }
   }
 
   onLinkWritable(): void {
-    for (let sent = 0; sent < turn && this.#isDue(); sent++) this.#send((this.#held.shift() as Held).cell)
-    this.#arm()
+    for (let sent = 0; sent < turn && this.#isDue(); sent++) this.#sendFirst()
+    this.#awaitFirst()
   }
 
   onLinkClosed(): void {
@@ -106,7 +108,11 @@ export class Onward implements CircuitEnd, Waiter {
     if (cellCommand === command.created && this.#assembler !== undefined) {
       const reply = this.#assembler.push(bodyOf(cell))
       if (reply === undefined) return
+      // A longer one would make an EXTENDED that the client blames on this relay.
+      if (reply.length !== replySize)
+        throw new NightjarError('protocol-violation', { detail: 'reply of another length' })
       this.#assembler = undefined
+      this.#expiry?.cancel()
       return this.#events.onReply(reply)
     }
     if (cellCommand === command.destroy) {
@@ -117,19 +123,21 @@ export class Onward implements CircuitEnd, Waiter {
     throw new NightjarError('protocol-violation', { detail: 'command out of place' })
   }
 
-  /** Waits for the first held cell: for its time, then for the link. */
-  #arm(): void {
+  /** Waits for what the first held cell waits for: its time, or its turn on the link. */
+  #awaitFirst(): void {
     const first = this.#held[0]
     if (first === undefined || this.#over) return
-    if (this.#isDue()) return this.#waitForLink()
-    this.#release?.cancel()
-    this.#release = this.#clock.after(first.releaseAt - this.#clock.now(), () => this.#waitForLink())
+    if (this.#isDue()) return this.#table.wait(this)
+    this.#release = this.#clock.after(first.releaseAt - this.#clock.now(), () => this.#sendDue())
   }
 
-  #waitForLink(): void {
-    if (this.#over) return
-    if (this.#table.link.writable) this.onLinkWritable()
-    else this.#table.wait(this)
+  #sendDue(): void {
+    while (this.#isDue() && this.#table.link.writable) this.#sendFirst()
+    this.#awaitFirst()
+  }
+
+  #sendFirst(): void {
+    this.#send((this.#held.shift() as Held).cell)
   }
 
   #isDue(): boolean {
@@ -142,8 +150,14 @@ export class Onward implements CircuitEnd, Waiter {
     this.#table.link.send(cell)
   }
 
+  #fail(code: ErrorCode): void {
+    this.close()
+    this.#events.onLost(code)
+  }
+
   #end(): void {
     this.#over = true
+    this.#expiry?.cancel()
     this.#release?.cancel()
     this.#held.length = 0
     this.#table.remove(this.#id)

@@ -1,5 +1,4 @@
 /** Links to other relays: dialled once, shared by all circuits that go there, closed when none does any more. */
-import { hex } from '@nightjar/shared/bytes'
 import { CircuitTable } from '@nightjar/shared/circuit'
 import type { Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
@@ -31,7 +30,7 @@ export class LinkPool {
   /** The link to `relay`, dialled if there is none. @throws NightjarError `connect-failed` */
   linkTo(relay: Relay): Promise<CircuitTable> {
     if (this.#closed) return Promise.reject(new NightjarError('draining'))
-    const id = hex(relay.identity)
+    const id = relay.id
     const known = this.#tables.get(id)
     if (known !== undefined) return known
     const dialled = this.#dial(relay, () => {

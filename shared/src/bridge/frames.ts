@@ -4,14 +4,15 @@
  *     length u32 little-endian ‖ JSON in UTF-8            at most 1 MiB
  *
  * A message of more than 640 KiB travels as parts: { "part": 1, "of": 3, "bytes": base64 }, in order and without other
- * frames in between.
+ * frames in between; none is empty.
  */
-import { base64, concat, fromBase64, fromUtf8, utf8 } from '../bytes/index.ts'
+import { base64, concat, fromBase64, fromJson, utf8 } from '../bytes/index.ts'
 import { NightjarError } from '../errors/index.ts'
 import { limits } from '../limits.ts'
 
 const headerSize = 4
 const partBytes = 640 * 1024
+const maxParts = Math.ceil(limits.localMessageBytes / partBytes)
 
 /** The frames that carry `message`, ready to be written one after the other. */
 export function encodeFrames(message: unknown): Uint8Array[] {
@@ -35,6 +36,7 @@ export class FrameDecoder {
   readonly #onMessage: (message: unknown) => void
   #pending: Uint8Array = new Uint8Array(0)
   #parts: Uint8Array[] = []
+  #partCount = 0
   #partBytes = 0
 
   constructor(onMessage: (message: unknown) => void) {
@@ -63,6 +65,8 @@ export class FrameDecoder {
       return this.#onMessage(value)
     }
     if (part.part !== this.#parts.length + 1) throw malformed('parts out of order')
+    if (part.part > 1 && part.of !== this.#partCount) throw malformed('number of parts')
+    this.#partCount = part.of
     this.#partBytes += part.bytes.length
     if (this.#partBytes > limits.localMessageBytes) throw malformed('message is larger than the limit')
     this.#parts.push(part.bytes)
@@ -77,20 +81,27 @@ export class FrameDecoder {
 function asPart(value: unknown): { part: number; of: number; bytes: Uint8Array } | undefined {
   if (typeof value !== 'object' || value === null || !('part' in value)) return undefined
   const { part, of, bytes } = value as { part: unknown; of?: unknown; bytes?: unknown }
-  if (typeof part !== 'number' || typeof of !== 'number' || typeof bytes !== 'string' || part > of) {
-    throw malformed('part')
+  if (!isCount(part) || !isCount(of) || part > of || typeof bytes !== 'string' || bytes === '') throw malformed('part')
+  try {
+    return { part, of, bytes: fromBase64(bytes) }
+  } catch (cause) {
+    throw malformed('part is not base64', cause)
   }
-  return { part, of, bytes: fromBase64(bytes) }
+}
+
+/** Bounded, as each part leaves an entry in memory until the last has come. */
+function isCount(value: unknown): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= maxParts
 }
 
 function parse(text: Uint8Array): unknown {
   try {
-    return JSON.parse(fromUtf8(text))
+    return fromJson(text)
   } catch (cause) {
-    throw new NightjarError('malformed-frame', { detail: 'not JSON', cause })
+    throw malformed('not JSON', cause)
   }
 }
 
-function malformed(detail: string): NightjarError {
-  return new NightjarError('malformed-frame', { detail })
+function malformed(detail: string, cause?: unknown): NightjarError {
+  return new NightjarError('malformed-frame', { detail, cause })
 }

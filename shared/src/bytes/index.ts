@@ -1,3 +1,4 @@
+export { fromJson } from './json.ts'
 export { isZero, Reader } from './reader.ts'
 export { base64, fromBase64, fromHex, fromUtf8, hex, utf8 } from './text.ts'
 export {

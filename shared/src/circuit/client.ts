@@ -52,6 +52,13 @@ export interface CircuitContext {
   onDocument?(stamp: DocumentStamp): void
 }
 
+interface PendingExtend {
+  readonly branch: number
+  settle(result: Uint8Array | NightjarError): void
+  /** Set where BRANCH_CLOSED came, be it right behind the answer, while that is still being checked. */
+  closed: NightjarError | undefined
+}
+
 /** One hop of a circuit, as the client holds it. Made by `openCircuit` and `Hop.extend`. */
 export class Hop {
   readonly depth: number
@@ -65,7 +72,7 @@ export class Hop {
   readonly #children = new Map<number, Hop>()
   readonly #pings = new Map<string, () => void>()
   #lastBranch = 0
-  #pendingExtend: { branch: number; settle(result: Uint8Array | NightjarError): void } | undefined
+  #pendingExtend: PendingExtend | undefined
   #extended = new HandshakeAssembler()
   #extendQueue: Promise<unknown> = Promise.resolve()
   #error: NightjarError | undefined
@@ -226,7 +233,8 @@ export class Hop {
         () => new NightjarError('timed-out', { detail: 'EXTEND' }),
       )
       const { keys, document } = await handshake.finish(reply)
-      if (this.#error !== undefined) throw this.#error
+      const error = this.#error ?? this.#pendingExtend?.closed
+      if (error !== undefined) throw error
       this.#circuit.context.onDocument?.(document)
       const hop = new Hop(this.#circuit, keys, { hop: this, branch })
       this.#children.set(branch, hop)
@@ -244,6 +252,7 @@ export class Hop {
       this.#pendingExtend = {
         branch,
         settle: (result) => (result instanceof NightjarError ? reject(result) : resolve(result)),
+        closed: undefined,
       }
       const message = encodeExtend({ branch, identity: relay.identity, hello: handshake.hello })
       for (const part of splitHandshake(message, layerCapacity(this.depth) - messageHeaderSize)) {
@@ -266,8 +275,10 @@ export class Hop {
     const { branch, code } = decodeBranchClosed(data)
     if (branch === 0 || branch > this.#lastBranch) throw violation('BRANCH_CLOSED for a branch that never was')
     const error = new NightjarError(code === 0 ? 'link-lost' : fromWire(code))
-    if (this.#pendingExtend?.branch === branch) return this.#pendingExtend.settle(error)
-    this.#children.get(branch)?.fail(error)
+    const pending = this.#pendingExtend
+    if (pending?.branch !== branch) return this.#children.get(branch)?.fail(error)
+    pending.closed = error
+    pending.settle(error)
   }
 
   #truncate(branch: number): void {
@@ -305,6 +316,7 @@ class ClientCircuit implements CircuitEnd, Waiter {
   readonly #id: number
   #root: Hop | undefined
   #creation: { assembler: HandshakeAssembler; settle(result: Uint8Array | NightjarError): void } | undefined
+  #ended: NightjarError | undefined
 
   constructor(table: CircuitTable, context: CircuitContext) {
     this.#table = table
@@ -323,6 +335,7 @@ class ClientCircuit implements CircuitEnd, Waiter {
     const { crypto, clock } = this.context
     try {
       const handshake = await startHandshake(crypto, { purpose: purpose.hop, depth: 1, responder: entry })
+      if (this.#ended !== undefined) throw this.#ended
       const created = new Promise<Uint8Array>((resolve, reject) => {
         this.#creation = {
           assembler: new HandshakeAssembler(),
@@ -337,6 +350,8 @@ class ClientCircuit implements CircuitEnd, Waiter {
         () => new NightjarError('timed-out', { detail: 'CREATE' }),
       )
       const { keys, document } = await handshake.finish(reply)
+      // What ended the circuit may have come right behind the answer.
+      if (this.#ended !== undefined) throw this.#ended
       this.context.onDocument?.(document)
       this.#root = new Hop(this, keys)
       return this.#root
@@ -355,6 +370,7 @@ class ClientCircuit implements CircuitEnd, Waiter {
 
   /** Ends the circuit from this side. */
   close(code: ErrorCode): void {
+    if (this.#ended !== undefined) return
     this.#table.link.send(destroyCell(this.#id, 0))
     this.#end(new NightjarError(code))
   }
@@ -386,6 +402,8 @@ class ClientCircuit implements CircuitEnd, Waiter {
   }
 
   #end(error: NightjarError): void {
+    if (this.#ended !== undefined) return
+    this.#ended = error
     this.#table.remove(this.#id)
     this.#creation?.settle(error)
     this.#root?.fail(error)
@@ -396,7 +414,7 @@ class ClientCircuit implements CircuitEnd, Waiter {
  * Opens a circuit on the link of `table` to its relay, the entry.
  * @throws NightjarError `handshake-failed`, `timed-out`, `link-lost`, `limit-reached`, or what the entry answered
  */
-export function openCircuit(table: CircuitTable, entry: Responder, context: CircuitContext): Promise<Hop> {
+export async function openCircuit(table: CircuitTable, entry: Responder, context: CircuitContext): Promise<Hop> {
   return new ClientCircuit(table, context).open(entry)
 }
 

@@ -12,7 +12,9 @@ function collecting(options: { maxBytes?: number; budget?: Budget } = {}) {
     send() {},
     connected() {},
     reset: (code) => void seen.resets.push(code),
-    consumed: () => void (seen.consumed += 1),
+    consumed() {
+      seen.consumed += 1
+    },
   }
   const handler = collect({
     stream: () => stream,

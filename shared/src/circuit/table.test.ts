@@ -283,7 +283,11 @@ describe('waiters', () => {
   test('waiting twice is waiting once', () => {
     const { table, link } = tabled()
     let calls = 0
-    const waiter = { onLinkWritable: () => void (calls += 1) }
+    const waiter = {
+      onLinkWritable() {
+        calls += 1
+      },
+    }
     table.wait(waiter)
     table.wait(waiter)
     link.resume()

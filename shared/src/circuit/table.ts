@@ -41,6 +41,8 @@ export class CircuitTable implements LinkEvents {
   readonly #waiters = new Set<Waiter>()
   readonly #events: TableEvents
   #link: Link | undefined
+  /** Cells that came so far: tells a link that is silent from a circuit that is. */
+  received = 0
 
   constructor(events: TableEvents = {}) {
     this.#events = events
@@ -79,6 +81,7 @@ export class CircuitTable implements LinkEvents {
   }
 
   onCell(cell: Uint8Array): void {
+    this.received += 1
     try {
       this.#dispatch(cell)
     } catch (error) {

@@ -40,6 +40,8 @@ export interface DocumentMark {
 
 /** A relay as the directories describe it, with all signatures checked. */
 export interface Relay extends Descriptor {
+  /** Its identity in hexadecimal. */
+  readonly id: string
   readonly operator: string
   readonly networks: readonly string[]
 }
@@ -135,7 +137,7 @@ export async function verifyDocument(
       rejected += 1
       continue
     }
-    const relay = { ...descriptor, operator: entry.operator, networks: entry.networks }
+    const relay = { ...descriptor, id, operator: entry.operator, networks: entry.networks }
     relays.push(relay)
     byIdentity.set(id, relay)
   }

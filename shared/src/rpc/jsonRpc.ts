@@ -69,7 +69,7 @@ export function toRpcError(error: NightjarError): RpcError {
   return {
     code: errorTable[error.code].rpc,
     message: `${error.message}${facts.join('')}`,
-    data: { nightjar: error.code, ...(error.facts as { readonly [key: string]: Json } | undefined) },
+    data: { ...(error.facts as { readonly [key: string]: Json } | undefined), nightjar: error.code },
   }
 }
 

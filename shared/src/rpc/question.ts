@@ -6,9 +6,9 @@
  *
  * No id: an answer comes on its question's stream, and the caller's id never leaves the caller's machine.
  */
-import { fromUtf8, utf8 } from '../bytes/index.ts'
+import { fromJson, utf8 } from '../bytes/index.ts'
 import { isSizeClass } from '../envelope/index.ts'
-import { asNightjarError, NightjarError } from '../errors/index.ts'
+import { NightjarError } from '../errors/index.ts'
 import { limits } from '../limits.ts'
 import { type Call, type Outcome, parseCall, parseOutcome } from './jsonRpc.ts'
 
@@ -53,9 +53,9 @@ export function decodeAnswer(text: Uint8Array): Outcome {
 
 function parseJson(text: Uint8Array): unknown {
   try {
-    return JSON.parse(fromUtf8(text))
+    return fromJson(text)
   } catch (cause) {
-    throw new NightjarError('bad-request', { detail: 'not JSON', cause: asNightjarError(cause) })
+    throw new NightjarError('bad-request', { detail: 'not JSON', cause })
   }
 }
 

@@ -2,7 +2,7 @@
  * Relays without sockets: real circuits, links of the memory. A cell moves only when the test delivers it, so a test
  * decides every order of events. Each relay serves `echo` and a few services that behave badly on purpose.
  */
-import { hex, readU32, utf8 } from '@nightjar/shared/bytes'
+import { hex, isZero, readU32, utf8 } from '@nightjar/shared/bytes'
 import {
   type Accept,
   type CircuitContext,
@@ -12,13 +12,14 @@ import {
   openCircuit,
   type Stream,
 } from '@nightjar/shared/circuit'
+import type { Crypto } from '@nightjar/shared/crypto'
 import { type Relay, responderOf } from '@nightjar/shared/directory'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import type { Responder } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { day } from '@nightjar/shared/runtime'
 import { FakeClock, ScriptedLink, turn } from '@nightjar/shared/testing'
-import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
+import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import type { Dial, WebSocketLink } from '@nightjar/shared-node/link'
 import { LinkPool } from '../pool.ts'
 import { createRelay, type RelayCore } from '../relay.ts'
@@ -90,7 +91,10 @@ export class MemoryNetwork {
   readonly unreachable = new Set<string>()
   /** Names of relays that nobody finds in the network document. */
   readonly unknown = new Set<string>()
-  readonly context: CircuitContext = { crypto, clock: this.clock }
+  /** Seals with a key that was wiped, or with a key and a nonce that were used before: must stay empty. */
+  readonly misuses: string[] = []
+  readonly #crypto = watchSeals(this.misuses)
+  readonly context: CircuitContext = { crypto: this.#crypto, clock: this.clock }
 
   static async create(...names: readonly string[]): Promise<MemoryNetwork> {
     const network = new MemoryNetwork()
@@ -171,6 +175,7 @@ export class MemoryNetwork {
   }
 
   async #makeRelay(name: string): Promise<MemoryRelay> {
+    const crypto = this.#crypto
     const keyPair = await crypto.dh.generate()
     const relay = describeRelay(name, keyPair.publicKey, this.clock.now())
     const incoming: CircuitTable[] = []
@@ -211,13 +216,32 @@ export class MemoryNetwork {
   }
 }
 
+function watchSeals(misuses: string[]): Crypto {
+  const used = new Set<string>()
+  return {
+    ...nativeCrypto,
+    aead: {
+      ...nativeCrypto.aead,
+      seal(key, nonce, associated, data, tag) {
+        const use = `${hex(key)} ${hex(nonce)}`
+        if (isZero(key)) misuses.push('a wiped key')
+        if (used.has(use)) misuses.push('a nonce twice')
+        used.add(use)
+        nativeCrypto.aead.seal(key, nonce, associated, data, tag)
+      },
+    },
+  }
+}
+
 /** What the network document says of a relay. */
 export function describeRelay(name: string, onionKey: Uint8Array, now: number): Relay {
+  const identity = nativeCrypto.randomBytes(32)
   return {
     version: 1,
-    identity: crypto.randomBytes(32),
+    id: hex(identity),
+    identity,
     name,
-    onionKeys: [{ id: crypto.randomBytes(8), key: onionKey, validAfter: now - day, validUntil: now + 365 * day }],
+    onionKeys: [{ id: nativeCrypto.randomBytes(8), key: onionKey, validAfter: now - day, validUntil: now + 365 * day }],
     envelopeKeys: [],
     addresses: [{ url: `ws://127.0.0.1/${name}` }],
     roles: ['relay'],

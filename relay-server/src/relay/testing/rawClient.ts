@@ -177,7 +177,8 @@ export class RawClient {
     let hop = this.#hops.find(({ parent }) => parent === undefined) as RawHop
     for (;;) {
       const offset = layerOffset(hop.depth)
-      if (!hop.backward.open(cell, offset, cellSize)) throw new Error(`a cell that the hop at ${hop.depth} did not seal`)
+      if (!hop.backward.open(cell, offset, cellSize))
+        throw new Error(`a cell that the hop at ${hop.depth} did not seal`)
       const branch = readU16(cell, offset + layerSize - 3)
       if (branch === 0) {
         const { type, stream, data }: Message = decodeMessage(cell.subarray(offset + layerSize))

@@ -1,0 +1,211 @@
+import { circuitIdOf, command, commandOf, handshakeCells, makeCell } from '@nightjar/shared/cell'
+import { messageType, noStream } from '@nightjar/shared/circuit'
+import { maxDepth, replySize } from '@nightjar/shared/handshake'
+import { limits } from '@nightjar/shared/limits'
+import { pattern } from '@nightjar/shared/testing'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { ask, MemoryNetwork } from './testing/memoryNetwork.ts'
+import { RawClient, type RawHop } from './testing/rawClient.ts'
+
+const token = pattern(8)
+
+let network: MemoryNetwork
+beforeEach(async () => {
+  network = await MemoryNetwork.create('entry', 'middle', 'gateway-1', 'gateway-2')
+})
+
+describe('EXTEND', () => {
+  let client: RawClient
+  let entry: RawHop
+  beforeEach(async () => {
+    client = new RawClient(network, 'entry')
+    entry = await client.create('entry')
+  })
+
+  /** Whether the circuit still answers. */
+  async function stands(hop = entry): Promise<boolean> {
+    client.send(hop, messageType.ping, noStream, token)
+    await network.settle()
+    return client.arrivals().some(({ type }) => type === messageType.pong)
+  }
+
+  test('grows a tree: a trunk, branches behind it, each apart', async () => {
+    const middle = (await client.extend(entry, 'middle', 1)) as RawHop
+    const first = (await client.extend(middle, 'gateway-1', 1)) as RawHop
+    const second = (await client.extend(middle, 'gateway-2', 7)) as RawHop
+    const again = (await client.extend(middle, 'gateway-1', 8)) as RawHop
+    for (const hop of [entry, middle, first, second, again]) expect(await stands(hop)).toBe(true)
+    expect({ circuits: network.circuits, entries: network.entries }).toEqual({ circuits: 5, entries: 9 })
+    // Two branches to one relay share the link.
+    expect(network.wires.map(({ to }) => to)).toEqual(['entry', 'middle', 'gateway-1', 'gateway-2'])
+  })
+
+  test.each([
+    ['unknown-relay', () => network.unknown.add('middle')],
+    ['connect-failed', () => network.unreachable.add('middle')],
+  ])('to a relay that is not to be had is answered with %s, and may be asked again', async (code, arrange) => {
+    arrange()
+    expect(await client.extend(entry, 'middle', 1)).toBe(code)
+    expect(await stands()).toBe(true)
+    network.unknown.clear()
+    network.unreachable.clear()
+    expect(await client.extend(entry, 'middle', 2)).toMatchObject({ depth: 2 })
+  })
+
+  test('names the relay by its identity: one that answers under another key does not get the branch', async () => {
+    const { responder } = network.relay('middle')
+    const handshake = await client.requestExtend(entry, { ...responder, keyId: pattern(8) }, 1)
+    await network.settle()
+    expect(handshake).toBeDefined()
+    expect(client.ending()).toBe('unknown-key')
+    expect(await stands()).toBe(true)
+  })
+
+  test('two at once destroy the circuit, and nothing of either is left', async () => {
+    await client.requestExtend(entry, network.relay('middle').responder, 1)
+    await client.requestExtend(entry, network.relay('gateway-1').responder, 2)
+    await network.settle()
+    expect(client.ending()).toBe('protocol-violation')
+    expect({ circuits: network.circuits, entries: network.entries }).toEqual({ circuits: 0, entries: 0 })
+  })
+
+  test.each([
+    ['the same', 5],
+    ['a lower', 4],
+  ])('of %s branch number destroys the circuit, also after the branch is closed', async (_, branch) => {
+    await client.extend(entry, 'middle', 5)
+    client.send(entry, messageType.truncate, noStream, Uint8Array.of(0, 5))
+    expect(await client.extend(entry, 'middle', branch)).toBe('protocol-violation')
+    expect({ circuits: network.circuits, entries: network.entries }).toEqual({ circuits: 0, entries: 0 })
+  })
+
+  test('beyond the longest path closes that branch only', async () => {
+    let hop = entry
+    for (let depth = 2; depth <= maxDepth; depth++) {
+      hop = (await client.extend(hop, depth % 2 === 0 ? 'middle' : 'gateway-1', 1)) as RawHop
+    }
+    expect(hop.depth).toBe(4)
+    const { parent } = hop
+    expect(await client.extend(hop, 'gateway-2', 1, { depth: 4 })).toBe('protocol-violation')
+    expect(await stands(parent)).toBe(true)
+    expect(network.circuits).toBe(3)
+  })
+
+  test('cannot make a path longer by lying about depths: the first answer from there closes the branch', async () => {
+    const middle = (await client.extend(entry, 'middle', 1)) as RawHop
+    const liar = (await client.extend(middle, 'gateway-1', 1, { depth: 2 })) as RawHop
+    expect(liar.depth).toBe(2)
+    // The layer of a hop at depth 2 is 19 bytes longer than what its forwarder passes on.
+    client.wire.near.send(client.sealLayers(middle, client.seal(liar, messageType.ping, noStream, token), { branch: 1 }))
+    await network.settle()
+    expect(network.circuits).toBeLessThan(3)
+  })
+
+  test('a 33rd branch is refused, the others go on, and one that is closed makes room', async () => {
+    const hops: RawHop[] = []
+    for (let branch = 1; branch <= limits.branchesPerCircuit; branch++) {
+      hops.push((await client.extend(entry, 'middle', branch)) as RawHop)
+    }
+    expect(await client.extend(entry, 'middle', 33)).toBe('limit-reached')
+    for (const hop of hops) expect(await stands(hop)).toBe(true)
+    client.send(entry, messageType.truncate, noStream, Uint8Array.of(0, 1))
+    expect(await client.extend(entry, 'middle', 34)).toMatchObject({ depth: 2 })
+    expect(network.circuits).toBe(1 + limits.branchesPerCircuit)
+  })
+
+  test('that nobody answers is closed when its time is over, and tells the relay that was slow', async () => {
+    await client.extend(entry, 'middle', 1)
+    const wire = network.wire('entry', 'middle')
+    await client.requestExtend(entry, network.relay('middle').responder, 2)
+    client.wire.deliver('far')
+    await network.settle()
+    client.arrivals()
+    // The next one is held on its way.
+    await client.requestExtend(entry, network.relay('middle').responder, 3)
+    client.wire.deliver('far')
+    await Promise.resolve()
+    await Promise.resolve()
+    await Promise.resolve()
+    const held = wire.near.take()
+    expect(held.map(commandOf)).toEqual([command.create, command.create])
+    network.clock.advance(limits.handshakeTimeout - 1)
+    await network.settle()
+    expect(client.ending()).toBeUndefined()
+    network.clock.advance(1)
+    expect(wire.near.sent.map(commandOf)).toEqual([command.destroy])
+    await network.settle()
+    expect(client.ending()).toBe('timed-out')
+    expect(await client.extend(entry, 'middle', 4)).toMatchObject({ depth: 2 })
+  })
+
+  test('that the client gives up while it is under way leaves nothing behind, and the next one is served', async () => {
+    await client.requestExtend(entry, network.relay('middle').responder, 1)
+    client.send(entry, messageType.truncate, noStream, Uint8Array.of(0, 1))
+    await network.settle()
+    expect(client.arrivals()).toEqual([])
+    expect({ circuits: network.circuits, entries: network.entries }).toEqual({ circuits: 1, entries: 1 })
+    expect(await client.extend(entry, 'middle', 2)).toMatchObject({ depth: 2 })
+    client.wire.near.close('done')
+    await network.settle()
+    // What is left is the pool's look at the one unused link.
+    expect({ circuits: network.circuits, timers: network.clock.pending }).toEqual({ circuits: 0, timers: 1 })
+  })
+
+  test('that is under way when the circuit ends leaves nothing behind', async () => {
+    await client.extend(entry, 'middle', 1)
+    await client.requestExtend(entry, network.relay('gateway-1').responder, 2)
+    client.wire.deliver('far')
+    client.wire.cut()
+    await network.settle()
+    expect({ circuits: network.circuits, entries: network.entries }).toEqual({ circuits: 0, entries: 0 })
+    expect(network.clock.pending).toBe(2)
+  })
+})
+
+describe('what the next relay does', () => {
+  /** A trunk with three branches, and what its middle gets from the first gateway. */
+  async function tree() {
+    const { hops } = await network.open('entry', 'middle')
+    const middle = hops[1] as (typeof hops)[0]
+    const other = await network.grow(middle, 'gateway-2')
+    return { middle, other }
+  }
+
+  test.each([
+    ['a reply that would overfill EXTENDED', (id: number) => handshakeCells(id, command.created, pattern(2048))],
+    ['a reply of another length', (id: number) => handshakeCells(id, command.created, pattern(replySize - 1))],
+    ['RELAY before its reply', (id: number) => [makeCell(id, command.relay, pattern(900))]],
+    ['CREATE', (id: number) => [makeCell(id, command.create, pattern(900))]],
+  ])('%s closes its branch and nothing else', async (_, cells) => {
+    const { middle, other } = await tree()
+    const growing = middle.extend(network.relay('gateway-1').responder)
+    growing.catch(() => undefined)
+    while (network.wire('middle', 'gateway-1')?.near.sent.length !== 2) {
+      for (const wire of network.wires) if (wire.to !== 'gateway-1') wire.deliver('far')
+      await Promise.resolve()
+    }
+    const { near, far } = network.wire('middle', 'gateway-1')
+    const id = circuitIdOf(near.take()[0] as Uint8Array)
+    for (const cell of cells(id)) far.send(cell)
+    await expect(network.run(growing)).rejects.toMatchObject({ code: 'protocol-violation' })
+    expect(await network.run(ask(other, 'still there'))).toHaveLength(11)
+    expect(middle.error).toBeUndefined()
+  })
+
+  test.each([
+    [4, 'limit-reached'],
+    [0, 'link-lost'],
+    [250, 'protocol-violation'],
+  ])('DESTROY with reason %i reaches the client as %s', async (reason, code) => {
+    const { middle, other } = await tree()
+    const lost = await network.grow(middle, 'gateway-1')
+    const answer = ask(lost, 'question')
+    for (const wire of network.wires) wire.deliver('far')
+    const { far, near } = network.wire('middle', 'gateway-1')
+    const id = circuitIdOf(near.take()[0] as Uint8Array)
+    far.send(makeCell(id, command.destroy, Uint8Array.of(reason)))
+    await expect(network.run(answer)).rejects.toMatchObject({ code })
+    expect(lost.error?.code).toBe(code)
+    expect(await network.run(ask(other, 'still there'))).toHaveLength(11)
+  })
+})
