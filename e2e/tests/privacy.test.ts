@@ -195,8 +195,8 @@ describe('isolation groups', () => {
     for (const round of [1, 2]) {
       for (const [caller, request] of Object.entries(callers)) {
         provider().forget()
-        const { gateway, branch } = await pathOf(shared.network, request)
-        const found = `${gateway.name} ${branch}`
+        const { gateway, circuits } = await pathOf(shared.network, request)
+        const found = `${gateway.name} ${circuits.gateway}`
         if (round === 1) branches.set(caller, found)
         expect({ caller, branch: found }).toEqual({ caller, branch: branches.get(caller) })
         // All its requests came to the provider from that gateway.

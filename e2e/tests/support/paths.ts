@@ -25,12 +25,12 @@ export async function trafficDuring(network: LocalNetwork, action: () => Promise
   return traffic
 }
 
-export interface Path {
-  readonly entry: LocalRelay
-  readonly middle: LocalRelay
-  readonly gateway: LocalRelay
-  /** The circuit id between middle and gateway: it tells one branch from another. */
-  readonly branch: number
+export const roles = ['entry', 'middle', 'gateway'] as const
+export type Role = (typeof roles)[number]
+
+export interface Path extends Readonly<Record<Role, LocalRelay>> {
+  /** The circuit ids on the links that lead to these relays; the gateway's tells one branch from another. */
+  readonly circuits: Readonly<Record<Role, number>>
 }
 
 /** Each answer has four cells at least; a PING and its answer have one. */
@@ -61,5 +61,10 @@ async function findPath(network: LocalNetwork, ask: () => Promise<unknown>): Pro
   const middles = busy.filter(({ relay }) => !entryNames.includes(relay.name) && !relay.roles.includes('gateway'))
   const [entry, middle, gateway] = [entries[0], middles[0], gateways[0]]
   if (busy.length !== 3 || entry === undefined || middle === undefined || gateway === undefined) return undefined
-  return { entry: entry.relay, middle: middle.relay, gateway: gateway.relay, branch: gateway.circuit }
+  return {
+    entry: entry.relay,
+    middle: middle.relay,
+    gateway: gateway.relay,
+    circuits: { entry: entry.circuit, middle: middle.circuit, gateway: gateway.circuit },
+  }
 }

@@ -1,10 +1,22 @@
-import { circuitIdOf, command, commandOf, handshakeCells, makeCell } from '@nightjar/shared/cell'
-import { messageType, noStream } from '@nightjar/shared/circuit'
+import { concat, isZero, utf8 } from '@nightjar/shared/bytes'
+import { cellSize, circuitIdOf, command, commandOf, handshakeCells, makeCell } from '@nightjar/shared/cell'
+import {
+  type Hop,
+  LayerCipher,
+  layerBodySize,
+  layerCapacity,
+  layerOffset,
+  layerSize,
+  messageType,
+  noStream,
+  writeMessage,
+} from '@nightjar/shared/circuit'
 import { maxDepth, replySize } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { pattern } from '@nightjar/shared/testing'
+import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { ask, MemoryNetwork } from './testing/memoryNetwork.ts'
+import { ask, MemoryNetwork, type Wire } from './testing/memoryNetwork.ts'
 import { RawClient, type RawHop } from './testing/rawClient.ts'
 
 const token = pattern(8)
@@ -94,11 +106,24 @@ describe('EXTEND', () => {
   test('cannot make a path longer by lying about depths: the first answer from there closes the branch', async () => {
     const middle = (await client.extend(entry, 'middle', 1)) as RawHop
     const liar = (await client.extend(middle, 'gateway-1', 1, { depth: 2 })) as RawHop
-    expect(liar.depth).toBe(2)
-    // The layer of a hop at depth 2 is 19 bytes longer than what its forwarder passes on.
-    client.wire.near.send(client.sealLayers(middle, client.seal(liar, messageType.ping, noStream, token), { branch: 1 }))
+    // Its layer is 19 bytes longer than what reaches it, which ends in zeros. A ciphertext that ends so opens: the
+    // plaintext is made of the key stream there, and is all data of a question.
+    const body = new Uint8Array(layerBodySize(2))
+    const begin = utf8('\x01\x04echo\0\0')
+    writeMessage(body, layerSize, messageType.begin, 1, concat(begin, new Uint8Array(layerCapacity(2) - 13)))
+    const stream = new Uint8Array(body.length)
+    new LayerCipher(crypto, Uint8Array.from(liar.forwardKey)).seal(stream, 0, stream.length)
+    body.set(stream.subarray(-layerSize), body.length - layerSize)
+    liar.forward.seal(body, 0, body.length)
+    expect(isZero(body.subarray(-layerSize))).toBe(true)
+
+    const cell = new Uint8Array(cellSize)
+    cell.set(body.subarray(0, layerCapacity(2)), layerOffset(3))
+    client.wire.near.send(client.sealLayers(middle, cell, { branch: 1 }))
     await network.settle()
-    expect(network.circuits).toBeLessThan(3)
+    expect(network.relay('gateway-1').sessions).toHaveLength(1)
+    expect(client.ending()).toBe('protocol-violation')
+    expect(await stands(middle)).toBe(true)
   })
 
   test('a 33rd branch is refused, the others go on, and one that is closed makes room', async () => {
@@ -113,29 +138,23 @@ describe('EXTEND', () => {
     expect(network.circuits).toBe(1 + limits.branchesPerCircuit)
   })
 
-  test('that nobody answers is closed when its time is over, and tells the relay that was slow', async () => {
+  test('that nobody answers is closed when its time is over, and the relay that was slow is told', async () => {
     await client.extend(entry, 'middle', 1)
     const wire = network.wire('entry', 'middle')
+    wire.held = true
     await client.requestExtend(entry, network.relay('middle').responder, 2)
-    client.wire.deliver('far')
     await network.settle()
-    client.arrivals()
-    // The next one is held on its way.
-    await client.requestExtend(entry, network.relay('middle').responder, 3)
-    client.wire.deliver('far')
-    await Promise.resolve()
-    await Promise.resolve()
-    await Promise.resolve()
-    const held = wire.near.take()
-    expect(held.map(commandOf)).toEqual([command.create, command.create])
+    expect(wire.near.sent.map(commandOf)).toEqual([command.create, command.create])
     network.clock.advance(limits.handshakeTimeout - 1)
     await network.settle()
     expect(client.ending()).toBeUndefined()
     network.clock.advance(1)
-    expect(wire.near.sent.map(commandOf)).toEqual([command.destroy])
     await network.settle()
     expect(client.ending()).toBe('timed-out')
-    expect(await client.extend(entry, 'middle', 4)).toMatchObject({ depth: 2 })
+    expect(wire.near.sent.map(commandOf)).toEqual([command.create, command.create, command.destroy])
+    wire.held = false
+    expect(await client.extend(entry, 'middle', 3)).toMatchObject({ depth: 2 })
+    expect(network.circuits).toBe(3)
   })
 
   test('that the client gives up while it is under way leaves nothing behind, and the next one is served', async () => {
@@ -163,12 +182,22 @@ describe('EXTEND', () => {
 })
 
 describe('what the next relay does', () => {
-  /** A trunk with three branches, and what its middle gets from the first gateway. */
-  async function tree() {
+  let middle: Hop
+  let other: Hop
+  let wire: Wire
+  beforeEach(async () => {
     const { hops } = await network.open('entry', 'middle')
-    const middle = hops[1] as (typeof hops)[0]
-    const other = await network.grow(middle, 'gateway-2')
-    return { middle, other }
+    middle = hops[1] as Hop
+    other = await network.grow(middle, 'gateway-2')
+    await network.grow(middle, 'gateway-1')
+    wire = network.wire('middle', 'gateway-1')
+  })
+
+  /** Lets `cells` answer what is on its way to the gateway. */
+  function answerInstead(cells: (circuitId: number) => readonly Uint8Array[]): void {
+    wire.held = false
+    const [first] = wire.near.take()
+    for (const cell of cells(circuitIdOf(first as Uint8Array))) wire.far.send(cell)
   }
 
   test.each([
@@ -177,19 +206,13 @@ describe('what the next relay does', () => {
     ['RELAY before its reply', (id: number) => [makeCell(id, command.relay, pattern(900))]],
     ['CREATE', (id: number) => [makeCell(id, command.create, pattern(900))]],
   ])('%s closes its branch and nothing else', async (_, cells) => {
-    const { middle, other } = await tree()
+    wire.held = true
     const growing = middle.extend(network.relay('gateway-1').responder)
     growing.catch(() => undefined)
-    while (network.wire('middle', 'gateway-1')?.near.sent.length !== 2) {
-      for (const wire of network.wires) if (wire.to !== 'gateway-1') wire.deliver('far')
-      await Promise.resolve()
-    }
-    const { near, far } = network.wire('middle', 'gateway-1')
-    const id = circuitIdOf(near.take()[0] as Uint8Array)
-    for (const cell of cells(id)) far.send(cell)
+    await network.settle()
+    answerInstead(cells)
     await expect(network.run(growing)).rejects.toMatchObject({ code: 'protocol-violation' })
     expect(await network.run(ask(other, 'still there'))).toHaveLength(11)
-    expect(middle.error).toBeUndefined()
   })
 
   test.each([
@@ -197,13 +220,12 @@ describe('what the next relay does', () => {
     [0, 'link-lost'],
     [250, 'protocol-violation'],
   ])('DESTROY with reason %i reaches the client as %s', async (reason, code) => {
-    const { middle, other } = await tree()
     const lost = await network.grow(middle, 'gateway-1')
+    wire.held = true
     const answer = ask(lost, 'question')
-    for (const wire of network.wires) wire.deliver('far')
-    const { far, near } = network.wire('middle', 'gateway-1')
-    const id = circuitIdOf(near.take()[0] as Uint8Array)
-    far.send(makeCell(id, command.destroy, Uint8Array.of(reason)))
+    answer.catch(() => undefined)
+    await network.settle()
+    answerInstead((id) => [makeCell(id, command.destroy, Uint8Array.of(reason))])
     await expect(network.run(answer)).rejects.toMatchObject({ code })
     expect(lost.error?.code).toBe(code)
     expect(await network.run(ask(other, 'still there'))).toHaveLength(11)

@@ -37,7 +37,7 @@ import {
 } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Relay } from '@nightjar/shared/directory'
-import { asNightjarError, type ErrorCode, NightjarError, toWire } from '@nightjar/shared/errors'
+import { asNightjarError, type ErrorCode, NightjarError, toWire, violation } from '@nightjar/shared/errors'
 import { answerHandshake, maxDepth, purpose, type ResponderSecrets } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import type { Clock, Timer } from '@nightjar/shared/runtime'
@@ -268,8 +268,4 @@ export class RelayCircuit implements CircuitEnd {
     for (const listener of this.#endedListeners) listener()
     this.#onEnd()
   }
-}
-
-function violation(detail: string): NightjarError {
-  return new NightjarError('protocol-violation', { detail })
 }

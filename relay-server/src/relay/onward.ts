@@ -13,7 +13,7 @@ import {
 } from '@nightjar/shared/cell'
 import type { CircuitEnd, CircuitTable, Waiter } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
-import { asNightjarError, type ErrorCode, fromWire, NightjarError } from '@nightjar/shared/errors'
+import { asNightjarError, type ErrorCode, fromWire, violation } from '@nightjar/shared/errors'
 import { replySize } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { type Clock, millisecond, type Timer } from '@nightjar/shared/runtime'
@@ -109,8 +109,7 @@ export class Onward implements CircuitEnd, Waiter {
       const reply = this.#assembler.push(bodyOf(cell))
       if (reply === undefined) return
       // A longer one would make an EXTENDED that the client blames on this relay.
-      if (reply.length !== replySize)
-        throw new NightjarError('protocol-violation', { detail: 'reply of another length' })
+      if (reply.length !== replySize) throw violation('reply of another length')
       this.#assembler = undefined
       this.#expiry?.cancel()
       return this.#events.onReply(reply)
@@ -120,7 +119,7 @@ export class Onward implements CircuitEnd, Waiter {
       this.#end()
       return this.#events.onLost(reason === 0 ? 'link-lost' : fromWire(reason))
     }
-    throw new NightjarError('protocol-violation', { detail: 'command out of place' })
+    throw violation('command out of place')
   }
 
   /** Waits for what the first held cell waits for: its time, or its turn on the link. */

@@ -1,5 +1,5 @@
 /** JSON from a peer: the platform's parser, with typed errors and a bound that it lacks. */
-import { NightjarError } from '../errors/index.ts'
+import { NightjarError, violation } from '../errors/index.ts'
 import { limits } from '../limits.ts'
 import { fromUtf8 } from './text.ts'
 
@@ -14,7 +14,7 @@ const closings = [0x5d, 0x7d]
  * any depth, but JSON.stringify and whoever else walks the value runs out of stack.
  */
 export function fromJson(bytes: Uint8Array): unknown {
-  if (isTooDeep(bytes)) throw new NightjarError('protocol-violation', { detail: 'JSON nests too deep' })
+  if (isTooDeep(bytes)) throw violation('JSON nests too deep')
   const text = fromUtf8(bytes)
   try {
     return JSON.parse(text)

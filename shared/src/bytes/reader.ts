@@ -1,9 +1,5 @@
 /** A bounded reader: every decoder of the protocol reads through one, and ends it with `end` so that nothing trails. */
-import { NightjarError } from '../errors/index.ts'
-
-function violation(detail: string): NightjarError {
-  return new NightjarError('protocol-violation', { detail })
-}
+import { violation } from '../errors/index.ts'
 
 export class Reader {
   readonly #bytes: Uint8Array

@@ -7,7 +7,7 @@
  * are authenticated per hop (../circuit/onion.ts). Fill is zero and checked.
  */
 import { isZero, Reader, readU16, readU32, writeU16, writeU32 } from '../bytes/index.ts'
-import { NightjarError } from '../errors/index.ts'
+import { violation } from '../errors/index.ts'
 import { limits } from '../limits.ts'
 
 export const cellSize = 1024
@@ -43,7 +43,7 @@ export function circuitIdOf(cell: Uint8Array): number {
 /** @throws NightjarError `protocol-violation` for a command that this version does not know. */
 export function commandOf(cell: Uint8Array): number {
   const value = cell[4] as number
-  if (value > lastCommand) throw new NightjarError('protocol-violation', { detail: 'unknown command' })
+  if (value > lastCommand) throw violation('unknown command')
   return value
 }
 
@@ -149,8 +149,4 @@ export class HandshakeAssembler {
     }
     return message
   }
-}
-
-function violation(detail: string): NightjarError {
-  return new NightjarError('protocol-violation', { detail })
 }

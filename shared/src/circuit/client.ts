@@ -1,8 +1,7 @@
 /**
- * The client's end of a circuit: a tree of hops. The root is the entry; each hop can be extended by branches, and each
- * carries streams. A trunk is the path entry–middle, a branch of it the hops below the middle.
+ * The client's end of a circuit, from CREATE to DESTROY: a tree of hops on one link. The root is the entry; a trunk is
+ * the path entry–middle, a branch of it the hops below the middle.
  */
-import { readU16, writeU16 } from '../bytes/index.ts'
 import {
   bodyOf,
   cellSize,
@@ -11,306 +10,17 @@ import {
   destroyCell,
   HandshakeAssembler,
   handshakeCells,
-  splitHandshake,
   writeHeader,
 } from '../cell/index.ts'
-import type { Crypto } from '../crypto/index.ts'
-import { asNightjarError, type ErrorCode, fromWire, NightjarError } from '../errors/index.ts'
-import {
-  type ClientHandshake,
-  type DocumentStamp,
-  purpose,
-  type Responder,
-  type SessionKeys,
-  startHandshake,
-} from '../handshake/index.ts'
+import { asNightjarError, type ErrorCode, fromWire, NightjarError, violation } from '../errors/index.ts'
+import { purpose, type Responder, startHandshake } from '../handshake/index.ts'
 import { limits } from '../limits.ts'
-import { type Clock, within } from '../runtime.ts'
-import {
-  decodeBranchClosed,
-  decodeExtended,
-  decodeMessage,
-  encodeExtend,
-  type Message,
-  messageHeaderSize,
-  messageType,
-  noStream,
-  pingSize,
-  writeMessage,
-} from './message.ts'
-import { LayerCipher, layerCapacity, layerOffset, layerSize } from './onion.ts'
-import { type Channel, StreamMux } from './streams.ts'
+import { within } from '../runtime.ts'
+import { type CircuitContext, Hop, type HopCircuit } from './hop.ts'
 import type { CircuitEnd, CircuitTable, Waiter } from './table.ts'
 
-/** Called once when a hop and all below it are gone. */
-export type Closed = (error: NightjarError) => void
-
-export interface CircuitContext {
-  readonly crypto: Crypto
-  readonly clock: Clock
-  /** Told which network document each relay believes in. */
-  onDocument?(stamp: DocumentStamp): void
-}
-
-interface PendingExtend {
-  readonly branch: number
-  settle(result: Uint8Array | NightjarError): void
-  /** Set where BRANCH_CLOSED came, be it right behind the answer, while that is still being checked. */
-  closed: NightjarError | undefined
-}
-
-/** One hop of a circuit, as the client holds it. Made by `openCircuit` and `Hop.extend`. */
-export class Hop {
-  readonly depth: number
-  readonly streams: StreamMux
-  /** When something last came from this hop, in the clock's milliseconds. */
-  lastHeard: number
-  readonly #circuit: ClientCircuit
-  readonly #parent: { hop: Hop; branch: number } | undefined
-  readonly #forward: LayerCipher
-  readonly #backward: LayerCipher
-  readonly #children = new Map<number, Hop>()
-  readonly #pings = new Map<string, () => void>()
-  #lastBranch = 0
-  #pendingExtend: PendingExtend | undefined
-  #extended = new HandshakeAssembler()
-  #extendQueue: Promise<unknown> = Promise.resolve()
-  #error: NightjarError | undefined
-  readonly #closedListeners: Closed[] = []
-
-  constructor(circuit: ClientCircuit, keys: SessionKeys, parent?: { hop: Hop; branch: number }) {
-    this.#circuit = circuit
-    this.#parent = parent
-    this.depth = parent === undefined ? 1 : parent.hop.depth + 1
-    this.#forward = new LayerCipher(circuit.context.crypto, keys.forward)
-    this.#backward = new LayerCipher(circuit.context.crypto, keys.backward)
-    this.lastHeard = circuit.context.clock.now()
-    const channel: Channel = {
-      capacity: layerCapacity(this.depth),
-      get writable() {
-        return circuit.writable
-      },
-      send: (type, stream, data) => this.#send(type, stream, data),
-    }
-    this.streams = new StreamMux(channel)
-  }
-
-  get error(): NightjarError | undefined {
-    return this.#error
-  }
-
-  get branchCount(): number {
-    return this.#children.size
-  }
-
-  /** Whether there is room for another branch: 32 at a time, and 65535 in a circuit's life. */
-  get canExtend(): boolean {
-    return !this.isUsedUp && this.#children.size < limits.branchesPerCircuit
-  }
-
-  /** Whether all branch numbers were given; the circuit then has to be replaced. */
-  get isUsedUp(): boolean {
-    return this.#lastBranch === 0xffff
-  }
-
-  onClosed(listener: Closed): void {
-    if (this.#error === undefined) this.#closedListeners.push(listener)
-    else listener(this.#error)
-  }
-
-  /**
-   * Grows a branch to `relay`. Calls are served one after the other (one EXTEND pending per hop).
-   * @throws NightjarError what the hop answered, `timed-out`, or `handshake-failed`
-   */
-  extend(relay: Responder): Promise<Hop> {
-    const result = this.#extendQueue.then(() => this.#extendNow(relay))
-    // The queue goes on whatever became of this one; its caller gets the error from `result`.
-    this.#extendQueue = result.catch(() => undefined)
-    return result
-  }
-
-  /** Resolves when the hop has answered. Never rejects; use with a time-out. */
-  ping(): Promise<void> {
-    return new Promise((resolve) => {
-      const token = this.#circuit.context.crypto.randomBytes(pingSize)
-      this.#pings.set(token.join(), resolve)
-      this.#send(messageType.ping, noStream, token)
-    })
-  }
-
-  /** Sends cover that this hop drops. */
-  drop(): void {
-    this.#send(messageType.drop, noStream, new Uint8Array(0))
-  }
-
-  /** Ends this hop and all below it; the entry's end is the circuit's. */
-  close(code: ErrorCode = 'cancelled'): void {
-    if (this.#error !== undefined) return
-    if (this.#parent === undefined) return this.#circuit.close(code)
-    const { hop, branch } = this.#parent
-    hop.#truncate(branch)
-    this.fail(new NightjarError(code))
-  }
-
-  /** For the circuit: this hop and all below it are gone. */
-  fail(error: NightjarError): void {
-    if (this.#error !== undefined) return
-    this.#error = error
-    if (this.#parent !== undefined) this.#parent.hop.#children.delete(this.#parent.branch)
-    for (const child of [...this.#children.values()]) child.fail(error)
-    this.#pendingExtend?.settle(error)
-    this.streams.closeAll(error.code === 'done' ? 'cancelled' : error.code)
-    this.#forward.destroy()
-    this.#backward.destroy()
-    for (const listener of this.#closedListeners.splice(0)) listener(error)
-  }
-
-  /** For the circuit: opens this hop's layer at its offset, then handles it or passes it to the branch it names. */
-  receive(cell: Uint8Array): void {
-    const offset = layerOffset(this.depth)
-    if (!this.#backward.open(cell, offset, cellSize)) throw new NightjarError('cell-rejected')
-    this.lastHeard = this.#circuit.context.clock.now()
-    const inner = offset + layerSize
-    const branch = readU16(cell, inner - 3)
-    if (cell[inner - 1] !== 0) throw violation('delay towards the client')
-    if (branch === 0) return this.#handle(decodeMessage(cell.subarray(inner)))
-    const child = this.#children.get(branch)
-    if (child !== undefined) return child.#receiveGuarded(cell)
-    // What a branch sent before it heard of its end is dropped; a branch that never was is an error.
-    if (branch > this.#lastBranch) throw violation('cell from a branch that never was')
-  }
-
-  /** For the circuit: the link takes cells again. */
-  pump(): void {
-    this.streams.pump()
-    for (const child of this.#children.values()) child.pump()
-  }
-
-  /** An error below the second hop ends that branch only; at the entry or middle it ends the circuit. */
-  #receiveGuarded(cell: Uint8Array): void {
-    try {
-      this.receive(cell)
-    } catch (error) {
-      if (this.depth <= 2) throw error
-      this.close(asNightjarError(error).code)
-    }
-  }
-
-  #handle(message: Message): void {
-    switch (message.type) {
-      case messageType.extended:
-        return this.#handleExtended(message.data)
-      case messageType.branchClosed:
-        return this.#handleBranchClosed(message.data)
-      case messageType.ping:
-        return this.#send(messageType.pong, noStream, requirePing(message.data))
-      case messageType.pong: {
-        const token = requirePing(message.data).join()
-        this.#pings.get(token)?.()
-        this.#pings.delete(token)
-        return
-      }
-      case messageType.drop:
-        return
-      default:
-        return this.streams.receive(message)
-    }
-  }
-
-  async #extendNow(relay: Responder): Promise<Hop> {
-    if (this.#error !== undefined) throw this.#error
-    if (!this.canExtend) throw new NightjarError('limit-reached', { detail: 'branches of a circuit' })
-    const { crypto, clock } = this.#circuit.context
-    const handshake = await startHandshake(crypto, { purpose: purpose.hop, depth: this.depth + 1, responder: relay })
-    if (this.#error !== undefined) throw this.#error
-    this.#lastBranch += 1
-    const branch = this.#lastBranch
-    try {
-      const reply = await within(
-        clock,
-        limits.handshakeTimeout,
-        this.#requestExtend(branch, relay, handshake),
-        () => new NightjarError('timed-out', { detail: 'EXTEND' }),
-      )
-      const { keys, document } = await handshake.finish(reply)
-      const error = this.#error ?? this.#pendingExtend?.closed
-      if (error !== undefined) throw error
-      this.#circuit.context.onDocument?.(document)
-      const hop = new Hop(this.#circuit, keys, { hop: this, branch })
-      this.#children.set(branch, hop)
-      return hop
-    } catch (error) {
-      this.#truncate(branch)
-      throw error
-    } finally {
-      this.#pendingExtend = undefined
-    }
-  }
-
-  #requestExtend(branch: number, relay: Responder, handshake: ClientHandshake): Promise<Uint8Array> {
-    return new Promise((resolve, reject) => {
-      this.#pendingExtend = {
-        branch,
-        settle: (result) => (result instanceof NightjarError ? reject(result) : resolve(result)),
-        closed: undefined,
-      }
-      const message = encodeExtend({ branch, identity: relay.identity, hello: handshake.hello })
-      for (const part of splitHandshake(message, layerCapacity(this.depth) - messageHeaderSize)) {
-        this.#send(messageType.extend, noStream, part)
-      }
-    })
-  }
-
-  #handleExtended(data: Uint8Array): void {
-    const whole = this.#extended.push(data)
-    if (whole === undefined) return
-    this.#extended = new HandshakeAssembler()
-    const { branch, reply } = decodeExtended(whole)
-    if (branch > this.#lastBranch) throw violation('EXTENDED for a branch that never was')
-    // The answer to an EXTEND that timed out may still come; it is dropped.
-    if (this.#pendingExtend?.branch === branch) this.#pendingExtend.settle(reply)
-  }
-
-  #handleBranchClosed(data: Uint8Array): void {
-    const { branch, code } = decodeBranchClosed(data)
-    if (branch === 0 || branch > this.#lastBranch) throw violation('BRANCH_CLOSED for a branch that never was')
-    const error = new NightjarError(code === 0 ? 'link-lost' : fromWire(code))
-    const pending = this.#pendingExtend
-    if (pending?.branch !== branch) return this.#children.get(branch)?.fail(error)
-    pending.closed = error
-    pending.settle(error)
-  }
-
-  #truncate(branch: number): void {
-    if (this.#error !== undefined) return
-    const data = new Uint8Array(2)
-    writeU16(data, 0, branch)
-    this.#send(messageType.truncate, noStream, data)
-  }
-
-  #send(type: number, stream: number, data: Uint8Array): void {
-    if (this.#error !== undefined) return
-    const cell = this.#circuit.scratch
-    const inner = layerOffset(this.depth) + layerSize
-    writeMessage(cell, inner, type, stream, data)
-    let hop: Hop | undefined = this
-    let branch = 0
-    while (hop !== undefined) {
-      const offset = layerOffset(hop.depth)
-      writeU16(cell, offset + layerSize - 3, branch)
-      cell[offset + layerSize - 1] = 0
-      hop.#forward.seal(cell, offset, cellSize)
-      branch = hop.#parent?.branch ?? 0
-      hop = hop.#parent?.hop
-    }
-    this.#circuit.sendScratch()
-  }
-}
-
-/** A circuit on a link, from CREATE to DESTROY. */
-class ClientCircuit implements CircuitEnd, Waiter {
+class ClientCircuit implements CircuitEnd, HopCircuit, Waiter {
   readonly context: CircuitContext
-  /** One cell's room, filled and sent in one go. */
   readonly scratch = new Uint8Array(cellSize)
   readonly #table: CircuitTable
   readonly #id: number
@@ -324,7 +34,6 @@ class ClientCircuit implements CircuitEnd, Waiter {
     this.#id = table.addFresh(context.crypto, this)
   }
 
-  /** False while the link is behind; asking then means being pumped once it is not. */
   get writable(): boolean {
     const { writable } = this.#table.link
     if (!writable) this.#table.wait(this)
@@ -416,13 +125,4 @@ class ClientCircuit implements CircuitEnd, Waiter {
  */
 export async function openCircuit(table: CircuitTable, entry: Responder, context: CircuitContext): Promise<Hop> {
   return new ClientCircuit(table, context).open(entry)
-}
-
-function requirePing(data: Uint8Array): Uint8Array {
-  if (data.length !== pingSize) throw violation('PING of another length')
-  return data
-}
-
-function violation(detail: string): NightjarError {
-  return new NightjarError('protocol-violation', { detail })
 }

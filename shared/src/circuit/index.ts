@@ -1,5 +1,6 @@
-export { type CircuitContext, type Closed, Hop, openCircuit } from './client.ts'
+export { openCircuit } from './client.ts'
 export { type Budget, type CollectOptions, collect } from './collect.ts'
+export { type CircuitContext, type Closed, Hop } from './hop.ts'
 export {
   type Begin,
   decodeBegin,

@@ -19,7 +19,7 @@
  *     END            code u8 ‖ last data                                          code 0 ends the message well
  */
 import { concat, fromUtf8, Reader, readU16, u16, utf8, writeU16 } from '../bytes/index.ts'
-import { NightjarError } from '../errors/index.ts'
+import { violation } from '../errors/index.ts'
 import { limits } from '../limits.ts'
 
 export const messageType = {
@@ -163,7 +163,3 @@ export function decodeU16(data: Uint8Array, name: string): number {
 }
 
 export const pingSize = 8
-
-function violation(detail: string): NightjarError {
-  return new NightjarError('protocol-violation', { detail })
-}

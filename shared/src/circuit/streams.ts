@@ -7,7 +7,7 @@
  * is known from one for a stream that never was.
  */
 import { concat, u16 } from '../bytes/index.ts'
-import { type ErrorCode, fromWire, NightjarError, toWire } from '../errors/index.ts'
+import { type ErrorCode, fromWire, NightjarError, toWire, violation } from '../errors/index.ts'
 import { limits } from '../limits.ts'
 import {
   beginOverhead,
@@ -326,8 +326,4 @@ function takePart(queue: Uint8Array[], length: number): Uint8Array {
 const unset: StreamHandler = {
   onData() {},
   onEnd() {},
-}
-
-function violation(detail: string): NightjarError {
-  return new NightjarError('protocol-violation', { detail })
 }

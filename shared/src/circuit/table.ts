@@ -12,7 +12,7 @@ import {
   type LinkEvents,
 } from '../cell/index.ts'
 import type { Crypto } from '../crypto/index.ts'
-import { asNightjarError, NightjarError } from '../errors/index.ts'
+import { asNightjarError, NightjarError, violation } from '../errors/index.ts'
 import { limits } from '../limits.ts'
 
 /** One end of a circuit on a link. */
@@ -115,8 +115,7 @@ export class CircuitTable implements LinkEvents {
   #dispatch(cell: Uint8Array): void {
     const cellCommand = commandOf(cell)
     if (cellCommand === command.padding) {
-      if (!isZero(cell.subarray(cellHeaderSize)))
-        throw new NightjarError('protocol-violation', { detail: 'padding is not zero' })
+      if (!isZero(cell.subarray(cellHeaderSize))) throw violation('padding is not zero')
       return
     }
     if (cellCommand === command.goaway) {
@@ -128,9 +127,8 @@ export class CircuitTable implements LinkEvents {
     if (end !== undefined) return end.onCell(cellCommand, cell)
     // Cells for a circuit that is already gone are on their way when it ends: nothing to do.
     if (cellCommand !== command.create) return
-    if (this.#events.onCreate === undefined)
-      throw new NightjarError('protocol-violation', { detail: 'CREATE from a relay' })
-    if (id === 0) throw new NightjarError('protocol-violation', { detail: 'circuit id 0' })
+    if (this.#events.onCreate === undefined) throw violation('CREATE from a relay')
+    if (id === 0) throw violation('circuit id 0')
     this.#events.onCreate(id, cell)
   }
 }

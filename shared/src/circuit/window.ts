@@ -1,5 +1,5 @@
 /** Credit flow control, counted in cells: what may be sent before the other side says it has consumed some. */
-import { NightjarError } from '../errors/index.ts'
+import { NightjarError, violation } from '../errors/index.ts'
 import { limits } from '../limits.ts'
 
 export class SendWindow {
@@ -22,7 +22,7 @@ export class SendWindow {
   /** @throws NightjarError `protocol-violation` where more comes back than was ever sent. */
   grant(cells: number): void {
     if (cells === 0 || this.#available + cells > this.#size) {
-      throw new NightjarError('protocol-violation', { detail: 'credit beyond the window' })
+      throw violation('credit beyond the window')
     }
     this.#available += cells
   }

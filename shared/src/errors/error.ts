@@ -33,3 +33,8 @@ export class NightjarError extends Error {
 export function asNightjarError(error: unknown, fallback: ErrorCode = 'internal'): NightjarError {
   return error instanceof NightjarError ? error : new NightjarError(fallback, { cause: error })
 }
+
+/** The error for whatever breaks docs/protocol.md; `detail` names the field, never its value. */
+export function violation(detail: string): NightjarError {
+  return new NightjarError('protocol-violation', { detail })
+}

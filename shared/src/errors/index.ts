@@ -1,2 +1,2 @@
 export { type ErrorCode, type ErrorEntry, errorTable, fromWire, toWire } from './codes.ts'
-export { asNightjarError, NightjarError } from './error.ts'
+export { asNightjarError, NightjarError, violation } from './error.ts'

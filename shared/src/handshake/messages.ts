@@ -6,7 +6,7 @@
  */
 import { concat, Reader, u32 } from '../bytes/index.ts'
 import { size } from '../crypto/index.ts'
-import { NightjarError } from '../errors/index.ts'
+import { violation } from '../errors/index.ts'
 import { protocolVersion } from '../version.ts'
 
 /** What the keys are for. Part of the key derivation, so a hello for one purpose is worthless for another. */
@@ -83,8 +83,4 @@ export function decodeReply(bytes: Uint8Array): Reply {
   }
   reader.end()
   return reply
-}
-
-function violation(detail: string): NightjarError {
-  return new NightjarError('protocol-violation', { detail })
 }

@@ -32,6 +32,8 @@ export class Wire {
   readonly to: string
   readonly near: ScriptedLink
   readonly far: ScriptedLink
+  /** Keeps everything on its way. */
+  held = false
 
   constructor(from: string, to: string, nearTable: CircuitTable, farTable: CircuitTable) {
     this.from = from
@@ -48,6 +50,7 @@ export class Wire {
 
   /** Moves up to `cells` cells towards `side`, then a close. False where nothing was on its way. */
   deliver(side: Side, cells = Number.POSITIVE_INFINITY): boolean {
+    if (this.held) return false
     const [from, to] = side === 'far' ? [this.near, this.far] : [this.far, this.near]
     let moved = 0
     for (; moved < cells && from.sent.length > 0; moved++) to.receive(from.sent.shift() as Uint8Array)
@@ -198,7 +201,7 @@ export class MemoryNetwork {
         document: { version: 1, hash: new Uint8Array(32) },
       }),
       findRelay: (identity) => {
-        const found = [...this.relays.values()].find((other) => hex(other.relay.identity) === hex(identity))
+        const found = [...this.relays.values()].find(({ relay }) => relay.id === hex(identity))
         return found === undefined || this.unknown.has(found.name) ? undefined : found.relay
       },
       linkTo: (target) => pool.linkTo(target),

@@ -40,6 +40,8 @@ export interface RawHop {
   readonly branch: number
   readonly forward: LayerCipher
   readonly backward: LayerCipher
+  /** The key that `forward` began with. */
+  readonly forwardKey: Uint8Array
 }
 
 /** What came back: a message of a hop, or the circuit's end. */
@@ -192,9 +194,10 @@ export class RawClient {
   }
 
   #addHop(keys: SessionKeys, depth: number, parent: RawHop | undefined, branch: number): RawHop {
+    const forwardKey = Uint8Array.from(keys.forward)
     const forward = new LayerCipher(crypto, keys.forward)
     const backward = new LayerCipher(crypto, keys.backward)
-    const hop = { depth, parent, branch, forward, backward }
+    const hop = { depth, parent, branch, forward, backward, forwardKey }
     this.#hops.push(hop)
     return hop
   }

@@ -33,15 +33,7 @@ export type Dial = (options: DialOptions) => Promise<WebSocketLink>
 /** @throws NightjarError `connect-failed`, with the cause */
 export const dialLink: Dial = async (options) => {
   try {
-    const socket = await connectSocket(options)
-    const webSocket = await upgrade(options.url, socket)
-    const link = new WebSocketLink(webSocket, {
-      clock: options.clock,
-      events: options.table,
-      idleAfter: options.idleAfter,
-    })
-    options.table.attach(link)
-    return link
+    return await upgrade(options, await connectSocket(options))
   } catch (cause) {
     throw asNightjarError(cause, 'connect-failed')
   }
@@ -121,17 +113,34 @@ function untilEvent<T extends Socket>(socket: T, event: 'connect' | 'secureConne
   })
 }
 
-function upgrade(url: string, socket: Socket): Promise<WebSocket> {
-  const webSocket = new WebSocket(url, [subprotocol], {
-    ...socketOptions,
-    handshakeTimeout: limits.dialTimeout,
-    createConnection: () => socket,
-    // Masks exist to keep scripts in browsers from choosing the bytes on the wire (RFC 6455, section 10.3). All our
-    // bytes are ciphertext, so a mask of zeros loses nothing and saves a pass over each message.
-    generateMask: (mask) => void mask.fill(0),
-  })
+function upgrade(options: DialOptions, socket: Socket): Promise<WebSocketLink> {
   return new Promise((resolve, reject) => {
-    webSocket.once('error', (cause) => reject(new NightjarError('connect-failed', { cause })))
-    webSocket.once('open', () => resolve(webSocket))
+    const fail = (cause: unknown) => {
+      socket.destroy()
+      reject(new NightjarError('connect-failed', { cause }))
+    }
+    let webSocket: WebSocket
+    try {
+      webSocket = new WebSocket(options.url, [subprotocol], {
+        ...socketOptions,
+        handshakeTimeout: limits.dialTimeout,
+        createConnection: () => socket,
+        // Masks exist to keep scripts in browsers from choosing the bytes on the wire (RFC 6455, section 10.3). All our
+        // bytes are ciphertext, so a mask of zeros loses nothing and saves a pass over each message.
+        generateMask: (mask) => void mask.fill(0),
+      })
+    } catch (cause) {
+      // A URL that `ws` does not take, such as one with a fragment.
+      return fail(cause)
+    }
+    webSocket.once('error', fail)
+    webSocket.once('open', () => {
+      webSocket.off('error', fail)
+      // At once, not after an `await`: the relay's first cells may have come with its answer and are given out next.
+      const { clock, table, idleAfter } = options
+      const link = new WebSocketLink(webSocket, { clock, events: table, idleAfter })
+      table.attach(link)
+      resolve(link)
+    })
   })
 }

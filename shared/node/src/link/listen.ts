@@ -1,12 +1,12 @@
 /** Accepts links: an HTTP(S) server that upgrades one path to WebSocket and answers a few plain GETs. */
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { CircuitTable } from '@nightjar/shared/circuit'
 import { NightjarError } from '@nightjar/shared/errors'
 import { type Clock, second } from '@nightjar/shared/runtime'
-import { WebSocketServer } from 'ws'
+import { type WebSocket, WebSocketServer } from 'ws'
 import { socketOptions, subprotocol, WebSocketLink } from './link.ts'
 
 export interface ListenOptions {
@@ -46,7 +46,12 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
     noServer: true,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
-  const links = new Set<WebSocketLink>()
+  const links = new Map<WebSocketLink, WebSocket>()
+  const connections = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
 
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
@@ -57,7 +62,7 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
       const table = options.accept()
       const link = new WebSocketLink(webSocket, { clock: options.clock, events: table, idleAfter: options.idleAfter })
       table.attach(link)
-      links.add(link)
+      links.set(link, webSocket)
       webSocket.once('close', () => links.delete(link))
     })
   })
@@ -74,11 +79,19 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
     },
     async close() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      for (const link of links) link.close('draining')
-      server.closeIdleConnections()
+      await Promise.all([...links].map(([link, webSocket]) => closeLink(link, webSocket)))
+      // What is left is no link: someone who says nothing, or has not finished saying it, would keep us here for ever.
+      for (const socket of connections) socket.destroy()
       await closed
     },
   }
+}
+
+/** Resolves once the socket is gone: `ws` gives the other side `closeTimeout` to answer. */
+function closeLink(link: WebSocketLink, webSocket: WebSocket): Promise<void> {
+  const gone = new Promise<void>((resolve) => webSocket.once('close', () => resolve()))
+  link.close('draining')
+  return gone
 }
 
 function answerPlain(options: ListenOptions, request: IncomingMessage, response: ServerResponse): void {
@@ -97,5 +110,7 @@ function offersSubprotocol(request: IncomingMessage): boolean {
 }
 
 function refuse(socket: Duplex, status: 400 | 404 | 503): void {
+  // HTTP sockets may be half-open: without this one the other side could hold it for as long as it likes.
+  socket.once('finish', () => socket.destroy())
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
 }

@@ -1,0 +1,131 @@
+import type { Call, Outcome } from '@nightjar/shared/rpc'
+import { catalogue } from '@nightjar/shared/rpc'
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { Chain } from './broadcasts.ts'
+import { createGateway, type Gateway } from './gateway.ts'
+
+const { signal } = new AbortController()
+
+class RecordedChain implements Chain {
+  readonly reads: { call: Call; signal: AbortSignal }[] = []
+  readonly sent: Call[] = []
+  answer: () => Promise<Outcome> = () => Promise.resolve({ result: '0x1' })
+
+  read(call: Call, readSignal: AbortSignal): Promise<Outcome> {
+    this.reads.push({ call, signal: readSignal })
+    return this.answer()
+  }
+
+  once(call: Call): Promise<Outcome> {
+    this.sent.push(call)
+    return this.answer()
+  }
+}
+
+let first: RecordedChain
+let second: RecordedChain
+let gateway: Gateway
+beforeEach(() => {
+  first = new RecordedChain()
+  second = new RecordedChain()
+  gateway = createGateway(
+    new Map([
+      [1, first],
+      [31337, second],
+    ]),
+  )
+})
+
+function ask(method: string, options: { chain?: number; params?: Call['params'] } = {}): Promise<Outcome> {
+  const { chain = 1, params } = options
+  return gateway.answer({ chain, cells: 4, method, ...(params === undefined ? {} : { params }) }, signal)
+}
+
+test('a read goes to its chain, with method and params and the signal of its circuit', async () => {
+  expect(await ask('eth_getBalance', { chain: 31337, params: ['0xabc', 'latest'] })).toEqual({ result: '0x1' })
+  expect(await ask('eth_blockNumber', { chain: 31337 })).toEqual({ result: '0x1' })
+  expect(second.reads).toEqual([
+    { call: { method: 'eth_getBalance', params: ['0xabc', 'latest'] }, signal },
+    { call: { method: 'eth_blockNumber' }, signal },
+  ])
+  expect(first.reads).toEqual([])
+})
+
+test('every method of the catalogue is forwarded, broadcasts once and reads as such', async () => {
+  for (const [method, { kind }] of catalogue) {
+    expect(await ask(method, { params: ['0x01'] })).toEqual({ result: '0x1' })
+    const calls = kind === 'read' ? first.reads.map(({ call }) => call) : first.sent
+    expect(calls.at(-1)?.method).toBe(method)
+  }
+  expect(first.sent.map(({ method }) => method)).toEqual(['eth_sendRawTransaction'])
+})
+
+test('each chain remembers its own broadcasts', async () => {
+  const params = ['0x0102']
+  for (const chain of [1, 31337, 1]) await ask('eth_sendRawTransaction', { chain, params })
+  expect([first.sent.length, second.sent.length]).toEqual([1, 1])
+})
+
+describe('nothing is asked and the error says why', () => {
+  test.each([
+    'eth_accounts',
+    'eth_sendTransaction',
+    'eth_sign',
+    'personal_unlockAccount',
+    'debug_traceTransaction',
+    'admin_addPeer',
+    'wallet_addEthereumChain',
+    'eth_newFilter',
+    'eth_subscribe',
+    'toString',
+    '__proto__',
+    'constructor',
+  ])('where the method is %s, which is named', async (method) => {
+    const outcome = await ask(method)
+    expect(outcome).toMatchObject({
+      error: {
+        code: -32601,
+        message: expect.stringContaining(method),
+        data: { nightjar: 'method-not-allowed', method },
+      },
+    })
+    expect([first.reads, first.sent]).toEqual([[], []])
+  })
+
+  test('where the chain is not served, which is named', async () => {
+    expect(await ask('eth_blockNumber', { chain: 5 })).toMatchObject({
+      error: {
+        code: 4901,
+        message: expect.stringContaining('chain: 5'),
+        data: { nightjar: 'chain-not-served', chain: 5 },
+      },
+    })
+  })
+
+  test.each([[undefined], [[]], [[1]], [['no hexadecimal']], [{ raw: '0x01' }]])(
+    'where a broadcast has params %j',
+    async (params) => {
+      expect(await ask('eth_sendRawTransaction', { params: params as Call['params'] })).toMatchObject({
+        error: { code: -32600, data: { nightjar: 'bad-request' } },
+      })
+      expect(first.sent).toEqual([])
+    },
+  )
+})
+
+test('what goes wrong becomes the error of the answer, never an exception', async () => {
+  first.answer = () => Promise.reject(new Error('secret detail: 10.0.0.7'))
+  const outcome = await ask('eth_blockNumber')
+  expect(outcome).toMatchObject({ error: { code: -32603, data: { nightjar: 'internal' } } })
+  expect(JSON.stringify(outcome)).not.toContain('10.0.0.7')
+  first.answer = () => {
+    throw new Error('at once')
+  }
+  expect(await ask('eth_blockNumber')).toMatchObject({ error: { data: { nightjar: 'internal' } } })
+})
+
+test('the error of a node passes as it is', async () => {
+  const error = { code: 3, message: 'execution reverted', data: '0x08c379a0' }
+  first.answer = () => Promise.resolve({ error })
+  expect(await ask('eth_call', { params: [] })).toEqual({ error })
+})

@@ -1,0 +1,350 @@
+import { utf8 } from '@nightjar/shared/bytes'
+import { type Channel, collect, layerCapacity, type Stream, StreamMux } from '@nightjar/shared/circuit'
+import type { DhKeyPair } from '@nightjar/shared/crypto'
+import { EnvelopeSession, recordSize } from '@nightjar/shared/envelope'
+import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
+import { purpose, type Responder, startHandshake } from '@nightjar/shared/handshake'
+import { limits } from '@nightjar/shared/limits'
+import { decodeAnswer, encodeQuestion, type Outcome, type Question } from '@nightjar/shared/rpc'
+import { flipBit, pattern, turn } from '@nightjar/shared/testing'
+import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Gateway } from './gateway.ts'
+import { serveGateway } from './session.ts'
+
+const question: Question = { chain: 1, cells: 4, method: 'eth_blockNumber', params: [] }
+const nothing = new Uint8Array(0)
+
+let keyPair: DhKeyPair
+let responder: Responder
+beforeAll(async () => {
+  keyPair = await crypto.dh.generate()
+  responder = { identity: pattern(32), key: keyPair.publicKey, keyId: pattern(8) }
+})
+
+/** What the gateway was asked, and how it answers. */
+let asked: { question: Question; signal: AbortSignal }[]
+let answerWith: (question: Question) => Promise<Outcome>
+/** Messages on their way, and how many the gateway sent. */
+let queue: (() => void)[]
+let sentByGateway: number
+let client: StreamMux
+let server: StreamMux
+let endCircuit: () => void
+
+beforeEach(() => {
+  asked = []
+  answerWith = () => Promise.resolve({ result: '0x1' })
+  queue = []
+  sentByGateway = 0
+  const gateway: Gateway = {
+    answer(received, signal) {
+      asked.push({ question: received, signal })
+      return answerWith(received)
+    },
+  }
+  const listeners: (() => void)[] = []
+  const accept = serveGateway({
+    crypto,
+    gateway,
+    secrets: () => ({
+      identity: responder.identity,
+      findKey: (keyId, use) =>
+        use === purpose.envelope && keyId.join() === responder.keyId.join() ? keyPair : undefined,
+      document: { version: 1, hash: new Uint8Array(32) },
+    }),
+    onEnded: (listener) => void listeners.push(listener),
+  })
+  endCircuit = () => {
+    server.closeAll('link-lost')
+    for (const listener of listeners) listener()
+  }
+  const channelTo = (other: () => StreamMux, onSend: () => void): Channel => ({
+    capacity: layerCapacity(3),
+    writable: true,
+    send(type, stream, data) {
+      onSend()
+      const message = { type, stream, data: Uint8Array.from(data) }
+      queue.push(() => other().receive(message))
+    },
+  })
+  client = new StreamMux(channelTo(() => server, noop))
+  server = new StreamMux(
+    channelTo(
+      () => client,
+      () => {
+        sentByGateway += 1
+      },
+    ),
+    accept,
+  )
+})
+
+function noop(): void {}
+
+async function settle(): Promise<void> {
+  do {
+    for (let next = queue.shift(); next !== undefined; next = queue.shift()) next()
+    await turn()
+  } while (queue.length > 0)
+}
+
+/** Everything that comes back on a stream of `service`, or the code it ends with. */
+function ask(service: string, data: Uint8Array, end = true): { stream: Stream; answer: Promise<Uint8Array> } {
+  let stream: Stream | undefined
+  const answer = new Promise<Uint8Array>((resolve, reject) => {
+    const onFailure = (code: ErrorCode) => reject(new NightjarError(code))
+    const handler = collect({ stream: () => stream as Stream, maxBytes: 64 * 2 ** 20, onMessage: resolve, onFailure })
+    stream = client.open(service, nothing, handler, { data, end })
+  })
+  answer.catch(noop)
+  return { stream: stream as unknown as Stream, answer }
+}
+
+/** The answer, or the code, once everything has settled. */
+async function outcomeOf(answer: Promise<Uint8Array>): Promise<Uint8Array | ErrorCode> {
+  await settle()
+  return answer.catch((error: unknown) => asNightjarError(error).code)
+}
+
+async function greet(): Promise<EnvelopeSession> {
+  const handshake = await startHandshake(crypto, { purpose: purpose.envelope, depth: 0, responder })
+  const { answer } = ask('envelope', handshake.hello)
+  await settle()
+  const { keys } = await handshake.finish(await answer)
+  return new EnvelopeSession(crypto, keys, 'client')
+}
+
+describe('the envelope', () => {
+  test('is agreed on, then questions are answered', async () => {
+    const session = await greet()
+    const { answer } = ask('rpc', session.seal(encodeQuestion(question), 1))
+    await settle()
+    expect(decodeAnswer(session.open(await answer))).toEqual({ result: '0x1' })
+    expect(asked).toMatchObject([{ question, signal: { aborted: false } }])
+  })
+
+  test('comes first: a question before it, or beside it, is refused', async () => {
+    const record = pattern(recordSize(1))
+    expect(await outcomeOf(ask('rpc', record).answer)).toBe('envelope-rejected')
+    const handshake = await startHandshake(crypto, { purpose: purpose.envelope, depth: 0, responder })
+    const { answer } = ask('envelope', handshake.hello)
+    const tooEarly = ask('rpc', record).answer
+    expect(await outcomeOf(tooEarly)).toBe('envelope-rejected')
+    expect(await outcomeOf(answer)).toBeInstanceOf(Uint8Array)
+    expect(asked).toEqual([])
+  })
+
+  test('is agreed on once; the session goes on after a second try', async () => {
+    const session = await greet()
+    const handshake = await startHandshake(crypto, { purpose: purpose.envelope, depth: 0, responder })
+    expect(await outcomeOf(ask('envelope', handshake.hello).answer)).toBe('protocol-violation')
+    const { answer } = ask('rpc', session.seal(encodeQuestion(question), 1))
+    await settle()
+    expect(decodeAnswer(session.open(await answer))).toEqual({ result: '0x1' })
+  })
+
+  test.each([
+    ['for a hop', { purpose: purpose.hop, depth: 1 }, 'unknown-key'],
+    ['for another purpose', { purpose: purpose.mesh, depth: 0 }, 'unknown-key'],
+  ] as const)('is not agreed on with a hello %s', async (_, options, code) => {
+    const handshake = await startHandshake(crypto, { ...options, responder })
+    expect(await outcomeOf(ask('envelope', handshake.hello).answer)).toBe(code)
+    expect(await outcomeOf(ask('rpc', pattern(recordSize(1))).answer)).toBe('envelope-rejected')
+  })
+
+  test('is not agreed on under a key that serves another purpose, even where the relay holds it for both', async () => {
+    const accept = serveGateway({
+      crypto,
+      gateway: { answer: () => Promise.reject(new Error('not to be asked')) },
+      secrets: () => ({
+        identity: responder.identity,
+        findKey: () => keyPair,
+        document: { version: 1, hash: new Uint8Array(32) },
+      }),
+      onEnded: noop,
+    })
+    server = new StreamMux(
+      { capacity: 962, writable: true, send: (type, stream, data) => sendBack(type, stream, data) },
+      accept,
+    )
+    const sendBack = (type: number, stream: number, data: Uint8Array) =>
+      void queue.push(() => client.receive({ type, stream, data: Uint8Array.from(data) }))
+    const handshake = await startHandshake(crypto, { purpose: purpose.hop, depth: 1, responder })
+    expect(await outcomeOf(ask('envelope', handshake.hello).answer)).toBe('envelope-rejected')
+  })
+
+  test.each([
+    ['nothing', nothing, 'protocol-violation'],
+    ['a hello that is cut off', pattern(100), 'protocol-violation'],
+    ['a hello that is too long', pattern(1228), 'limit-reached'],
+  ] as const)('is not agreed on with %s', async (_, hello, code) => {
+    expect(await outcomeOf(ask('envelope', hello).answer)).toBe(code)
+  })
+
+  test('stands beside no other service', async () => {
+    expect(await outcomeOf(ask('tcp', nothing).answer)).toBe('unknown-service')
+  })
+})
+
+describe('a question', () => {
+  let session: EnvelopeSession
+  beforeEach(async () => {
+    session = await greet()
+  })
+
+  async function answerTo(text: Uint8Array, cells = 1): Promise<{ outcome: Outcome; cells: number }> {
+    const { answer } = ask('rpc', session.seal(text, cells))
+    await settle()
+    const record = await answer
+    const size = record.length / recordSize(1)
+    return { outcome: decodeAnswer(session.open(record)), cells: size }
+  }
+
+  test('that was seen before is refused, also beside the first', async () => {
+    const record = session.seal(encodeQuestion(question), 1)
+    const [first, second] = [ask('rpc', record), ask('rpc', Uint8Array.from(record))]
+    expect(await outcomeOf(first.answer)).toBeInstanceOf(Uint8Array)
+    expect(await outcomeOf(second.answer)).toBe('replayed')
+    expect(await outcomeOf(ask('rpc', Uint8Array.from(record)).answer)).toBe('replayed')
+    expect(asked).toHaveLength(1)
+  })
+
+  test.each([
+    ['changed', (record: Uint8Array) => flipBit(record, 700)],
+    ['under another counter', (record: Uint8Array) => flipBit(record, 60)],
+    ['cut off', (record: Uint8Array) => record.subarray(0, 900)],
+    ['shorter than a record can be', (record: Uint8Array) => record.subarray(0, 27)],
+    ['nothing', () => nothing],
+    ['one of the gateway itself', () => session.seal(nothing, 1).fill(0)],
+  ])('that is %s is refused, and the next one is answered', async (_, spoil) => {
+    const record = spoil(session.seal(encodeQuestion(question), 1))
+    expect(await outcomeOf(ask('rpc', record).answer)).toBe('envelope-rejected')
+    expect(asked).toEqual([])
+    expect((await answerTo(encodeQuestion(question))).outcome).toEqual({ result: '0x1' })
+  })
+
+  test.each([
+    ['no JSON', '{"chain":1,'],
+    ['no text', '\0'],
+    ['no object', '[1]'],
+    ['null', 'null'],
+    ['without a chain', '{"cells":4,"method":"eth_blockNumber"}'],
+    ['of chain 0', '{"chain":0,"cells":4,"method":"eth_blockNumber"}'],
+    ['for a class that is none', '{"chain":1,"cells":3,"method":"eth_blockNumber"}'],
+    ['for a class beyond the largest', '{"chain":1,"cells":512,"method":"eth_blockNumber"}'],
+    ['without a method', '{"chain":1,"cells":4}'],
+    ['with params that are none', '{"chain":1,"cells":4,"method":"eth_call","params":"x"}'],
+  ])('that is %s is answered with an error, sealed, in the smallest class', async (_, text) => {
+    const { outcome, cells } = await answerTo(utf8(text))
+    expect(outcome).toMatchObject({ error: { code: -32600, data: { nightjar: 'bad-request' } } })
+    expect(cells).toBe(1)
+    expect(asked).toEqual([])
+  })
+
+  test('as long as allowed is answered, a longer one is not read to its end', async () => {
+    const params = ['x'.repeat(recordSize(limits.questionCells) - 100)]
+    const text = encodeQuestion({ ...question, params })
+    expect((await answerTo(text, limits.questionCells)).outcome).toEqual({ result: '0x1' })
+    const { stream, answer } = ask('rpc', new Uint8Array(recordSize(limits.questionCells) + 1), false)
+    expect(await outcomeOf(answer)).toBe('limit-reached')
+    stream.send(new Uint8Array(10_000), true)
+    await settle()
+    expect((await answerTo(encodeQuestion(question))).outcome).toEqual({ result: '0x1' })
+  })
+
+  test('takes from what all unfinished ones of the branch may hold, and gives it back', async () => {
+    const part = new Uint8Array(limits.questionBytesPerBranch / 5)
+    const unfinished = Array.from({ length: 5 }, () => ask('rpc', part, false))
+    await settle()
+    expect(await outcomeOf(ask('rpc', Uint8Array.of(1), false).answer)).toBe('limit-reached')
+    // All of the others are still open.
+    unfinished[0]?.stream.send(nothing, true)
+    expect(await outcomeOf((unfinished[0] as (typeof unfinished)[0]).answer)).toBe('envelope-rejected')
+    unfinished[1]?.stream.reset('cancelled')
+    await settle()
+    // The greater part of what two held: a whole question again.
+    expect((await answerTo(encodeQuestion(question), 512)).outcome).toEqual({ result: '0x1' })
+    expect(await outcomeOf(ask('rpc', new Uint8Array(2 * part.length + 1), false).answer)).toBe('limit-reached')
+  })
+
+  test('is answered in its own time: a slow one holds nothing up', async () => {
+    let finish: (outcome: Outcome) => void = noop
+    answerWith = ({ method }) =>
+      method === 'slow' ? new Promise((resolve) => (finish = resolve)) : Promise.resolve({ result: method })
+    const slow = ask('rpc', session.seal(encodeQuestion({ ...question, method: 'slow' }), 1)).answer
+    await settle()
+    expect((await answerTo(encodeQuestion({ ...question, method: 'fast' }))).outcome).toEqual({ result: 'fast' })
+    finish({ result: 'at last' })
+    await settle()
+    expect(decodeAnswer(session.open(await slow))).toEqual({ result: 'at last' })
+  })
+
+  test('whose stream is reset is answered to nobody', async () => {
+    let finish: (outcome: Outcome) => void = noop
+    answerWith = () => new Promise((resolve) => (finish = resolve))
+    const { stream } = ask('rpc', session.seal(encodeQuestion(question), 1))
+    await settle()
+    stream.reset('timed-out')
+    await settle()
+    const before = sentByGateway
+    finish({ result: 'too late' })
+    await settle()
+    expect(sentByGateway).toBe(before)
+  })
+})
+
+describe('an answer', () => {
+  let session: EnvelopeSession
+  beforeEach(async () => {
+    session = await greet()
+  })
+
+  async function cellsOf(outcome: Outcome, cells: number): Promise<{ cells: number; outcome: Outcome }> {
+    answerWith = () => Promise.resolve(outcome)
+    const { answer } = ask('rpc', session.seal(encodeQuestion({ ...question, cells }), 1))
+    await settle()
+    const record = await answer
+    return { cells: record.length / recordSize(1), outcome: decodeAnswer(session.open(record)) }
+  }
+
+  test.each([1, 2, 4, 32, 64, 256])('is padded to the class of %i cells that the question names', async (cells) => {
+    expect(await cellsOf({ result: '0x1' }, cells)).toEqual({ cells, outcome: { result: '0x1' } })
+    expect((await cellsOf({ result: null }, cells)).cells).toBe(cells)
+    expect((await cellsOf({ error: { code: -32000, message: 'x' } }, cells)).cells).toBe(cells)
+  })
+
+  test.each([
+    [1, 900, 1],
+    [1, 901, 2],
+    [1, 10_000, 16],
+    [4, 4 * 928 - 28, 4],
+    [4, 4 * 928 - 27, 8],
+    [64, 100_000, 128],
+  ])('asked for in %i cells with a text of %i bytes takes %i', async (asked, bytes, cells) => {
+    const result = 'x'.repeat(bytes - '{"result":""}'.length)
+    expect((await cellsOf({ result }, asked)).cells).toBe(cells)
+  })
+
+  test('that is too large becomes an error of the class that was asked for', async () => {
+    const { cells, outcome } = await cellsOf({ result: 'x'.repeat(recordSize(limits.answerCells)) }, 4)
+    expect(outcome).toMatchObject({ error: { code: -32005, data: { nightjar: 'answer-too-large' } } })
+    expect(cells).toBe(4)
+  })
+})
+
+describe('when the circuit ends', () => {
+  test('what is under way is aborted, and nothing is sent or sealed any more', async () => {
+    const session = await greet()
+    let finish: (outcome: Outcome) => void = noop
+    answerWith = () => new Promise((resolve) => (finish = resolve))
+    ask('rpc', session.seal(encodeQuestion(question), 1))
+    await settle()
+    const before = sentByGateway
+    endCircuit()
+    expect(asked[0]?.signal.aborted).toBe(true)
+    finish({ result: 'too late' })
+    await settle()
+    expect(sentByGateway).toBe(before)
+  })
+})
