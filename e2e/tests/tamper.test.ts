@@ -47,64 +47,66 @@ function callerNamed(wallet: string): Caller {
   return caller
 }
 
-interface Cast {
-  readonly victim: Caller
-  /** The gateway that the victim uses while all is well. */
-  readonly gateway: LocalRelay
-  /** On the victim's trunk, and on the other one. */
-  readonly beside: Caller
-  readonly apart: Caller
+interface Actor {
+  readonly caller: Caller
+  /** As it was before the harm. */
+  readonly path: Path
 }
 
-let cast: Cast
+interface Cast {
+  readonly victim: Actor
+  /** Others on the victim's trunk and on the other one. */
+  readonly beside: Actor
+  readonly apart: Actor
+}
+
+/** The gateway that the victim uses while all is well. */
+let home: LocalRelay
+const [firstCaller, ...otherCallers] = wallets.map(callerNamed) as [Caller, ...Caller[]]
 
 beforeAll(async () => {
-  const [victim, ...others] = wallets.map(callerNamed) as [Caller, ...Caller[]]
-  const { circuits, gateway } = await victim.path()
-  let beside: Caller | undefined
-  let apart: Caller | undefined
-  for (const other of others) {
-    if (beside !== undefined && apart !== undefined) break
-    const isBeside = (await other.path()).circuits.middle === circuits.middle
-    if (isBeside) beside ??= other
-    else apart ??= other
-  }
-  if (beside === undefined || apart === undefined) throw new Error('all callers share one trunk')
-  cast = { victim, gateway, beside, apart }
+  home = (await firstCaller.path()).gateway
 })
 
-/** The paths of all, once everybody is where they belong again after the test before. */
-async function settledPaths(): Promise<Readonly<Record<'victim' | 'beside' | 'apart', Path>>> {
-  const { victim, beside, apart, gateway } = cast
-  let paths: Record<'victim' | 'beside' | 'apart', Path> | undefined
-  await until('all callers are on their paths', async () => {
-    paths = { victim: await victim.path(), beside: await beside.path(), apart: await apart.path() }
-    const { circuits } = paths.victim
-    const areApart = circuits.middle !== paths.apart.circuits.middle && circuits.middle === paths.beside.circuits.middle
-    return areApart && paths.victim.gateway === gateway
+/** Who is where now. Groups that lost their trunk go on over the other one, so this changes from test to test. */
+async function findCast(): Promise<Cast> {
+  let path = await firstCaller.path()
+  await until('the victim is at its gateway again', async () => {
+    path = await firstCaller.path()
+    return path.gateway === home
   })
-  return paths as unknown as Record<'victim' | 'beside' | 'apart', Path>
+  let beside: Actor | undefined
+  let apart: Actor | undefined
+  for (const caller of otherCallers) {
+    const other = { caller, path: await caller.path() }
+    if (other.path.circuits.middle === path.circuits.middle) beside ??= other
+    else apart ??= other
+    if (beside !== undefined && apart !== undefined) return { victim: { caller: firstCaller, path }, beside, apart }
+  }
+  throw new Error('all callers share one trunk')
 }
 
 type MakeHarm = (target: Target) => Harm
 
 /** Harms one cell of the victim's next request: it is answered all the same, over another circuit. */
-async function expectHealed(paths: { victim: Path }, { role, direction }: Place, harm: MakeHarm): Promise<void> {
-  const { victim, beside, apart } = cast
-  const path = paths.victim
-  const harmed = harm({ tap: path[role].tap as Tap, circuit: path.circuits[role], direction })
-  await Promise.all([victim, beside, apart].map((caller) => caller.ask()))
+async function expectHealed(
+  { victim, beside, apart }: Cast,
+  { role, direction }: Place,
+  harm: MakeHarm,
+): Promise<void> {
+  const { circuits, [role]: relay } = victim.path
+  const harmed = harm({ tap: relay.tap as Tap, circuit: circuits[role], direction })
+  await Promise.all([victim, beside, apart].map(({ caller }) => caller.ask()))
   expect(harmed.count).toBe(1)
-  expect((await victim.path()).circuits.gateway).not.toBe(path.circuits.gateway)
+  expect((await victim.caller.path()).circuits.gateway).not.toBe(circuits.gateway)
 }
 
 /** Whoever shares only the link with the victim, or below the middle only the trunk, still has the circuits from before. */
-async function expectOthersUntouched(paths: { apart: Path; beside: Path }, { role }: Place): Promise<void> {
-  const others = role === 'gateway' ? (['apart', 'beside'] as const) : (['apart'] as const)
-  for (const other of others) {
+async function expectOthersUntouched({ beside, apart }: Cast, { role }: Place): Promise<void> {
+  for (const { caller, path } of role === 'gateway' ? [apart, beside] : [apart]) {
     // A gateway that lost a branch is passed over for a moment; then the old circuits are in use again.
-    await until(`the caller ${other} is on its old circuits`, async () =>
-      isDeepStrictEqual((await cast[other].path()).circuits, paths[other].circuits),
+    await until('the others are on their old circuits', async () =>
+      isDeepStrictEqual((await caller.path()).circuits, path.circuits),
     )
   }
 }
@@ -127,25 +129,25 @@ const wholeLink: readonly (readonly [string, MakeHarm])[] = [
 
 describe.each(places)('on the link to the $role, $direction:', (place) => {
   test.each(ownCircuitOnly)('%s: that circuit ends, and no other', async (_, harm) => {
-    const paths = await settledPaths()
-    await expectHealed(paths, place, harm)
-    await expectOthersUntouched(paths, place)
+    const cast = await findCast()
+    await expectHealed(cast, place, harm)
+    await expectOthersUntouched(cast, place)
   })
 
   test.each(wholeLink)('%s: all requests are answered', async (_, harm) => {
-    await expectHealed(await settledPaths(), place, harm)
+    await expectHealed(await findCast(), place, harm)
   })
 })
 
 test.each(roles)('a cell repeated on the link to the %s is refused, and nothing is asked twice', async (role) => {
-  const { victim: path } = await settledPaths()
+  const { caller, path } = (await findCast()).victim
   const provider = shared.network.providers[chain] as Provider
   const harmed = replayNext({ tap: path[role].tap as Tap, circuit: path.circuits[role], direction: 'forward' })
   provider.forget()
-  await cast.victim.ask()
-  await cast.victim.ask()
+  await caller.ask()
+  await caller.ask()
   expect(harmed.count).toBe(1)
   expect(provider.seen).toHaveLength(2)
   expect(new Set(provider.seen.map(({ body }) => body)).size).toBe(2)
-  expect((await cast.victim.path()).circuits.gateway).not.toBe(path.circuits.gateway)
+  expect((await caller.path()).circuits.gateway).not.toBe(path.circuits.gateway)
 })

@@ -65,13 +65,15 @@ export interface Places {
 
 /** Where files are: the XDG folders, or NIGHTJAR_HOME for all of them. */
 export function placesFrom(environment: NodeJS.ProcessEnv): Places {
-  const home = environment.NIGHTJAR_HOME
+  // An empty variable counts as unset (XDG Base Directory Specification).
+  const folderIn = (variable: string) => environment[variable] || undefined
+  const home = folderIn('NIGHTJAR_HOME')
   const below = (variable: string, fallback: string) =>
-    home ?? join(environment[variable] ?? join(homedir(), fallback), 'nightjar')
+    home ?? join(folderIn(variable) ?? join(homedir(), fallback), 'nightjar')
   const config = below('XDG_CONFIG_HOME', '.config')
   const state = below('XDG_STATE_HOME', '.local/state')
   const runtime =
-    home ?? join(environment.XDG_RUNTIME_DIR ?? join(tmpdir(), `nightjar-${process.getuid?.() ?? 0}`), 'nightjar')
+    home ?? join(folderIn('XDG_RUNTIME_DIR') ?? join(tmpdir(), `nightjar-${process.getuid?.() ?? 0}`), 'nightjar')
   const pipe = `\\\\.\\pipe\\nightjar-${(home ?? homedir()).replace(/[^a-zA-Z0-9]/g, '-')}`
   return {
     config: join(config, 'config.yaml'),

@@ -34,7 +34,7 @@ export interface Path extends Readonly<Record<Role, LocalRelay>> {
 }
 
 /** Each answer has four cells at least; a PING and its answer have one. */
-const answersSeen = 10
+const answersSeen = 5
 const cellsOfAnswers = 4 * answersSeen
 
 /** The path that one caller's requests take, once all of them take the same. */

@@ -95,7 +95,8 @@ export class Branch {
     this.#requests += 1
     this.lastUsed = this.#clock.now()
     try {
-      await this.#untilStreamIsFree()
+      // Looked at in the same step in which the stream is opened, or others would take the place meanwhile.
+      while (!this.#hasFreeStream()) await new Promise<void>((resolve) => this.#freed.push(resolve))
       const text = encodeQuestion(question)
       const cells = sizeClass(text.length, {
         minimum: 1,
@@ -129,13 +130,11 @@ export class Branch {
     })
   }
 
-  /** Waits for its turn where as many requests run as the branch may have streams. */
-  async #untilStreamIsFree(): Promise<void> {
+  /** False where as many requests run as the branch may have streams. @throws NightjarError where the branch is gone */
+  #hasFreeStream(): boolean {
     if (this.#hop.streams.isUsedUp) this.#hop.close('branch-retired')
-    while (this.#hop.error === undefined && !this.#hop.streams.canOpen) {
-      await new Promise<void>((resolve) => this.#freed.push(resolve))
-    }
     if (this.#hop.error !== undefined) throw this.#hop.error
+    return this.#hop.streams.canOpen
   }
 
   #wakeAll(): void {

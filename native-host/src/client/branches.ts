@@ -119,8 +119,9 @@ export class Branches {
       return branch
     } catch (cause) {
       const error = asNightjarError(cause)
-      // A trunk that died meanwhile says nothing about the gateway.
-      if (slot.trunk !== undefined) health.failed(gateway)
+      // A trunk that died meanwhile says nothing about the gateway, nor does a circuit that others have filled.
+      const isFull = error.code === 'limit-reached' && slot.trunk?.hop.canExtend === false
+      if (slot.trunk !== undefined && !isFull) health.failed(gateway)
       throw error
     }
   }

@@ -136,11 +136,12 @@ export class TrunkSlot {
 
   #lost(entryHop: Hop, entry: Relay, middle: Relay, error: NightjarError): void {
     this.#trunk = undefined
+    // The entry still stands: then it was the middle that went, and the rest of the circuit is of no use.
+    const lost = entryHop.error === undefined ? middle : entry
+    entryHop.close()
     if (this.#stopped) return
     this.lastError = error
-    // The entry still stands: then it was the middle that went, and the rest of the circuit is of no use.
-    if (error.code !== 'branch-retired') this.#options.health.failed(entryHop.error === undefined ? middle : entry)
-    entryHop.close()
+    if (error.code !== 'branch-retired') this.#options.health.failed(lost)
     this.#options.onChange()
     void this.#build()
   }

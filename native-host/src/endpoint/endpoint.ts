@@ -97,6 +97,8 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     reply = failure(null, error)
   }
   const text = reply === undefined ? '' : JSON.stringify(reply)
+  // What was not read to its end stands in the way of the next request: that one needs another socket.
+  if (!request.complete) response.setHeader('connection', 'close')
   response.writeHead(text === '' ? 204 : 200, { 'content-type': 'application/json' }).end(text)
 }
 
@@ -128,13 +130,16 @@ async function handle(value: unknown, caller: Caller, options: EndpointOptions):
 }
 
 async function handleOne(value: unknown, caller: Caller, options: EndpointOptions): Promise<RpcResponse | undefined> {
+  let isNotification = false
   try {
     const { id, ...call } = parseRequest(value)
+    isNotification = id === undefined
     if (caller.chain === undefined) throw new NightjarError('chain-not-served', { detail: 'no chain id in the path' })
     const outcome = await options.request({ group: caller.group, chain: caller.chain, call })
     return id === undefined ? undefined : { jsonrpc: '2.0', id, ...outcome }
   } catch (error) {
-    return failure(idOf(value), asNightjarError(error))
+    // A notification gets no answer, be it an error (JSON-RPC 2.0, section 4.1); what is no request at all does.
+    return isNotification ? undefined : failure(idOf(value), asNightjarError(error))
   }
 }
 

@@ -9,6 +9,19 @@ import { NightjarError } from '@nightjar/shared/errors'
 import { writeAtomically } from '@nightjar/shared-node/config'
 import * as v from 'valibot'
 
+/** Base64 of a SHA-256 hash or a key: what is damaged is refused here, not at the first request. */
+const bytes32 = v.pipe(
+  v.string(),
+  v.check((text) => {
+    try {
+      return fromBase64(text).length === 32
+    } catch {
+      // Not base64: the check's answer says so.
+      return false
+    }
+  }),
+)
+
 const pin = v.strictObject({
   /** Ed25519 identity in hexadecimal. */
   relay: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
@@ -25,15 +38,15 @@ const assignment = v.strictObject({
 
 const stateSchema = v.strictObject({
   version: v.literal(1),
-  /** Key of the rendezvous hashes, base64 of 32 bytes. */
-  secret: v.string(),
+  /** Key of the rendezvous hashes. */
+  secret: bytes32,
   /** Path segment that callers of the endpoint must know. */
   token: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
   guards: v.array(pin),
   middles: v.array(pin),
   /** Which gateway each group has. */
   gateways: v.array(assignment),
-  document: v.optional(v.strictObject({ version: v.number(), hash: v.string() })),
+  document: v.optional(v.strictObject({ version: v.number(), hash: bytes32 })),
 })
 
 export type Pin = v.InferOutput<typeof pin>

@@ -16,7 +16,7 @@ export interface Chain {
 
 const memory = { max: 20_000, ttl: 10 * minute }
 /** How nodes say that they have the transaction already (geth, nethermind, erigon, besu, reth, anvil). */
-const alreadyKnown = /already (known|imported|exists|in mempool)|known transaction|AlreadyKnown/i
+const alreadyKnown = /already (known|imported|exists|in mempool)|\bknown transaction|AlreadyKnown/i
 
 export class Broadcasts {
   readonly #chain: Chain
@@ -67,6 +67,8 @@ export class Broadcasts {
       { method: 'eth_getTransactionByHash', params: [hash] },
       new AbortController().signal,
     )
-    return 'result' in found && found.result !== null
+    // An error says neither that it is there nor that it is not.
+    if ('error' in found) throw new NightjarError('upstream-failed')
+    return found.result !== null
   }
 }

@@ -9,9 +9,12 @@ import { isLoopback } from '../link/index.ts'
 const maxBytes = limits.documentBytes
 const fetchTimeout = 10 * second
 
-/** The text at `location`, a path or URL. @throws NightjarError `file-unusable` or `connect-failed` */
+/** The text at `location`, a path or URL. @throws NightjarError `file-unusable`, `connect-failed` or `config-invalid` */
 export async function readDocument(location: string): Promise<string> {
-  return /^https?:/.test(location) ? fetchDocument(new URL(location)) : readDocumentFile(location)
+  if (!/^https?:/.test(location)) return readDocumentFile(location)
+  const url = URL.parse(location)
+  if (url === null) throw new NightjarError('config-invalid', { detail: 'network.document is no URL' })
+  return fetchDocument(url)
 }
 
 async function readDocumentFile(path: string): Promise<string> {

@@ -1,0 +1,71 @@
+import { describe, expect, test } from 'vitest'
+import type { Status } from '../daemon.ts'
+import { formatStatus } from './format.ts'
+
+const party = (name: string) => ({ name, operator: `op-${name}`, region: 'eu' })
+
+const status: Status = {
+  state: 'private',
+  trunks: [
+    { entry: party('a'), middle: party('b') },
+    { entry: party('a'), middle: party('c') },
+  ],
+  branches: 3,
+  gateways: [party('g'), party('h')],
+  requests: { ok: 12, failed: 1 },
+  divergingRelays: 0,
+  failingGuards: [],
+  lastError: null,
+  profile: 'fast',
+  endpoint: 'http://127.0.0.1:8645/0123/1',
+  chains: [1],
+  version: '0.1.0',
+}
+
+test('a whole status', () => {
+  expect(formatStatus(status)).toBe(
+    [
+      'Nightjar 0.1.0  private: all paths stand',
+      '  path      a (op-a, eu)  →  b (op-b, eu)',
+      '  path      a (op-a, eu)  →  c (op-c, eu)',
+      '  gateways  g (op-g, eu), h (op-h, eu)',
+      '  branches  3',
+      '  requests  12 answered, 1 failed',
+      '  endpoint  http://127.0.0.1:8645/0123/1',
+      '',
+    ].join('\n'),
+  )
+})
+
+describe('each state says what it means', () => {
+  test.each<[Status['state'], string]>([
+    ['connecting', 'connecting: no path yet'],
+    ['private', 'private: all paths stand'],
+    ['degraded', 'private, with one path less than usual'],
+    ['blocked', 'blocked: the network cannot be reached; requests fail, nothing goes direct'],
+  ])('%s', (state, words) => {
+    expect(formatStatus({ ...status, state }).split('\n')[0]).toBe(`Nightjar 0.1.0  ${words}`)
+  })
+
+  test('only what is private says so', () => {
+    for (const state of ['connecting', 'blocked'] as const) {
+      const text = formatStatus({ ...status, state, trunks: [], gateways: [], branches: 0 })
+      expect(text).not.toMatch(/private/)
+      expect(text).not.toMatch(/path {3}/)
+      expect(text).toContain('gateways  none in use')
+    }
+  })
+})
+
+test('warnings and the last error, where there are any', () => {
+  expect(formatStatus(status)).not.toMatch(/warning|error/)
+  const text = formatStatus({
+    ...status,
+    divergingRelays: 2,
+    failingGuards: [party('a'), party('z')],
+    lastError: 'connect-failed',
+  })
+  expect(text).toContain('  warning   2 handshakes showed another network document than ours\n')
+  expect(text).toContain('  warning   fails again and again: a (op-a, eu), z (op-z, eu)\n')
+  expect(text).toContain('  last error  A relay could not be reached.')
+})

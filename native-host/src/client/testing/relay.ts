@@ -1,0 +1,217 @@
+/** A scripted relay and the hops it holds: the far ends of a client's circuits, and a gateway that answers questions. */
+import { readU16, writeU16 } from '@nightjar/shared/bytes'
+import { cellBodySize, HandshakeAssembler, splitHandshake } from '@nightjar/shared/cell'
+import {
+  type Accept,
+  collect,
+  decodeExtend,
+  decodeMessage,
+  encodeBranchClosed,
+  encodeExtended,
+  LayerCipher,
+  layerBodySize,
+  layerCapacity,
+  layerSize,
+  type Message,
+  messageHeaderSize,
+  messageType,
+  noStream,
+  type Stream,
+  StreamMux,
+  writeMessage,
+} from '@nightjar/shared/circuit'
+import type { DhKeyPair } from '@nightjar/shared/crypto'
+import type { Relay } from '@nightjar/shared/directory'
+import { EnvelopeSession, sizeClass } from '@nightjar/shared/envelope'
+import { type ErrorCode, toWire } from '@nightjar/shared/errors'
+import { answerHandshake, type SessionKeys } from '@nightjar/shared/handshake'
+import { limits } from '@nightjar/shared/limits'
+import { decodeQuestion, encodeAnswer, type Outcome, type Question, service } from '@nightjar/shared/rpc'
+import type { LinkPair } from '@nightjar/shared/testing'
+import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
+
+export const documentHash = new Uint8Array(32).fill(9)
+
+/** A relay of the test, with the switches that break it. */
+export class FakeRelay {
+  readonly relay: Relay
+  readonly onion: DhKeyPair
+  readonly envelope: DhKeyPair
+  /** False: cannot be dialled or extended to. */
+  up = true
+  /** Swallows every cell, as a machine does that lost its power. */
+  silent = false
+  /** Network document that it believes in. */
+  documentVersion = 1
+  answer: (question: Question) => Outcome | Promise<Outcome> = () => ({ result: this.relay.name })
+  readonly asked: Question[] = []
+  readonly hops = new Set<FakeHop>()
+  readonly links: LinkPair[] = []
+  dials = 0
+
+  constructor(relay: Relay, onion: DhKeyPair, envelope: DhKeyPair) {
+    this.relay = relay
+    this.onion = onion
+    this.envelope = envelope
+  }
+
+  /** Ends everything that goes through it, as a process does that is killed; it stays away until `up` is set. */
+  kill(): void {
+    this.up = false
+    for (const hop of [...this.hops]) hop.end('link-lost')
+    for (const link of this.links.splice(0)) link.b.close('link-lost')
+  }
+
+  secrets(key: DhKeyPair) {
+    return {
+      identity: this.relay.identity,
+      findKey: () => key,
+      document: { version: this.documentVersion, hash: documentHash },
+    }
+  }
+}
+
+/** The relay of an identity. */
+export type Find = (identity: Uint8Array) => FakeRelay
+
+/** One hop of one circuit, at its relay. */
+export class FakeHop {
+  readonly owner: FakeRelay
+  readonly children = new Map<number, FakeHop>()
+  readonly #find: Find
+  readonly #depth: number
+  readonly #forward: LayerCipher
+  readonly #backward: LayerCipher
+  readonly #up: (body: Uint8Array) => void
+  readonly #onEnd: (code: ErrorCode) => void
+  readonly #streams: StreamMux
+  #extend = new HandshakeAssembler()
+
+  constructor(find: Find, owner: FakeRelay, depth: number, keys: SessionKeys, events: HopEvents) {
+    this.#find = find
+    this.owner = owner
+    this.#depth = depth
+    this.#forward = new LayerCipher(crypto, keys.forward)
+    this.#backward = new LayerCipher(crypto, keys.backward)
+    this.#up = events.up
+    this.#onEnd = events.onEnd
+    this.#streams = new StreamMux(
+      {
+        capacity: layerCapacity(depth),
+        writable: true,
+        send: (type, stream, data) => this.#send(type, stream, data),
+      },
+      gatewayService(owner),
+    )
+    owner.hops.add(this)
+  }
+
+  receive(body: Uint8Array): void {
+    if (this.owner.silent || !this.owner.hops.has(this)) return
+    const length = layerBodySize(this.#depth)
+    if (!this.#forward.open(body, 0, length)) throw new Error(`a cell does not open at ${this.owner.relay.name}`)
+    const inner = body.subarray(layerSize, length)
+    const branch = readU16(body, layerSize - 3)
+    if (branch === 0) return this.#handle(decodeMessage(inner))
+    const onward = new Uint8Array(cellBodySize)
+    onward.set(inner)
+    this.children.get(branch)?.receive(onward)
+  }
+
+  /** Forgets the hop and all behind it, and tells the one before. */
+  end(code: ErrorCode): void {
+    if (!this.owner.hops.delete(this)) return
+    for (const child of [...this.children.values()]) child.end(code)
+    this.#onEnd(code)
+  }
+
+  /** Ends the branch towards `name` only, with `code`. */
+  closeBranchTo(name: string, code: ErrorCode): void {
+    for (const child of [...this.children.values()]) if (child.owner.relay.name === name) child.end(code)
+  }
+
+  #handle({ type, stream, data }: Message): void {
+    if (type === messageType.extend) return this.#handleExtend(data)
+    if (type === messageType.truncate) return this.children.get(readU16(data, 0))?.end('done')
+    if (type === messageType.ping) return this.#send(messageType.pong, noStream, data)
+    this.#streams.receive({ type, stream, data })
+  }
+
+  #handleExtend(data: Uint8Array): void {
+    const whole = this.#extend.push(data)
+    if (whole === undefined) return
+    this.#extend = new HandshakeAssembler()
+    const { branch, identity, hello } = decodeExtend(whole)
+    void this.#grow(branch, this.#find(identity), Uint8Array.from(hello))
+  }
+
+  async #grow(branch: number, target: FakeRelay, hello: Uint8Array): Promise<void> {
+    if (!target.up) return this.#sendClosed(branch, 'connect-failed')
+    if (target.silent) return
+    const { reply, keys } = await answerHandshake(crypto, hello, target.secrets(target.onion))
+    const child = new FakeHop(this.#find, target, this.#depth + 1, keys, {
+      up: (body) => this.#sendInner(body, branch),
+      onEnd: (code) => {
+        this.children.delete(branch)
+        if (code !== 'done') this.#sendClosed(branch, code)
+      },
+    })
+    this.children.set(branch, child)
+    const size = layerCapacity(this.#depth) - messageHeaderSize
+    for (const part of splitHandshake(encodeExtended(branch, reply), size)) {
+      this.#send(messageType.extended, noStream, part)
+    }
+  }
+
+  #sendClosed(branch: number, code: ErrorCode): void {
+    this.#send(messageType.branchClosed, noStream, encodeBranchClosed(branch, toWire(code)))
+  }
+
+  #send(type: number, stream: number, data: Uint8Array): void {
+    const inner = new Uint8Array(layerCapacity(this.#depth))
+    writeMessage(inner, 0, type, stream, data)
+    this.#sendInner(inner, 0)
+  }
+
+  #sendInner(inner: Uint8Array, branch: number): void {
+    if (this.owner.silent || !this.owner.hops.has(this)) return
+    const body = new Uint8Array(layerBodySize(this.#depth))
+    writeU16(body, layerSize - 3, branch)
+    body.set(inner.subarray(0, body.length - layerSize), layerSize)
+    this.#backward.seal(body, 0, body.length)
+    this.#up(body)
+  }
+}
+
+interface HopEvents {
+  up(body: Uint8Array): void
+  /** `done` where the client ended it. */
+  onEnd(code: ErrorCode): void
+}
+
+/** The services of a gateway, without policy or cache: whatever `answer` says. */
+function gatewayService(owner: FakeRelay): Accept {
+  let session: EnvelopeSession | undefined
+
+  async function greet(stream: Stream, hello: Uint8Array): Promise<void> {
+    const { reply, keys } = await answerHandshake(crypto, hello, owner.secrets(owner.envelope))
+    session = new EnvelopeSession(crypto, keys, 'gateway')
+    stream.send(reply, true)
+  }
+
+  async function answer(stream: Stream, open: EnvelopeSession, record: Uint8Array): Promise<void> {
+    const question = decodeQuestion(open.open(record))
+    owner.asked.push(question)
+    const text = encodeAnswer(await owner.answer(question))
+    const cells = sizeClass(text.length, { minimum: 1, maximum: limits.answerCells, tooLarge: 'answer-too-large' })
+    stream.send(open.seal(text, cells), true)
+  }
+
+  return (stream, opening) => {
+    const onMessage = (message: Uint8Array) => {
+      if (opening.service === service.envelope) return void greet(stream, Uint8Array.from(message))
+      if (session !== undefined) void answer(stream, session, Uint8Array.from(message))
+    }
+    return collect({ stream: () => stream, maxBytes: 1 << 20, onMessage, onFailure() {} })
+  }
+}

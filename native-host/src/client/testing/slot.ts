@@ -1,0 +1,45 @@
+/** One trunk slot on a scripted network, with fixed relays or a changing choice. */
+import type { CircuitContext } from '@nightjar/shared/circuit'
+import { nativeCrypto } from '@nightjar/shared-node/crypto'
+import { GuardLinks } from '../guards.ts'
+import { RelayHealth } from '../health.ts'
+import { TrunkSlot } from '../trunk.ts'
+import type { TestNetwork } from './network.ts'
+
+export interface TestSlot {
+  readonly slot: TrunkSlot
+  readonly health: RelayHealth
+  readonly links: GuardLinks
+  /** When a build began, in milliseconds since the test's. */
+  readonly builds: number[]
+  /** Names of the relays to use from the next build on; may be changed. */
+  readonly path: { entry: string; middle: string }
+}
+
+/** Not started. The chance is always 0, so each pause is half of what it can be at most. */
+export function makeSlot(net: TestNetwork): TestSlot {
+  const { clock } = net
+  const began = clock.now()
+  const health = new RelayHealth(clock)
+  const links = new GuardLinks({ dial: net.dial, clock, health })
+  const context: CircuitContext = { crypto: nativeCrypto, clock }
+  const test: TestSlot = {
+    slot: new TrunkSlot({
+      clock,
+      context,
+      links,
+      health,
+      choose() {
+        test.builds.push(clock.now() - began)
+        return { entry: net.named(test.path.entry).relay, middle: net.named(test.path.middle).relay }
+      },
+      onChange() {},
+      random: () => 0,
+    }),
+    health,
+    links,
+    builds: [],
+    path: { entry: 'r0', middle: 'r1' },
+  }
+  return test
+}

@@ -1,0 +1,289 @@
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { partSize } from '@nightjar/shared/circuit'
+import { limits } from '@nightjar/shared/limits'
+import type { Outcome } from '@nightjar/shared/rpc'
+import { second } from '@nightjar/shared/runtime'
+import fc from 'fast-check'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Upstreams } from './upstream.ts'
+
+interface Seen {
+  readonly method: string | undefined
+  readonly path: string | undefined
+  readonly headers: IncomingHttpHeaders
+  readonly body: string
+}
+
+type Answer = (response: ServerResponse, request: IncomingMessage) => void
+
+/** An RPC provider on loopback, and what it was asked. */
+class Provider {
+  readonly seen: Seen[] = []
+  answer: Answer = json({ jsonrpc: '2.0', id: 1, result: '0x10' })
+  /** Resolves with the next request that came in whole. */
+  onRequest: (() => void) | undefined
+  readonly #server = createServer((request, response) => {
+    let body = ''
+    request.setEncoding('utf8')
+    request.on('data', (part: string) => {
+      body += part
+    })
+    request.on('end', () => {
+      this.seen.push({ method: request.method, path: request.url, headers: request.headers, body })
+      this.answer(response, request)
+      this.onRequest?.()
+    })
+  })
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
+  }
+
+  asked(): Promise<void> {
+    return new Promise((resolve) => {
+      this.onRequest = resolve
+    })
+  }
+
+  start(): Promise<void> {
+    return new Promise((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
+  }
+
+  stop(): Promise<void> {
+    this.#server.closeAllConnections()
+    return new Promise((resolve) => this.#server.close(() => resolve()))
+  }
+}
+
+function json(value: unknown, status = 200): Answer {
+  return text(JSON.stringify(value), status)
+}
+
+function text(body: string, status = 200): Answer {
+  return (response) => response.writeHead(status, { 'content-type': 'application/json' }).end(body)
+}
+
+const call = { method: 'eth_getBalance', params: ['0xabc', 'latest'] }
+const good: Outcome = { result: '0x10' }
+const { signal } = new AbortController()
+
+let providers: readonly [Provider, Provider, Provider]
+let upstreams: Upstreams
+/** What the choice among providers gets for chance. */
+let chance: number
+let open: Upstreams[]
+
+// From before the first request to after the last: undici keeps one timer for all of its time-outs.
+beforeAll(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
+afterAll(() => void vi.useRealTimers())
+
+beforeEach(async () => {
+  providers = [new Provider(), new Provider(), new Provider()]
+  await Promise.all(providers.map((provider) => provider.start()))
+  chance = 0
+  open = []
+  upstreams = make(providers.map(({ url }) => ({ url, weight: 1 })))
+})
+afterEach(async () => {
+  await Promise.all(open.map((each) => each.close()))
+  await Promise.all(providers.map((provider) => provider.stop()))
+})
+
+function make(list: readonly { url: string; weight: number }[]): Upstreams {
+  const made = new Upstreams({ upstreams: list, timeout: 10 * second, random: () => chance })
+  open.push(made)
+  return made
+}
+
+function counts(): number[] {
+  return providers.map(({ seen }) => seen.length)
+}
+
+describe('a provider sees', () => {
+  test('nothing but the call: no header of its caller, no id, no order', async () => {
+    expect(await upstreams.read(call, signal)).toEqual(good)
+    expect(await upstreams.once({ method: 'eth_blockNumber' })).toEqual(good)
+    const [provider] = providers
+    expect(provider.seen.map(({ headers }) => Object.keys(headers).sort())).toEqual(
+      Array(2).fill(['connection', 'content-length', 'content-type', 'host']),
+    )
+    expect(provider.seen[0]?.headers).toMatchObject({ 'content-type': 'application/json', connection: 'keep-alive' })
+    expect(provider.seen.map(({ method, path, body }) => ({ method, path, body }))).toEqual([
+      {
+        method: 'POST',
+        path: '/',
+        body: '{"jsonrpc":"2.0","id":1,"method":"eth_getBalance","params":["0xabc","latest"]}',
+      },
+      { method: 'POST', path: '/', body: '{"jsonrpc":"2.0","id":1,"method":"eth_blockNumber","params":[]}' },
+    ])
+  })
+
+  test('path, query and credentials of its own URL', async () => {
+    const url = new URL(providers[0].url)
+    const address = `http://us%40er:pa%3Ass@${url.host}/v1/key?network=main`
+    expect(await make([{ url: address, weight: 1 }]).read(call, signal)).toEqual(good)
+    const [seen] = providers[0].seen
+    expect(seen?.path).toBe('/v1/key?network=main')
+    expect(seen?.headers.authorization).toBe(`Basic ${Buffer.from('us@er:pa:ss').toString('base64')}`)
+  })
+})
+
+describe('an answer', () => {
+  test.each([
+    ['a result', { result: { number: '0x1', list: [1, null, 'x'] } }, undefined],
+    ['null', { result: null }, undefined],
+    ['an error of the node', { error: { code: 3, message: 'execution reverted', data: '0x08c379a0' } }, undefined],
+    ['an error with another status', { error: { code: -32601, message: 'no such method' } }, 404],
+    ['an error with status 400', { error: { code: -32602, message: 'bad params' } }, 400],
+  ])('that is %s passes as it is, without id and version', async (_, outcome, status) => {
+    providers[0].answer = json({ jsonrpc: '2.0', id: 1, ...outcome }, status)
+    expect(await upstreams.read(call, signal)).toEqual(outcome)
+    expect(counts()).toEqual([1, 0, 0])
+  })
+
+  test('may come in many pieces', async () => {
+    const result = '0x'.padEnd(500_000, 'a')
+    providers[0].answer = (response) => {
+      const whole = JSON.stringify({ jsonrpc: '2.0', id: 1, result })
+      for (let at = 0; at < whole.length; at += 70_000) response.write(whole.slice(at, at + 70_000))
+      response.end()
+    }
+    expect(await upstreams.read(call, signal)).toEqual({ result })
+  })
+
+  test('that is too large is an error, and no reason to ask another', async () => {
+    const filler = Buffer.alloc(1024 * 1024, 'a')
+    providers[0].answer = (response) => {
+      response.write('{"jsonrpc":"2.0","id":1,"result":"')
+      for (let sent = 0; sent <= limits.answerCells * partSize; sent += filler.length) response.write(filler)
+      response.end('"}')
+    }
+    await expect(upstreams.read(call, signal)).rejects.toMatchObject({ code: 'answer-too-large' })
+    expect(counts()).toEqual([1, 0, 0])
+  })
+})
+
+const failures: readonly (readonly [string, Answer])[] = [
+  ['closes the connection', (response) => response.socket?.destroy()],
+  [
+    'breaks off',
+    (response) =>
+      response.writeHead(200, { 'content-length': 100 }).write('{"jsonrpc"', () => response.socket?.destroy()),
+  ],
+  ['answers with a page', text('<html>Bad Gateway</html>', 502)],
+  ['answers with a page and status 200', text('<html>Welcome</html>')],
+  ['answers with nothing', text('')],
+  ['answers with something else', json([1, 2])],
+  ['answers with neither result nor error', json({ jsonrpc: '2.0', id: 1 })],
+  ['answers with half an error', json({ jsonrpc: '2.0', id: 1, error: { message: 'no code' } })],
+  ['answers with status 500', json({ jsonrpc: '2.0', id: 1, result: '0x10' }, 500)],
+  ['answers with status 503 and an error', json({ jsonrpc: '2.0', id: 1, error: { code: 1, message: 'busy' } }, 503)],
+  ['answers with status 429', json({ jsonrpc: '2.0', id: 1, error: { code: -32005, message: 'limit' } }, 429)],
+]
+
+describe.each(failures)('where a provider %s', (_, failing) => {
+  test('a read is answered by the next', async () => {
+    providers[0].answer = failing
+    expect(await upstreams.read(call, signal)).toEqual(good)
+    expect(counts()).toEqual([1, 1, 0])
+  })
+
+  test('a broadcast fails, and no other provider sees it', async () => {
+    providers[0].answer = failing
+    await expect(upstreams.once(call)).rejects.toMatchObject({ code: 'upstream-failed' })
+    expect(counts()).toEqual([1, 0, 0])
+  })
+
+  test('and all others too, a read fails after each was asked once', async () => {
+    for (const provider of providers) provider.answer = failing
+    await expect(upstreams.read(call, signal)).rejects.toMatchObject({ code: 'upstream-failed' })
+    expect(counts()).toEqual([1, 1, 1])
+  })
+})
+
+test('a provider that cannot be connected to is passed over', async () => {
+  await providers[0].stop()
+  expect(await upstreams.read(call, signal)).toEqual(good)
+  await expect(upstreams.once(call)).rejects.toMatchObject({ code: 'upstream-failed' })
+  expect(counts()).toEqual([0, 1, 0])
+  await providers[0].start()
+})
+
+describe('a provider that does not answer', () => {
+  test.each([
+    ['at all', () => {}],
+    ['to the end', (response: ServerResponse) => response.writeHead(200).write('{"jsonrpc":"2.0",')],
+  ])('%s is given up when its time is over, and the next one is asked', async (_, hang) => {
+    providers[0].answer = hang
+    const asked = providers[0].asked()
+    const answer = upstreams.read(call, signal)
+    await asked
+    await vi.advanceTimersByTimeAsync(8 * second)
+    expect(counts()).toEqual([1, 0, 0])
+    await vi.advanceTimersByTimeAsync(5 * second)
+    expect(await answer).toEqual(good)
+    expect(counts()).toEqual([1, 1, 0])
+  })
+
+  test('is given up when the circuit has ended, and no other is asked', async () => {
+    let closed: Promise<void> | undefined
+    providers[0].answer = (_, request) => {
+      closed = new Promise((resolve) => request.socket.once('close', () => resolve()))
+    }
+    const ended = new AbortController()
+    const asked = providers[0].asked()
+    const answer = upstreams.read(call, ended.signal)
+    answer.catch(() => undefined)
+    await asked
+    ended.abort()
+    await expect(answer).rejects.toMatchObject({ code: 'upstream-failed' })
+    await closed
+    expect(counts()).toEqual([1, 0, 0])
+  })
+
+  test('does not keep `close` waiting', async () => {
+    providers[0].answer = () => {}
+    const asked = providers[0].asked()
+    const answer = upstreams.once(call)
+    answer.catch(() => undefined)
+    await asked
+    await upstreams.close()
+    await expect(answer).rejects.toMatchObject({ code: 'upstream-failed' })
+  })
+})
+
+test('a circuit that has ended asks nobody', async () => {
+  const ended = new AbortController()
+  ended.abort()
+  await expect(upstreams.read(call, ended.signal)).rejects.toMatchObject({ code: 'upstream-failed' })
+  expect(counts()).toEqual([0, 0, 0])
+})
+
+describe('the choice', () => {
+  test('follows the weights', async () => {
+    const weighted = make(providers.map(({ url }, index) => ({ url, weight: [1, 5, 2][index] as number })))
+    for (let step = 0; step < 16; step++) {
+      chance = (step + 0.5) / 16
+      await weighted.read(call, signal)
+      await weighted.once(call)
+    }
+    expect(counts()).toEqual([4, 20, 8])
+  })
+
+  test('is one of them whatever chance says, and the others follow as configured', async () => {
+    for (const provider of providers) provider.answer = text('', 500)
+    const order: number[] = []
+    for (const [index, provider] of providers.entries()) provider.onRequest = () => void order.push(index)
+    await fc.assert(
+      fc.asyncProperty(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), async (value) => {
+        chance = value
+        order.length = 0
+        await expect(upstreams.read(call, signal)).rejects.toMatchObject({ code: 'upstream-failed' })
+        const first = Math.floor(value * 3)
+        expect(order).toEqual([first, ...[0, 1, 2].filter((index) => index !== first)])
+      }),
+      { numRuns: 20 },
+    )
+  })
+})
