@@ -96,7 +96,8 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
   }
 
   return {
-    ready: { endpoint: `${url}/<chainId>`, endpointPort: endpoint.port, socket: places.socket, version },
+    // Without the endpoint's token: this line may end up in the log of a service.
+    ready: { port: endpoint.port, socket: places.socket, version },
     async stop() {
       keeper.stop()
       await endpoint.close()

@@ -23,7 +23,7 @@ export interface DaemonOptions {
 export interface Daemon {
   readonly home: string
   readonly env: { readonly NIGHTJAR_HOME: string }
-  process: Running
+  readonly process: Running
   /** The endpoint's URL for a chain. */
   url(chain: number): string
   status(): Promise<Status>
@@ -47,6 +47,7 @@ export interface Status {
   readonly gateways: readonly Party[]
   readonly requests: { readonly ok: number; readonly failed: number }
   readonly endpoint: string
+  readonly lastError: string | null
   readonly version: string
 }
 
@@ -67,20 +68,24 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
   const env = { NIGHTJAR_HOME: options.home }
   const launch = () => startProgram(programPath('nightjar'), ['up'], { env: { ...options.environment, ...env } })
   const run = (...args: string[]) => runProgram(programPath('nightjar'), args, { env, mayFail: true })
-  const daemon: Daemon = {
+  const status = async () => {
+    const { stdout, stderr } = await run('status', '--json')
+    if (stdout === '') throw new Error(stderr)
+    return JSON.parse(stdout) as Status
+  }
+  const start = async () => ({ process: await launch(), endpoint: (await status()).endpoint })
+  let current = await start()
+  return {
     home: options.home,
     env,
-    process: await launch(),
-    url: (chain) => String(daemon.process.ready.endpoint).replace('<chainId>', String(chain)),
-    async status() {
-      const { stdout, stderr } = await run('status', '--json')
-      if (stdout === '') throw new Error(stderr)
-      return JSON.parse(stdout) as Status
+    get process() {
+      return current.process
     },
+    url: (chain) => current.endpoint.replace(/[^/]*$/, String(chain)),
+    status,
     run,
     async restart() {
-      daemon.process = await launch()
+      current = await start()
     },
   }
-  return daemon
 }

@@ -33,6 +33,7 @@ export interface Path extends Readonly<Record<Role, LocalRelay>> {
   readonly circuits: Readonly<Record<Role, number>>
 }
 
+const daemonHost = '127.0.0.1'
 /** Each answer has four cells at least; a PING and its answer have one. */
 const answersSeen = 5
 const cellsOfAnswers = 4 * answersSeen
@@ -54,11 +55,12 @@ async function findPath(network: LocalNetwork, ask: () => Promise<unknown>): Pro
   const busy = [...traffic].flatMap(([relay, circuits]) =>
     [...circuits].filter(([, { backward }]) => backward >= cellsOfAnswers).map(([circuit]) => ({ relay, circuit })),
   )
-  const { trunks } = await network.daemon.status()
-  const entryNames = trunks.map(({ entry }) => entry.name)
-  const entries = busy.filter(({ relay }) => entryNames.includes(relay.name))
   const gateways = busy.filter(({ relay }) => relay.roles.includes('gateway'))
-  const middles = busy.filter(({ relay }) => !entryNames.includes(relay.name) && !relay.roles.includes('gateway'))
+  const others = busy.filter(({ relay }) => !relay.roles.includes('gateway'))
+  // Guards are the ones that the daemon connects to; they are never a middle of the same daemon.
+  const isGuard = ({ tap }: LocalRelay) => tap?.peers.has(daemonHost) === true
+  const entries = others.filter(({ relay }) => isGuard(relay))
+  const middles = others.filter(({ relay }) => !isGuard(relay))
   const [entry, middle, gateway] = [entries[0], middles[0], gateways[0]]
   if (busy.length !== 3 || entry === undefined || middle === undefined || gateway === undefined) return undefined
   return {

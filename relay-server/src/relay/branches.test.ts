@@ -170,14 +170,21 @@ describe('EXTEND', () => {
     expect({ circuits: network.circuits, timers: network.clock.pending }).toEqual({ circuits: 0, timers: 1 })
   })
 
-  test('that is under way when the circuit ends leaves nothing behind', async () => {
+  test.each([
+    ['its link is dialled', false],
+    ['its relay is to answer', true],
+  ])('that is under way while %s leaves nothing behind when the circuit ends', async (_, settled) => {
     await client.extend(entry, 'middle', 1)
-    await client.requestExtend(entry, network.relay('gateway-1').responder, 2)
-    client.wire.deliver('far')
+    network.wire('entry', 'middle').held = settled
+    await client.requestExtend(entry, network.relay('middle').responder, 2)
+    if (settled) await network.settle()
+    else client.wire.deliver('far')
     client.wire.cut()
+    network.wire('entry', 'middle').held = false
     await network.settle()
     expect({ circuits: network.circuits, entries: network.entries }).toEqual({ circuits: 0, entries: 0 })
-    expect(network.clock.pending).toBe(2)
+    // The pool's look at the one link.
+    expect(network.clock.pending).toBe(1)
   })
 })
 

@@ -1,6 +1,15 @@
 import { utf8 } from '@nightjar/shared/bytes'
 import { bodyOf, cellHeaderSize, command, destroyCell, handshakeCells, makeCell } from '@nightjar/shared/cell'
-import { layerOffset, layerSize, messageType, noStream, writeMessage } from '@nightjar/shared/circuit'
+import {
+  type Hop,
+  layerOffset,
+  layerSize,
+  messageType,
+  noStream,
+  partSize,
+  type Stream,
+  writeMessage,
+} from '@nightjar/shared/circuit'
 import { purpose } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { millisecond } from '@nightjar/shared/runtime'
@@ -152,11 +161,19 @@ describe('a circuit ends', () => {
 
   test('for its services too, and they can send nothing any more', async () => {
     const { wire, hops } = await network.open('entry')
-    const answer = ask(hops[0] as (typeof hops)[0], 'question', { service: 'echo' })
-    await network.run(answer)
+    // Enough cells that a credit is due once they are consumed.
+    const answer = ask(hops[0] as Hop, pattern(limits.creditStep * partSize), { service: 'sink' })
+    answer.catch(() => undefined)
+    await network.settle()
+    const [session] = network.relay('entry').sessions
+    const [stream] = session?.streams as [Stream]
     wire.cut()
-    expect(network.relay('entry').sessions).toMatchObject([{ ended: true }])
-    expect(network.circuits).toBe(0)
+    expect({ ended: session?.ended, circuits: network.circuits }).toEqual({ ended: true, circuits: 0 })
+    for (let cell = 0; cell < limits.creditStep; cell++) stream.consumed()
+    stream.send(token, true)
+    stream.connected()
+    stream.reset('internal')
+    expect(network.misuses).toEqual([])
   })
 })
 

@@ -1,4 +1,5 @@
-import { messageType, noStream } from '@nightjar/shared/circuit'
+import { cellSize } from '@nightjar/shared/cell'
+import { layerOffset, messageType, noStream, writeMessage } from '@nightjar/shared/circuit'
 import { limits } from '@nightjar/shared/limits'
 import { pattern } from '@nightjar/shared/testing'
 import fc from 'fast-check'
@@ -49,8 +50,9 @@ describe('a delay', () => {
   })
 
   test('is not for messages to the forwarder itself', async () => {
-    const cell = client.sealLayers(middle, new Uint8Array(1024), { ownDelay: 1 })
-    client.wire.near.send(cell)
+    const cell = new Uint8Array(cellSize)
+    writeMessage(cell, layerOffset(3), messageType.drop, noStream, token)
+    client.wire.near.send(client.sealLayers(middle, cell, { ownDelay: 1 }))
     await network.settle()
     expect(client.ending()).toBe('protocol-violation')
     expect(network.circuits).toBe(1)

@@ -2,7 +2,7 @@
  * The whole of the circuits against a model of them: a client grows, uses, renews and closes hops anywhere in its trees,
  * while links deliver in any order, fall behind and break. Afterwards the relays hold exactly what the model holds.
  */
-import { concat, readU32, u32 } from '@nightjar/shared/bytes'
+import { concat, isZero, readU32, u32 } from '@nightjar/shared/bytes'
 import { CircuitTable, type Hop, openCircuit } from '@nightjar/shared/circuit'
 import type { ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { maxDepth } from '@nightjar/shared/handshake'
@@ -303,6 +303,7 @@ test('after any schedule surviving hops work, lost ones have ended with a code, 
       expect(network.clock.pending).toBe(0)
       for (const { pool } of network.relays.values()) expect(pool.size).toBe(0)
       expect(network.misuses).toEqual([])
+      for (const key of network.keys) expect(isZero(key)).toBe(true)
     }),
     { numRuns: Number(process.env.RUNS ?? 40), endOnFailure: true },
   )

@@ -70,6 +70,7 @@ export class Wire {
 
 /** What one circuit's services saw. */
 export interface Session {
+  readonly streams: Stream[]
   readonly received: Uint8Array[]
   ended: boolean
 }
@@ -96,7 +97,9 @@ export class MemoryNetwork {
   readonly unknown = new Set<string>()
   /** Seals with a key that was wiped, or with a key and a nonce that were used before: must stay empty. */
   readonly misuses: string[] = []
-  readonly #crypto = watchSeals(this.misuses)
+  /** Every key of a layer that sealed anything, as its owner holds it. */
+  readonly keys = new Set<Uint8Array>()
+  readonly #crypto = watchSeals(this.misuses, this.keys)
   readonly context: CircuitContext = { crypto: this.#crypto, clock: this.clock }
 
   static async create(...names: readonly string[]): Promise<MemoryNetwork> {
@@ -206,7 +209,7 @@ export class MemoryNetwork {
       },
       linkTo: (target) => pool.linkTo(target),
       serve: (onEnded) => {
-        const session: Session = { received: [], ended: false }
+        const session: Session = { streams: [], received: [], ended: false }
         sessions.push(session)
         onEnded(() => {
           session.ended = true
@@ -219,7 +222,7 @@ export class MemoryNetwork {
   }
 }
 
-function watchSeals(misuses: string[]): Crypto {
+function watchSeals(misuses: string[], keys: Set<Uint8Array>): Crypto {
   const used = new Set<string>()
   return {
     ...nativeCrypto,
@@ -230,6 +233,7 @@ function watchSeals(misuses: string[]): Crypto {
         if (isZero(key)) misuses.push('a wiped key')
         if (used.has(use)) misuses.push('a nonce twice')
         used.add(use)
+        keys.add(key)
         nativeCrypto.aead.seal(key, nonce, associated, data, tag)
       },
     },
@@ -261,6 +265,7 @@ export function describeRelay(name: string, onionKey: Uint8Array, now: number): 
 /** `echo` answers with the question; `pour` with as many bytes as the argument says; `sink` takes and never credits. */
 function serveTests(session: Session): Accept {
   return (stream, { service, argument }) => {
+    session.streams.push(stream)
     const answer = (message: Uint8Array) => {
       session.received.push(message)
       stream.send(service === 'pour' ? new Uint8Array(readU32(argument, 0)).fill(7) : message, true)

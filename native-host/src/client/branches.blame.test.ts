@@ -1,0 +1,109 @@
+import { second } from '@nightjar/shared/runtime'
+import { codeOfAsync } from '@nightjar/shared/testing'
+import { describe, expect, test } from 'vitest'
+import { question, startBranches, watch } from './testing/branches.ts'
+
+describe('whose fault it is', () => {
+  test('a gateway that cannot be reached: counted, and tried again at the next use', async () => {
+    const { net, get, gateway, failures } = await startBranches()
+    gateway.up = false
+    expect(await codeOfAsync(() => net.run(get()))).toBe('connect-failed')
+    expect(failures()).toBe(1)
+    gateway.up = true
+    await net.run(get())
+    expect(failures()).toBe(0)
+  })
+
+  test('a gateway that closes a branch: counted once, however many requests were lost', async () => {
+    const { net, slot, get, hold, failures, branches } = await startBranches()
+    const branch = await net.run(get())
+    hold()
+    const asked = Array.from({ length: 5 }, () => watch(branch.ask(question)))
+    await net.settle()
+    for (const hop of net.named('r1').hops) hop.closeBranchTo('g0', 'overflow')
+    await net.settle()
+    expect(asked.map(({ code }) => code)).toEqual(Array.from({ length: 5 }, () => 'overflow'))
+    expect(failures()).toBe(1)
+    expect(slot.trunk).toBeDefined()
+    expect(branches.open).toEqual([])
+    expect(await net.run(get())).not.toBe(branch)
+  })
+
+  test('a silent gateway: its branch is given up, its trunk stays', async () => {
+    const { net, slot, get, gateway, failures } = await startBranches()
+    const branch = await net.run(get())
+    gateway.silent = true
+    const asked = watch(branch.ask(question))
+    await net.clock.elapse(7 * second)
+    await net.settle()
+    expect(asked.code).toBe('timed-out')
+    expect(failures()).toBe(1)
+    expect(slot.trunk?.hop.error).toBeUndefined()
+  })
+
+  test('a gateway that is there but never answers: the request ends after 25 seconds, the branch stays', async () => {
+    const { net, get, hold, branches } = await startBranches()
+    const branch = await net.run(get())
+    hold()
+    const asked = watch(branch.ask(question))
+    await net.clock.elapse(25 * second - 1)
+    expect(asked).toEqual({})
+    await net.clock.elapse(1)
+    await net.settle()
+    expect(asked.code).toBe('timed-out')
+    expect(branch.running).toBe(0)
+    expect(branches.open).toEqual([branch])
+  })
+
+  test('a trunk that is lost: no gateway is to blame', async () => {
+    const { net, get, hold, failures, branches } = await startBranches()
+    const branch = await net.run(get())
+    hold()
+    const asked = watch(branch.ask(question))
+    await net.settle()
+    net.named('r1').kill()
+    await net.settle()
+    expect(asked.code).toBe('link-lost')
+    expect(failures()).toBe(0)
+    expect(branches.open).toEqual([])
+  })
+
+  test('a trunk that is lost while a branch is being opened: no gateway is to blame', async () => {
+    const { net, get, gateway, failures } = await startBranches()
+    gateway.silent = true
+    const opened = watch(get())
+    await net.settle()
+    net.named('r1').kill()
+    await net.settle()
+    expect(opened.code).toBe('link-lost')
+    expect(failures()).toBe(0)
+  })
+
+  test('a trunk that is lost and stands again at once: still no gateway is to blame', async () => {
+    const { net, slot, get, gateway, failures } = await startBranches()
+    gateway.silent = true
+    const opened = watch(get())
+    await net.settle()
+    net.named('r1').kill()
+    net.named('r1').up = true
+    await net.settle()
+    expect(slot.trunk).toBeDefined()
+    expect(opened.code).toBe('link-lost')
+    expect(failures()).toBe(0)
+  })
+
+  test('closeAll ends them, once what is under way has been answered', async () => {
+    const { net, get, branches, hold, gateway, failures } = await startBranches()
+    const branch = await net.run(get())
+    const { release } = hold()
+    const asked = watch(branch.ask(question))
+    await net.settle()
+    branches.closeAll()
+    expect(branches.open).toEqual([])
+    release()
+    await net.settle()
+    expect(asked.value).toEqual({ result: 'held' })
+    expect(gateway.hops.size).toBe(0)
+    expect(failures()).toBe(0)
+  })
+})

@@ -1,0 +1,54 @@
+/** Branches on a scripted network, over one trunk that stands. */
+import type { NightjarError } from '@nightjar/shared/errors'
+import type { Outcome, Question } from '@nightjar/shared/rpc'
+import { nativeCrypto } from '@nightjar/shared-node/crypto'
+import type { Branch } from '../branch.ts'
+import { Branches } from '../branches.ts'
+import { TestNetwork } from './network.ts'
+import { makeSlot } from './slot.ts'
+
+export const question: Question = { chain: 1, cells: 4, method: 'eth_blockNumber' }
+
+export async function startBranches(gateways = 2) {
+  const net = await TestNetwork.create({ relays: 3, gateways })
+  const { slot, health, path } = makeSlot(net)
+  slot.start()
+  await net.settle()
+  const branches = new Branches({
+    crypto: nativeCrypto,
+    clock: net.clock,
+    health,
+    slotFor: async () => slot,
+    random: () => 0.5,
+  })
+  const gateway = net.named('g0')
+  const get = (group = 'me', name = 'g0') => branches.get(group, net.named(name).relay)
+  const failures = (name = 'g0') => health.failuresOf(net.named(name).relay)
+  /** Holds the gateway's answers from now on; `release` gives all of them. */
+  function hold(): { release(): void } {
+    const held: ((outcome: Outcome) => void)[] = []
+    gateway.answer = () => new Promise((resolve) => held.push(resolve))
+    return {
+      release() {
+        gateway.answer = () => ({ result: 'later' })
+        for (const resolve of held.splice(0)) resolve({ result: 'held' })
+      },
+    }
+  }
+  const ask = (branch: Branch) => net.run(branch.ask(question))
+  return { net, slot, health, path, branches, gateway, get, failures, hold, ask }
+}
+
+/** What a promise that nobody waits for yet comes to. */
+export function watch<T>(promise: Promise<T>) {
+  const seen: { value?: T; code?: string } = {}
+  promise.then(
+    (value) => {
+      seen.value = value
+    },
+    (error: NightjarError) => {
+      seen.code = error.code
+    },
+  )
+  return seen
+}

@@ -1,0 +1,739 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { concat, u16 } from '../bytes/index.ts'
+import { recordSize } from '../envelope/index.ts'
+import { type ErrorCode, toWire } from '../errors/index.ts'
+import { limits } from '../limits.ts'
+import { codeOf, pattern } from '../testing/index.ts'
+import {
+  type Begin,
+  decodeBegin,
+  encodeBegin,
+  type Message,
+  messageType,
+  type Opening,
+  partSize,
+  type Stream,
+  StreamMux,
+} from './index.ts'
+import { Recorder, ScriptedChannel, type Wire, wire } from './testing/wire.ts'
+
+const nothing = new Uint8Array(0)
+
+/** A wire whose server records each stream, and answers nothing unless told. */
+function recording(options: { depth?: number; consume?: 'at once' | 'later'; refuse?: ErrorCode } = {}) {
+  const accepted: { stream: Stream; opening: Opening; recorder: Recorder }[] = []
+  const joined = wire((stream, opening) => {
+    if (options.refuse !== undefined) return options.refuse
+    const recorder = new Recorder(options.consume)
+    recorder.stream = stream
+    accepted.push({ stream, opening: { ...opening, argument: Uint8Array.from(opening.argument) }, recorder })
+    return recorder
+  }, options.depth)
+  return { ...joined, accepted }
+}
+
+function open(mux: StreamMux, data: Uint8Array, end: boolean, recorder = new Recorder(), argument = nothing) {
+  const stream = mux.open('rpc', argument, recorder, { data, end })
+  recorder.stream = stream
+  return { stream, recorder }
+}
+
+function begin(stream: number, fields: Partial<Begin> = {}): Message {
+  const data = encodeBegin({ service: 'rpc', argument: nothing, whole: false, data: nothing, ...fields })
+  return { type: messageType.begin, stream, data }
+}
+
+function data(stream: number, bytes: Uint8Array = pattern(1)): Message {
+  return { type: messageType.data, stream, data: bytes }
+}
+
+function end(stream: number, code: ErrorCode = 'done', bytes: Uint8Array = nothing): Message {
+  return { type: messageType.end, stream, data: concat(Uint8Array.of(toWire(code)), bytes) }
+}
+
+function credit(stream: number, cells: number): Message {
+  return { type: messageType.credit, stream, data: u16(cells) }
+}
+
+describe('a stream', () => {
+  test('carries a request and its answer, then is forgotten on both sides', () => {
+    const { client, server, accepted, settle } = recording()
+    const { stream, recorder } = open(client, pattern(5000), true)
+    settle()
+    expect(stream.id).toBe(1)
+    const [seen] = accepted
+    expect(seen?.opening).toMatchObject({ service: 'rpc', argument: nothing, whole: false })
+    expect(seen?.recorder.bytes).toEqual(pattern(5000))
+    expect(seen?.recorder.ends).toEqual(['done'])
+    seen?.stream.connected()
+    seen?.stream.send(pattern(3000, 5), true)
+    settle()
+    expect(recorder.connections).toBe(1)
+    expect(recorder.bytes).toEqual(pattern(3000, 5))
+    expect(recorder.ends).toEqual(['done'])
+    expect([client.openCount, server.openCount]).toEqual([0, 0])
+  })
+
+  test('says its service and argument', () => {
+    const { client, accepted, settle } = recording()
+    client.open('tcp', pattern(20), new Recorder(), { data: nothing, end: false })
+    settle()
+    expect(accepted[0]?.opening).toMatchObject({ service: 'tcp', argument: pattern(20), whole: false })
+  })
+
+  test('can be written to in pieces, which are joined into full cells', () => {
+    const { client, accepted, forward, settle } = recording()
+    forward.writable = false
+    const { stream } = open(client, pattern(10), false)
+    for (let i = 0; i < 100; i++) stream.send(pattern(37, i), false)
+    stream.send(nothing, true)
+    forward.writable = true
+    client.pump()
+    settle()
+    expect(accepted[0]?.recorder.bytes).toEqual(
+      concat(pattern(10), ...Array.from({ length: 100 }, (_, i) => pattern(37, i))),
+    )
+    expect(forward.costly()).toBe(Math.ceil(3710 / partSize))
+  })
+
+  test('whose data all comes with the BEGIN is one cell, and no END follows', () => {
+    const { client, accepted, forward, settle } = recording()
+    open(client, pattern(partSize), true)
+    settle()
+    expect(forward.log.map(({ type }) => type)).toEqual([messageType.begin])
+    expect(accepted[0]?.opening.whole).toBe(true)
+    expect(accepted[0]?.recorder.ends).toEqual(['done'])
+    accepted[0]?.stream.send(pattern(partSize), true)
+    settle()
+    expect([client.openCount]).toEqual([0])
+  })
+
+  test('without any data is one cell too', () => {
+    const { client, accepted, forward, settle } = recording()
+    open(client, nothing, true)
+    settle()
+    expect(forward.log.length).toBe(1)
+    expect(accepted[0]?.recorder).toMatchObject({ data: [], ends: ['done'] })
+  })
+
+  test('can be answered within its BEGIN', () => {
+    const { client, server, settle } = wire((stream) => {
+      stream.send(pattern(2000), true)
+      return { onData: () => stream.consumed(), onEnd() {} }
+    })
+    const { recorder } = open(client, pattern(10), true)
+    settle()
+    expect(recorder.bytes).toEqual(pattern(2000))
+    expect([client.openCount, server.openCount]).toEqual([0, 0])
+  })
+
+  test('takes no more data once its end was sent', () => {
+    const { client, accepted, settle } = recording()
+    const { stream } = open(client, pattern(10), true)
+    stream.send(pattern(10), true)
+    settle()
+    expect(accepted[0]?.recorder.bytes).toEqual(pattern(10))
+  })
+})
+
+describe('sizes', () => {
+  test.each([1, 2, 3, 4])('a record of n cells takes exactly n cells at depth %i, in either direction', (depth) => {
+    for (const cells of [1, 2, 4, 8, 16, 128]) {
+      const { client, accepted, forward, backward, settle } = recording({ depth })
+      const { recorder } = open(client, pattern(recordSize(cells)), true)
+      settle()
+      expect(forward.costly()).toBe(cells)
+      accepted[0]?.stream.send(pattern(recordSize(cells)), true)
+      settle()
+      expect(backward.costly()).toBe(cells)
+      expect(recorder.bytes.length).toBe(recordSize(cells))
+      const sizes = forward.log.filter(({ type }) => type !== messageType.credit).map(lengthOfData)
+      expect(sizes).toEqual(Array.from({ length: cells }, () => partSize))
+    }
+  })
+
+  test('a long argument leaves less room in the BEGIN, and nothing is lost', () => {
+    const { client, accepted, forward, settle } = recording({ depth: 4 })
+    client.open('x'.repeat(32), pattern(limits.argumentBytes), new Recorder(), { data: pattern(2000), end: true })
+    settle()
+    expect(accepted[0]?.recorder.bytes).toEqual(pattern(2000))
+    expect(forward.costly()).toBe(3)
+  })
+
+  function lengthOfData(message: Message): number {
+    if (message.type === messageType.begin) return decodeBegin(message.data).data.length
+    return message.type === messageType.end ? message.data.length - 1 : message.data.length
+  }
+})
+
+describe('windows', () => {
+  test('a stream sends its window and waits for credit', () => {
+    const { client, accepted, forward, settle } = recording({ consume: 'later' })
+    open(client, pattern(400 * partSize), true)
+    settle()
+    expect(forward.costly()).toBe(limits.streamWindow)
+    for (let i = 0; i < limits.creditStep; i++) accepted[0]?.recorder.consumeOne()
+    settle()
+    expect(forward.costly()).toBe(limits.streamWindow + limits.creditStep)
+  })
+
+  test('streams together send the window of the branch and wait', () => {
+    const { client, accepted, forward, settle } = recording({ consume: 'later' })
+    for (let i = 0; i < 4; i++) open(client, pattern(200 * partSize), true)
+    settle()
+    expect(forward.costly()).toBe(limits.branchWindow)
+    for (const { recorder } of accepted) for (let i = 0; i < 30; i++) recorder.consumeOne()
+    settle()
+    expect(forward.costly()).toBe(limits.branchWindow + limits.creditStep)
+  })
+
+  test('a stream whose window is closed does not hold up another', () => {
+    const { client, accepted, settle } = recording({ consume: 'later' })
+    open(client, pattern(400 * partSize), true)
+    open(client, pattern(3 * partSize), true)
+    settle()
+    expect(accepted[1]?.recorder.ends).toEqual(['done'])
+  })
+
+  test('streams take turns, cell by cell, also those that join late', () => {
+    const { client, forward } = recording()
+    forward.writable = false
+    for (let i = 0; i < 3; i++) open(client, pattern(10 * partSize), true)
+    forward.writable = true
+    client.pump()
+    forward.writable = false
+    const order = forward.log.map(({ stream }) => stream)
+    expect(order).toEqual(Array.from({ length: 10 }, () => [1, 2, 3]).flat())
+  })
+
+  test('a link that is behind is sent nothing, and pump goes on where it stopped', () => {
+    const { client, forward, accepted, settle } = recording()
+    forward.writable = false
+    open(client, pattern(5 * partSize), true)
+    expect(forward.log).toEqual([])
+    let room = 2
+    Object.defineProperty(forward, 'writable', { get: () => room-- > 0 })
+    client.pump()
+    expect(forward.log.length).toBe(2)
+    room = 100
+    client.pump()
+    settle()
+    expect(accepted[0]?.recorder.bytes).toEqual(pattern(5 * partSize))
+  })
+
+  test('an END without data needs no credit from the receiver', () => {
+    const { server, accepted } = recording({ consume: 'later' })
+    server.receive(begin(1, { data: pattern(1) }))
+    for (let i = 1; i < limits.streamWindow; i++) server.receive(data(1))
+    expect(codeOf(() => server.receive(end(1)))).toBeUndefined()
+    expect(accepted[0]?.recorder.ends).toEqual(['done'])
+  })
+
+  test('credit of a whole exchange comes back but for what is less than a step', () => {
+    const { client, accepted, forward, backward, settle } = recording()
+    const { recorder } = open(client, pattern(300 * partSize), true)
+    settle()
+    accepted[0]?.stream.send(pattern(1000 * partSize), true)
+    settle()
+    expect(recorder.ends).toEqual(['done'])
+    expect(forward.costly() - backward.credit()).toBeLessThan(limits.creditStep)
+    expect(backward.costly() - forward.credit()).toBeLessThan(limits.creditStep)
+  })
+})
+
+describe('a sender that ignores the windows', () => {
+  test('overflows a stream', () => {
+    const { server, accepted } = recording({ consume: 'later' })
+    server.receive(begin(1, { data: pattern(1) }))
+    for (let i = 1; i < limits.streamWindow; i++) server.receive(data(1))
+    expect(codeOf(() => server.receive(data(1)))).toBe('overflow')
+    expect(accepted[0]?.recorder.unconsumed).toBe(limits.streamWindow)
+  })
+
+  test('overflows a stream with an END that has data', () => {
+    const { server } = recording({ consume: 'later' })
+    server.receive(begin(1, { data: pattern(1) }))
+    for (let i = 1; i < limits.streamWindow; i++) server.receive(data(1))
+    expect(codeOf(() => server.receive(end(1, 'done', pattern(1))))).toBe('overflow')
+  })
+
+  test('overflows the branch with many streams, with BEGINs too', () => {
+    const { server } = recording({ consume: 'later' })
+    for (let id = 1; id <= limits.streamsPerBranch; id++) server.receive(begin(id, { data: pattern(1) }))
+    for (let id = 1; id <= limits.streamsPerBranch; id++) server.receive(data(id))
+    expect(codeOf(() => server.receive(data(1)))).toBe('overflow')
+  })
+
+  test('overflows with cells that are empty, too: an empty cell costs as much as a full one', () => {
+    const { server } = recording({ consume: 'later' })
+    server.receive(begin(1, { data: pattern(1) }))
+    for (let i = 1; i < limits.streamWindow; i++) server.receive(data(1, nothing))
+    expect(codeOf(() => server.receive(data(1, nothing)))).toBe('overflow')
+  })
+
+  test.each([
+    ['nothing', 0],
+    ['more than was sent', 3],
+    ['as much as can be said', 0xffff],
+  ])('or grants %s breaks the protocol, for the branch and for a stream', (_, cells) => {
+    for (const stream of [0, 1]) {
+      const { client } = recording()
+      open(client, pattern(2 * partSize), true)
+      expect(codeOf(() => client.receive(credit(stream, cells)))).toBe('protocol-violation')
+    }
+  })
+})
+
+describe('reset', () => {
+  test('before the BEGIN left sends nothing at all', () => {
+    const { client, forward } = recording()
+    forward.writable = false
+    const { stream, recorder } = open(client, pattern(10), true)
+    stream.reset('cancelled')
+    forward.writable = true
+    client.pump()
+    expect(forward.log).toEqual([])
+    expect(recorder.ends).toEqual([])
+    expect(client.openCount).toBe(0)
+  })
+
+  test('while sending stops the rest, tells the other side why, and tells nobody here', () => {
+    const { client, server, accepted, forward, settle } = recording({ consume: 'later' })
+    const { stream, recorder } = open(client, pattern(400 * partSize), true)
+    settle()
+    stream.reset('timed-out')
+    settle()
+    expect(accepted[0]?.recorder.ends).toEqual(['timed-out'])
+    expect(recorder.ends).toEqual([])
+    expect([client.openCount, server.openCount]).toEqual([0, 0])
+    const sent = forward.costly()
+    stream.send(pattern(1), true)
+    stream.reset('cancelled')
+    client.pump()
+    settle()
+    expect(forward.costly()).toBe(sent)
+    expect(forward.sent(messageType.end).length).toBe(1)
+  })
+
+  test('with the whole request sent and the answer awaited ends the stream at the server', () => {
+    const { client, server, accepted, settle } = recording()
+    const { stream } = open(client, pattern(10), true)
+    settle()
+    stream.reset('cancelled')
+    settle()
+    expect(accepted[0]?.recorder.ends).toEqual(['done', 'cancelled'])
+    expect(server.openCount).toBe(0)
+    accepted[0]?.stream.send(pattern(10), true)
+    settle()
+    expect(client.openCount).toBe(0)
+  })
+
+  test('while the answer is on its way lets it arrive and go, and its credit comes back', () => {
+    const { client, accepted, backward, forward, settle } = recording()
+    const { stream, recorder } = open(client, pattern(10), true)
+    settle()
+    accepted[0]?.stream.send(pattern(200 * partSize), true)
+    stream.reset('cancelled')
+    settle()
+    expect(recorder.data).toEqual([])
+    expect(recorder.ends).toEqual([])
+    expect(backward.costly() - forward.credit()).toBeLessThan(limits.creditStep)
+  })
+
+  test('by the server ends the client', () => {
+    const { client, server, accepted, settle } = recording()
+    const { recorder } = open(client, pattern(10), false)
+    settle()
+    accepted[0]?.stream.reset('refused')
+    settle()
+    expect(recorder.ends).toEqual(['refused'])
+    expect([client.openCount, server.openCount]).toEqual([0, 0])
+  })
+
+  test('by both sides at once is over on both', () => {
+    const { client, server, accepted, settle } = recording()
+    const { stream, recorder } = open(client, pattern(10), false)
+    settle()
+    stream.reset('cancelled')
+    accepted[0]?.stream.reset('refused')
+    settle()
+    expect([client.openCount, server.openCount]).toEqual([0, 0])
+    expect([recorder.ends, accepted[0]?.recorder.ends]).toEqual([[], []])
+  })
+
+  test('of a stream whose data waits for the handler still needs that data consumed', () => {
+    const { client, accepted, forward, backward, settle } = recording({ consume: 'later' })
+    const { stream } = open(client, pattern(200 * partSize), true)
+    settle()
+    stream.reset('cancelled')
+    settle()
+    expect(backward.credit()).toBe(0)
+    while ((accepted[0]?.recorder.unconsumed ?? 0) > 0) accepted[0]?.recorder.consumeOne()
+    settle()
+    expect(forward.costly() - backward.credit()).toBeLessThan(limits.creditStep)
+  })
+
+  test('with a code the other side does not know arrives as a violation', () => {
+    const { client } = recording()
+    const { recorder } = open(client, pattern(1), true)
+    client.receive({ type: messageType.end, stream: 1, data: Uint8Array.of(200) })
+    expect(recorder.ends).toEqual(['protocol-violation'])
+  })
+})
+
+describe('refusing', () => {
+  test('a service ends the stream with the code, and its cell is credited', () => {
+    const { client, server, forward, backward, settle } = recording({ refuse: 'unknown-service' })
+    const all = Array.from({ length: 200 }, () => open(client, pattern(partSize), true).recorder)
+    settle()
+    expect(all.every(({ ends }) => ends.join() === 'unknown-service')).toBe(true)
+    expect([client.openCount, server.openCount]).toEqual([0, 0])
+    expect(forward.costly() - backward.credit()).toBeLessThan(limits.creditStep)
+  })
+
+  test('goes on while the rest of the request comes in', () => {
+    const { client, server, forward, backward, settle } = recording({ refuse: 'refused' })
+    const { recorder } = open(client, pattern(300 * partSize), true)
+    settle()
+    expect(recorder.ends).toEqual(['refused'])
+    expect([client.openCount, server.openCount]).toEqual([0, 0])
+    expect(forward.costly() - backward.credit()).toBeLessThan(limits.creditStep)
+  })
+})
+
+describe('the number of streams', () => {
+  test('is limited at the client, until one ends', () => {
+    const { client, accepted, settle } = recording()
+    const all = Array.from({ length: limits.streamsPerBranch }, () => open(client, pattern(1), true))
+    expect(client.canOpen).toBe(false)
+    expect(codeOf(() => open(client, pattern(1), true))).toBe('limit-reached')
+    settle()
+    all[7]?.stream.reset('cancelled')
+    expect(client.canOpen).toBe(true)
+    accepted[9]?.stream.send(nothing, true)
+    settle()
+    open(client, pattern(1), true)
+    open(client, pattern(1), true)
+    settle()
+    expect(accepted.length).toBe(limits.streamsPerBranch + 2)
+    expect(client.openCount).toBe(limits.streamsPerBranch)
+  })
+
+  test('is limited at the server, which refuses more and keeps the rest', () => {
+    const { server, accepted, backward } = recording()
+    for (let id = 1; id <= limits.streamsPerBranch; id++) server.receive(begin(id))
+    server.receive(begin(300))
+    expect(accepted.length).toBe(limits.streamsPerBranch)
+    expect(server.openCount).toBe(limits.streamsPerBranch)
+    expect(backward.sent(messageType.end)).toEqual([end(300, 'limit-reached')])
+    server.receive(end(5, 'cancelled'))
+    server.receive(begin(301))
+    expect(accepted.length).toBe(limits.streamsPerBranch + 1)
+  })
+
+  test('is limited in the life of a branch: ids are never used again', () => {
+    const channel = new ScriptedChannel(3)
+    channel.writable = false
+    const mux = new StreamMux(channel)
+    for (let id = 1; id <= 0xffff; id++) open(mux, nothing, true).stream.reset('cancelled')
+    expect(mux.openCount).toBe(0)
+    expect(mux.canOpen).toBe(false)
+    expect(codeOf(() => open(mux, nothing, true))).toBe('limit-reached')
+  })
+})
+
+describe('a violation is', () => {
+  test.each<[string, Message]>([
+    ['a stream id used before', begin(5)],
+    ['a stream id that is lower', begin(4)],
+    ['stream id 0', begin(0)],
+    ['a BEGIN cut off', { ...begin(6), data: Uint8Array.of(0) }],
+    ['data for no stream', data(0)],
+    ['data for a stream that never was', data(6)],
+    ['an END for a stream that never was', end(6)],
+    ['credit for a stream that never was', credit(6, 1)],
+    ['an END without a code', { type: messageType.end, stream: 5, data: nothing }],
+    ['CREDIT cut off', { type: messageType.credit, stream: 0, data: Uint8Array.of(1) }],
+    ['CREDIT with trailing bytes', { type: messageType.credit, stream: 5, data: Uint8Array.of(0, 1, 0) }],
+    [
+      'CREDIT with trailing bytes for a stream that is closed',
+      { type: messageType.credit, stream: 3, data: pattern(3) },
+    ],
+    ['CONNECTED with data', { type: messageType.connected, stream: 5, data: pattern(1) }],
+    ['EXTENDED on a stream', { type: messageType.extended, stream: 5, data: pattern(9) }],
+    ['SHAPE', { type: messageType.shape, stream: 5, data: nothing }],
+    ['type 0', { type: 0, stream: 5, data: nothing }],
+    ['an unknown type', { type: 200, stream: 5, data: nothing }],
+    ['an unknown type on a stream that is closed', { type: 200, stream: 3, data: nothing }],
+  ])('%s, at the server', (_, message) => {
+    const { server } = recording()
+    server.receive(begin(3))
+    server.receive(end(3, 'cancelled'))
+    server.receive(begin(5))
+    expect(codeOf(() => server.receive(message))).toBe('protocol-violation')
+  })
+
+  test.each<[string, Message]>([
+    ['a BEGIN', begin(2)],
+    ['data for a stream that never was', data(2)],
+    ['data for no stream', data(0)],
+    ['an unknown type', { type: 99, stream: 1, data: nothing }],
+  ])('%s, at the client', (_, message) => {
+    const { client } = recording()
+    open(client, pattern(1), true)
+    expect(codeOf(() => client.receive(message))).toBe('protocol-violation')
+  })
+
+  test('END twice, or data after it, while the stream is open the other way', () => {
+    for (const second of [end(1), data(1), end(1, 'done', pattern(3)), end(1, 'cancelled', pattern(3))]) {
+      const { server, accepted } = recording()
+      server.receive(begin(1))
+      server.receive(end(1))
+      expect(codeOf(() => server.receive(second))).toBe('protocol-violation')
+      expect(accepted[0]?.recorder.ends).toEqual(['done'])
+    }
+  })
+
+  test('END or data after a BEGIN that said it was the whole', () => {
+    for (const second of [end(1), data(1)]) {
+      const { server } = recording()
+      server.receive(begin(1, { whole: true }))
+      expect(codeOf(() => server.receive(second))).toBe('protocol-violation')
+    }
+  })
+})
+
+describe('late messages for a stream that is closed', () => {
+  test('are dropped, and their cells are credited', () => {
+    const { server, backward, accepted } = recording()
+    server.receive(begin(1))
+    server.receive(end(1, 'cancelled'))
+    for (let i = 0; i < 2000; i++) server.receive(data(1, pattern(partSize)))
+    for (const message of [end(1), end(1, 'refused', pattern(3)), credit(1, 9), end(1)]) server.receive(message)
+    expect(accepted[0]?.recorder).toMatchObject({ data: [], ends: ['cancelled'] })
+    expect(backward.credit()).toBeGreaterThan(2000 + 2 - limits.creditStep)
+    expect(server.openCount).toBe(0)
+  })
+
+  test('include those for ids that the client passed over', () => {
+    const { client, server, forward, settle } = recording()
+    forward.writable = false
+    open(client, pattern(1), true).stream.reset('cancelled')
+    forward.writable = true
+    open(client, pattern(1), true)
+    settle()
+    expect(forward.log.map(({ stream }) => stream)).toEqual([2])
+    expect(codeOf(() => server.receive(data(1)))).toBeUndefined()
+  })
+})
+
+describe('closeAll', () => {
+  test('ends every stream with the code, once, and nothing is sent any more', () => {
+    const { client, forward, settle } = recording({ consume: 'later' })
+    const all = [open(client, pattern(400 * partSize), true), open(client, pattern(10), false)]
+    settle()
+    const sent = forward.log.length
+    client.closeAll('link-lost')
+    client.closeAll('internal')
+    for (const { stream, recorder } of all) {
+      expect(recorder.ends).toEqual(['link-lost'])
+      stream.send(pattern(1), true)
+      stream.reset('cancelled')
+      stream.consumed()
+    }
+    client.pump()
+    expect(forward.log.length).toBe(sent)
+    expect(client.openCount).toBe(0)
+  })
+
+  test('leaves a mux that opens nothing more, and says why', () => {
+    const { client } = recording()
+    client.closeAll('draining')
+    expect(client.canOpen).toBe(false)
+    expect(codeOf(() => open(client, pattern(1), true))).toBe('draining')
+  })
+})
+
+test('a handler that resets its stream, or the branch, from within what it is told leaves no trace', () => {
+  const closing = (act: (stream: Stream, mux: StreamMux) => void) => {
+    const channel = new ScriptedChannel(3)
+    const mux: StreamMux = new StreamMux(channel, (stream) => {
+      act(stream, mux)
+      return {
+        onData: () => act(stream, mux),
+        onEnd: () => act(stream, mux),
+      }
+    })
+    mux.receive(begin(1, { data: pattern(5), whole: true }))
+    mux.receive(begin(2, { data: pattern(5) }))
+    mux.receive(data(2))
+    mux.receive(end(2, 'done', pattern(4)))
+    expect(mux.openCount).toBe(0)
+  }
+  closing((stream) => stream.reset('refused'))
+  closing((_, mux) => mux.closeAll('cancelled'))
+})
+
+describe('under any schedule', () => {
+  type Step = readonly [kind: string, pick: number, size: number]
+  const aStep: fc.Arbitrary<Step> = fc.tuple(
+    fc.constantFrom('open', 'write', 'answer', 'forward', 'backward', 'consume', 'reset', 'block', 'unblock'),
+    fc.nat(1000),
+    fc.oneof(fc.nat(3 * partSize), fc.nat(300 * partSize)),
+  )
+
+  interface Side {
+    readonly stream: Stream
+    readonly recorder: Recorder
+    /** What it was given to send. */
+    sent: Uint8Array
+    ended: boolean
+    wasReset: boolean
+  }
+
+  class Model {
+    readonly clients: Side[] = []
+    readonly servers = new Map<number, Side>()
+    readonly wire: Wire = wire((stream) => {
+      const recorder = new Recorder('later')
+      recorder.stream = stream
+      this.servers.set(stream.id, { stream, recorder, sent: nothing, ended: false, wasReset: false })
+      return recorder
+    })
+
+    run([kind, pick, size]: Step): void {
+      const { client, server, forward, backward } = this.wire
+      const sides = [...this.clients, ...this.servers.values()]
+      const side = sides[pick % Math.max(sides.length, 1)]
+      if (kind === 'open') {
+        const recorder = new Recorder('later')
+        const first = pattern(size, pick)
+        const ended = pick % 2 === 0
+        const stream = client.open('rpc', nothing, recorder, { data: first, end: ended })
+        recorder.stream = stream
+        this.clients.push({ stream, recorder, sent: first, ended, wasReset: false })
+      } else if (kind === 'write' || kind === 'answer') {
+        if (side !== undefined && !side.ended && !side.wasReset) this.#write(side, pattern(size, pick), pick % 3 === 0)
+      } else if (kind === 'forward' || kind === 'backward') {
+        for (let i = 0; i <= size % 300; i++) this.wire.deliver(kind)
+      } else if (kind === 'consume') {
+        for (let i = 0; i <= size % 200; i++) side?.recorder.consumeOne()
+      } else if (kind === 'reset') {
+        if (side !== undefined && pick % 4 === 0) {
+          side.stream.reset('cancelled')
+          side.wasReset = true
+        }
+      } else {
+        const channel = pick % 2 === 0 ? forward : backward
+        channel.writable = kind === 'unblock'
+        ;(channel === forward ? client : server).pump()
+      }
+    }
+
+    #write(side: Side, bytes: Uint8Array, last: boolean): void {
+      side.sent = concat(side.sent, bytes)
+      side.ended = last
+      side.stream.send(bytes, last)
+    }
+
+    /** Never more on the way or waiting to be consumed than the windows allow, by the wire's own books. */
+    checkWindows(): void {
+      const { forward, backward } = this.wire
+      expect(forward.costly() - backward.credit()).toBeLessThanOrEqual(limits.branchWindow)
+      expect(backward.costly() - forward.credit()).toBeLessThanOrEqual(limits.branchWindow)
+      for (const { stream } of this.clients) {
+        expect(forward.costly(stream.id) - backward.credit(stream.id)).toBeLessThanOrEqual(limits.streamWindow)
+        expect(backward.costly(stream.id) - forward.credit(stream.id)).toBeLessThanOrEqual(limits.streamWindow)
+      }
+    }
+
+    /** Everyone ends what they have not ended, everything arrives, everything is consumed. */
+    finish(): void {
+      const { client, server, forward, backward } = this.wire
+      forward.writable = true
+      backward.writable = true
+      const endAll = (sides: Iterable<Side>) => {
+        for (const side of sides) if (!side.ended && !side.wasReset) this.#write(side, nothing, true)
+      }
+      endAll(this.clients)
+      for (let before = -1; before !== forward.log.length + backward.log.length; ) {
+        before = forward.log.length + backward.log.length
+        client.pump()
+        server.pump()
+        this.wire.settle()
+        endAll(this.servers.values())
+        for (const { recorder } of [...this.clients, ...this.servers.values()]) {
+          while (recorder.unconsumed > 0) recorder.consumeOne()
+        }
+      }
+    }
+
+    checkEnd(): void {
+      const { client, server, forward, backward } = this.wire
+      expect([client.openCount, server.openCount]).toEqual([0, 0])
+      expect(forward.costly() - backward.credit()).toBeLessThan(limits.creditStep)
+      expect(backward.costly() - forward.credit()).toBeLessThan(limits.creditStep)
+      for (const near of this.clients) {
+        const far = this.servers.get(near.stream.id)
+        const undisturbed = !near.wasReset && far?.wasReset !== true
+        this.#checkArrived(near.sent, far?.recorder, undisturbed)
+        this.#checkArrived(far?.sent ?? nothing, near.recorder, undisturbed)
+      }
+    }
+
+    /** In order and from the beginning; all of it, where nobody reset the stream. */
+    #checkArrived(sent: Uint8Array, recorder: Recorder | undefined, all: boolean): void {
+      const arrived = concat(...(recorder?.data ?? []))
+      expect(Buffer.compare(arrived, sent.subarray(0, arrived.length))).toBe(0)
+      if (!all) return
+      expect(arrived.length).toBe(sent.length)
+      expect(recorder?.ends).toEqual(['done'])
+    }
+  }
+
+  test('all bytes arrive in order, windows hold, and all credit comes back', () => {
+    fc.assert(
+      fc.property(fc.array(aStep, { minLength: 5, maxLength: 60 }), (steps) => {
+        const model = new Model()
+        for (const step of steps) {
+          model.run(step)
+          model.checkWindows()
+        }
+        model.finish()
+        model.checkWindows()
+        model.checkEnd()
+      }),
+      { numRuns: 200000 },
+    )
+  })
+
+  test('arbitrary messages end in a violation or an overflow, and never in more than the limits', () => {
+    const small = fc.uint8Array({ maxLength: 6 })
+    const aMessage = fc.oneof(
+      fc.record({ type: fc.nat(15), stream: fc.nat(8), data: small }),
+      fc
+        .tuple(fc.integer({ min: 1, max: 8 }), fc.boolean())
+        .map(([id, whole]) => begin(id, { whole, data: pattern(3) })),
+      fc.nat(8).map((id) => data(id)),
+      fc.tuple(fc.nat(8), fc.constantFrom<ErrorCode>('done', 'refused')).map(([id, code]) => end(id, code)),
+    )
+    fc.assert(
+      fc.property(fc.array(aMessage, { maxLength: 60 }), (messages) => {
+        const { server, client, backward, accepted } = recording()
+        open(client, pattern(1), false)
+        for (const message of messages) {
+          for (const mux of [server, client]) {
+            const code = codeOf(() => mux.receive(message))
+            expect([undefined, 'protocol-violation', 'overflow']).toContain(code)
+            expect(mux.openCount).toBeLessThanOrEqual(limits.streamsPerBranch)
+          }
+        }
+        expect(accepted.length).toBeLessThanOrEqual(messages.length)
+        // Nothing is answered but ENDs and CREDITs, and no more than one message for each that came.
+        expect(backward.log.length).toBeLessThanOrEqual(2 * messages.length)
+      }),
+      { numRuns: 20000 },
+    )
+  })
+})
