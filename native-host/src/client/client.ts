@@ -23,6 +23,8 @@ import { TrunkSlot } from './trunk.ts'
 const trunkCount = 2
 /** How long a request waits for a trunk before it fails. */
 const pathTimeout = 8 * second
+/** How often a waiting request asks the trunks to try again. */
+const nudgeEvery = 1 * second
 const maintainEvery = 1 * minute
 /** Gateways that are considered for a group, at most. */
 const gatewaysTried = 8
@@ -129,11 +131,11 @@ export function createClient(options: ClientOptions): Client {
   function slotFor(group: string): Promise<TrunkSlot> {
     const slot = standingSlot(group)
     if (slot !== undefined) return Promise.resolve(slot)
-    for (const each of slots) each.hurry()
     return new Promise((resolve, reject) => {
       const finish = (found: TrunkSlot | undefined) => {
         waiting.delete(look)
         expiry.cancel()
+        nudge.cancel()
         if (found !== undefined) resolve(found)
         else reject(new NightjarError('network-unreachable', { cause: slots[0]?.lastError }))
       }
@@ -142,6 +144,13 @@ export function createClient(options: ClientOptions): Client {
         if (found !== undefined) finish(found)
       }
       const expiry = clock.after(pathTimeout, () => finish(undefined))
+      const hurry = () => {
+        for (const each of slots) each.hurry()
+        return clock.after(nudgeEvery, () => {
+          nudge = hurry()
+        })
+      }
+      let nudge = hurry()
       waiting.add(look)
     })
   }

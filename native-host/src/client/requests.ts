@@ -66,11 +66,12 @@ async function read(context: RequestContext, order: Order): Promise<Outcome> {
 
 async function broadcast(context: RequestContext, order: Order): Promise<Outcome> {
   const hash = hashOf(order)
+  const start = context.clock.now()
   const tried = new Set<string>()
   let mayBeOut = false
   for (;;) {
     const gateway = nextGateway(context, order, tried)
-    if (tried.has(gateway.id)) throw unknownOutcome(hash, mayBeOut)
+    if (tried.has(gateway.id) || context.clock.now() - start > attemptFor) throw unknownOutcome(hash, mayBeOut)
     tried.add(gateway.id)
     if (mayBeOut && (await isKnown(context, order, hash))) return { result: hash }
     for (let attempt = 0; attempt < broadcastAttempts; attempt++) {

@@ -31,6 +31,7 @@ export interface TrunkOptions {
 
 const firstPause = 100 * millisecond
 const longestPause = 15 * second
+const hurryPause = 1 * second
 
 export class TrunkSlot {
   readonly #options: TrunkOptions
@@ -38,6 +39,8 @@ export class TrunkSlot {
   #building = false
   #stopped = false
   #failures = 0
+  /** In the clock's milliseconds. */
+  #lastFailure = 0
   #retry: Timer | undefined
   /** Requests under way on the trunk's branches: silence is then noticed sooner. */
   busy = 0
@@ -67,9 +70,10 @@ export class TrunkSlot {
     if (this.#trunk?.hop.isUsedUp) this.#trunk.hop.close('branch-retired')
   }
 
-  /** Tries at once instead of at the end of the pause after a failure. */
+  /** A request waits: tries at once instead of at the end of the pause, though not more often than once a second. */
   hurry(): void {
-    if (this.#retry === undefined || this.#failures > 3) return
+    const isEarly = this.#failures > 3 && this.#options.clock.now() - this.#lastFailure < hurryPause
+    if (this.#retry === undefined || isEarly) return
     this.#retry.cancel()
     this.#retry = undefined
     void this.#build()
@@ -85,6 +89,7 @@ export class TrunkSlot {
     } catch (error) {
       this.lastError = asNightjarError(error)
       this.#failures += 1
+      this.#lastFailure = this.#options.clock.now()
       this.#scheduleRetry()
     } finally {
       this.#building = false

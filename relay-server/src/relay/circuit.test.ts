@@ -15,7 +15,7 @@ import { limits } from '@nightjar/shared/limits'
 import { millisecond } from '@nightjar/shared/runtime'
 import { pattern } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { ask, MemoryNetwork } from './testing/memoryNetwork.ts'
+import { ask, MemoryNetwork, type Session } from './testing/memoryNetwork.ts'
 import { RawClient, type RawHop } from './testing/rawClient.ts'
 
 const nothing = new Uint8Array(0)
@@ -165,10 +165,10 @@ describe('a circuit ends', () => {
     const answer = ask(hops[0] as Hop, pattern(limits.creditStep * partSize), { service: 'sink' })
     answer.catch(() => undefined)
     await network.settle()
-    const [session] = network.relay('entry').sessions
-    const [stream] = session?.streams as [Stream]
+    const [session] = network.relay('entry').sessions as [Session]
+    const [stream] = session.streams as [Stream]
     wire.cut()
-    expect({ ended: session?.ended, circuits: network.circuits }).toEqual({ ended: true, circuits: 0 })
+    expect({ ended: session.ended, circuits: network.circuits }).toEqual({ ended: true, circuits: 0 })
     for (let cell = 0; cell < limits.creditStep; cell++) stream.consumed()
     stream.send(token, true)
     stream.connected()
