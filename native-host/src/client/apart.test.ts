@@ -75,3 +75,15 @@ test('pins that the directories now know to belong together are kept no longer',
     expect(guards[0]?.id).toBe(guard?.relay)
   }
 })
+
+test('the only gateway is never pinned away, be it a relay too', () => {
+  for (const count of [2, 3, 4, 5, 6]) {
+    const relays = Array.from({ length: count }, (_, index) => describeRelay(`relay-${index}`))
+    const both = describeGateway('both', { roles: ['relay', 'gateway'] })
+    for (let seed = 0; seed < 30; seed++) {
+      const { guards, middles } = choosePins(networkOf([both, ...relays]), stateOf(seed), 0, seeded(seed))
+      expect([...guards, ...middles]).not.toContain(both)
+      expect(guards.length + middles.length).toBe(Math.min(count, 5))
+    }
+  }
+})

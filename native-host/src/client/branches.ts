@@ -7,6 +7,7 @@ import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { type Clock, minute } from '@nightjar/shared/runtime'
 import { type Branch, type BranchOptions, openBranch } from './branch.ts'
 import type { RelayHealth } from './health.ts'
+import { isApartFromAll } from './selection.ts'
 import type { TrunkSlot } from './trunk.ts'
 
 const idleAfter = 10 * minute
@@ -112,6 +113,11 @@ export class Branches {
   async #open(group: string, gateway: Relay): Promise<Branch> {
     const { health } = this.#options
     const slot = await this.#options.slotFor(group)
+    const { trunk } = slot
+    // Chosen while another trunk stood, or none: it must not stand twice in one path. The next choice knows this trunk.
+    if (trunk !== undefined && !isApartFromAll(gateway, [trunk.entry, trunk.middle])) {
+      throw new NightjarError('branch-retired')
+    }
     this.#makeRoom(slot)
     try {
       const branch = await openBranch({ ...this.#options, slot, gateway })

@@ -162,8 +162,9 @@ export function createClient(options: ClientOptions): Client {
     if (!servesChain(network, chain)) throw new NightjarError('chain-not-served', { facts: { chain } })
     const { guards, middles } = pins()
     // Apart from every pinned relay, so that the choice does not depend on which trunk is up; in a network too small
-    // for that, at least from what stands now.
-    const path = slots.flatMap(({ trunk }) => (trunk === undefined ? [] : [trunk.entry, trunk.middle]))
+    // for that, at least from what stands now, or from what most likely will.
+    const standing = slots.flatMap(({ trunk }) => (trunk === undefined ? [] : [trunk.entry, trunk.middle]))
+    const path = standing.length > 0 ? standing : [...health.sort(guards).slice(0, 1), ...middles.slice(0, trunkCount)]
     const now = clock.now()
     const key = `${network.version} ${Math.floor(now / hour)} ${chain} ${group}`
     const known = rankings.get(key)

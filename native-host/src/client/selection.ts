@@ -25,7 +25,7 @@ export function areApart(a: Relay, b: Relay): boolean {
   return a.operator !== b.operator && !a.networks.some((network) => b.networks.includes(network))
 }
 
-function isApartFromAll(relay: Relay, others: readonly Relay[]): boolean {
+export function isApartFromAll(relay: Relay, others: readonly Relay[]): boolean {
   return others.every((other) => areApart(relay, other))
 }
 
@@ -40,15 +40,20 @@ export interface Pins {
  * @throws NightjarError `no-path` where not even one guard, one middle and one gateway are apart
  */
 export function choosePins(network: Network, state: State, now: number, random: () => number): Pins {
-  const guards = keptPins(network, state.guards, now - guardLifetime)
-  const middles = keptPins(network, state.middles, now - middleLifetime)
+  const guards = keptPins(network, state.guards, now - guardLifetime, [])
+  const middles = keptPins(network, state.middles, now - middleLifetime, guards)
   const chosen = () => [...guards, ...middles].map(({ relay }) => relay)
   const candidates = network.relays.filter((relay) => relay.roles.includes('relay'))
+  const gateways = network.relays.filter(isGateway)
+  const leavesGateway = (relays: readonly Relay[]) => gateways.some((gateway) => isApartFromAll(gateway, relays))
 
   const fill = (pins: Kept[], count: number) => {
     while (pins.length < count) {
+      // Whoever is pinned cannot be the gateway of any path: the last one is left alone.
       const relay = pickByCapacity(
-        candidates.filter((candidate) => isApartFromAll(candidate, chosen())),
+        candidates.filter(
+          (candidate) => isApartFromAll(candidate, chosen()) && leavesGateway([...chosen(), candidate]),
+        ),
         random,
       )
       if (relay === undefined) return
@@ -61,8 +66,11 @@ export function choosePins(network: Network, state: State, now: number, random: 
   fill(guards, guardCount)
   fill(middles, middleCount)
 
-  const hasGateway = network.relays.some((relay) => isGateway(relay) && isApartFromAll(relay, chosen().slice(0, 1)))
-  if (guards.length === 0 || middles.length === 0 || !hasGateway) throw new NightjarError('no-path')
+  const [first] = guards
+  const [second] = middles
+  if (first === undefined || second === undefined || !leavesGateway([first.relay, second.relay])) {
+    throw new NightjarError('no-path')
+  }
   state.guards = guards.map(toPin)
   state.middles = middles.map(toPin)
   return { guards: guards.map(({ relay }) => relay), middles: middles.map(({ relay }) => relay) }
@@ -145,11 +153,16 @@ function toPin({ relay, since }: Kept): Pin {
   return { relay: relay.id, since }
 }
 
-function keptPins(network: Network, pins: readonly Pin[], notBefore: number): Kept[] {
-  return pins.flatMap((pin) => {
-    const relay = network.byIdentity.get(pin.relay)
-    return relay?.roles.includes('relay') && pin.since >= notBefore ? [{ relay, since: pin.since }] : []
-  })
+/** Of `pins` those that may stay: the directories may have learnt since that two belong together. */
+function keptPins(network: Network, pins: readonly Pin[], notBefore: number, others: readonly Kept[]): Kept[] {
+  const kept: Kept[] = []
+  for (const { relay: id, since } of pins) {
+    const relay = network.byIdentity.get(id)
+    if (relay === undefined || !relay.roles.includes('relay') || since < notBefore) continue
+    const chosen = [...others, ...kept].map((each) => each.relay)
+    if (isApartFromAll(relay, chosen)) kept.push({ relay, since })
+  }
+  return kept
 }
 
 function pickByCapacity(candidates: readonly Relay[], random: () => number): Relay | undefined {

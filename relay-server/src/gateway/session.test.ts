@@ -1,4 +1,4 @@
-import { utf8 } from '@nightjar/shared/bytes'
+import { isZero, utf8 } from '@nightjar/shared/bytes'
 import { type Channel, collect, layerCapacity, type Stream, StreamMux } from '@nightjar/shared/circuit'
 import type { DhKeyPair } from '@nightjar/shared/crypto'
 import { EnvelopeSession, recordSize } from '@nightjar/shared/envelope'
@@ -28,6 +28,8 @@ let answerWith: (question: Question) => Promise<Outcome>
 /** Messages on their way, and how many the gateway sent. */
 let queue: (() => void)[]
 let sentByGateway: number
+/** The keys that the gateway sealed records with, as it holds them; one for each record. */
+let sealedWith: Uint8Array[]
 let client: StreamMux
 let server: StreamMux
 let endCircuit: () => void
@@ -37,6 +39,7 @@ beforeEach(() => {
   answerWith = () => Promise.resolve({ result: '0x1' })
   queue = []
   sentByGateway = 0
+  sealedWith = []
   const gateway: Gateway = {
     answer(received, signal) {
       asked.push({ question: received, signal })
@@ -45,7 +48,16 @@ beforeEach(() => {
   }
   const listeners: (() => void)[] = []
   const accept = serveGateway({
-    crypto,
+    crypto: {
+      ...crypto,
+      aead: {
+        ...crypto.aead,
+        seal(key, ...rest) {
+          sealedWith.push(key)
+          crypto.aead.seal(key, ...rest)
+        },
+      },
+    },
     gateway,
     secrets: () => ({
       identity: responder.identity,
@@ -335,18 +347,20 @@ describe('an answer', () => {
   })
 })
 
-describe('when the circuit ends', () => {
-  test('what is under way is aborted, and nothing is sent or sealed any more', async () => {
-    const session = await greet()
-    let finish: (outcome: Outcome) => void = noop
-    answerWith = () => new Promise((resolve) => (finish = resolve))
-    ask('rpc', session.seal(encodeQuestion(question), 1))
-    await settle()
-    const before = sentByGateway
-    endCircuit()
-    expect(asked[0]?.signal.aborted).toBe(true)
-    finish({ result: 'too late' })
-    await settle()
-    expect(sentByGateway).toBe(before)
-  })
+test('when the circuit ends, what is under way is aborted, the keys are wiped, and nothing is sealed or sent', async () => {
+  const session = await greet()
+  ask('rpc', session.seal(encodeQuestion(question), 1))
+  await settle()
+  let finish: (outcome: Outcome) => void = noop
+  answerWith = () => new Promise((resolve) => (finish = resolve))
+  ask('rpc', session.seal(encodeQuestion(question), 1))
+  await settle()
+  const before = sentByGateway
+  endCircuit()
+  expect(asked.map(({ signal }) => signal.aborted)).toEqual([true, true])
+  finish({ result: 'too late' })
+  await settle()
+  expect(sentByGateway).toBe(before)
+  expect(sealedWith).toHaveLength(1)
+  expect(isZero(sealedWith[0] as Uint8Array)).toBe(true)
 })

@@ -192,9 +192,9 @@ describe('extend', () => {
     expect(hop(depth - 1).branchCount).toBe(1)
     expect(documents).toEqual(known.slice(0, depth).map(({ document }) => document.version))
     at(depth).serve(echo)
-    const recorders = [10, 3000, 100_000].map((length) => ask(hop(depth), pattern(length)))
+    const recorders = [10, 3000, 40_000].map((length) => ask(hop(depth), pattern(length)))
     await turn()
-    for (const [index, length] of [10, 3000, 100_000].entries()) {
+    for (const [index, length] of [10, 3000, 40_000].entries()) {
       expect(recorders[index]?.bytes).toEqual(concat(pattern(length), pattern(length)))
       expect(recorders[index]?.ends).toEqual(['done'])
     }
@@ -451,7 +451,8 @@ describe('a circuit', () => {
 })
 
 describe('a cell on its way back that was damaged', () => {
-  const bits = [0, 16 * 8, 18 * 8 + 3, 19 * 8, 500 * 8, 900 * 8 + 7]
+  // In the tag, in the header of the layer, and at the end.
+  const bits = [0, 18 * 8 + 3, 900 * 8 + 7]
 
   test.each([1, 2])('at depth %i destroys the circuit', async (depth) => {
     for (const bit of bits) {
@@ -615,7 +616,7 @@ describe('a hop that breaks the protocol', () => {
         // A stream never outlives its branch unheard.
         if (hop(3).error !== undefined) expect(recorder.ends.length).toBeGreaterThan(0)
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 

@@ -134,7 +134,7 @@ describe('refuses', () => {
         expect([undefined, 'bad-request']).toContain(code)
         if (code === undefined) expect(hash).toMatch(/^0x[0-9a-f]{64}$/)
       }),
-      { numRuns: 1000 },
+      { numRuns: 300 },
     )
   })
 })

@@ -2,7 +2,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { type LocalRelay, programPath, runProgram, startProgram } from '../src/network/index.ts'
+import { type LocalRelay, programPath, runProgram } from '../src/network/index.ts'
 import { useNetwork } from './support/network.ts'
 import { ask, codeOf, encodeCall, fromWallet, type HttpOptions, http, oneSocket } from './support/rpc.ts'
 
@@ -53,25 +53,21 @@ describe('the endpoint', () => {
     expect((await send(path(), { method: 'GET' })).status).toBe(405)
   })
 
-  test('keeps the socket over whatever is wrong', async () => {
+  test('answers what is broken with HTTP 200 and its code, on a socket that stays open', async () => {
     const agent = oneSocket()
-    const ports = new Set<number>()
-    try {
-      for (const wrong of [
-        'nonsense',
-        '[]',
-        encodeCall('eth_noSuchMethod'),
-        encodeCall('eth_sendRawTransaction'),
-        body,
-      ]) {
-        const answer = await http(endpoint(), wrong, { agent })
-        expect(answer.status).toBe(200)
-        ports.add(answer.localPort)
-      }
-      expect(ports.size).toBe(1)
-    } finally {
-      agent.destroy()
-    }
+    const bodies = ['{', '[]', '7', '{"jsonrpc":"2.0","id":1}', encodeCall('eth_newFilter'), body]
+    const answers = []
+    for (const each of bodies) answers.push(await http(endpoint(), each, { agent }))
+    answers.push(await http(endpoint(424242), body, { agent }))
+    answers.push(await http(endpoint(), body, { agent }))
+    agent.destroy()
+
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
+    expect(new Set(answers.map(({ localPort }) => localPort)).size).toBe(1)
+    expect(answers.map((answer) => codeOf(answer.json()))).toEqual([
+      ...['bad-json', 'bad-request', 'bad-request', 'bad-request', 'method-not-allowed', undefined],
+      ...['chain-not-served', undefined],
+    ])
   })
 
   test.each([
@@ -193,28 +189,24 @@ describe('nightjar-relay', () => {
     expect(JSON.parse(stdout)).toMatchObject({ ok: true })
   })
 
-  test.each<readonly [string, (config: Record<string, unknown>) => void, string]>([
-    ['a misspelt key', (config) => (config.gatway = {}), 'unknown key "gatway"; did you mean "gateway"?'],
-    ['a role without its section', (config) => (config.roles = ['gateway']), 'roles must not name gateway unless'],
-    [
-      'a public host without TLS',
-      (config) => (config.listen = { host: '0.0.0.0', port: 1 }),
-      'listen.host must be a loopback',
-    ],
-    ['a missing key', (config) => delete config.server_name, 'server_name is missing'],
-  ])('check-config and a start name %s', async (_, change, finding) => {
+  test.each<readonly [string, (config: Record<string, unknown>) => void, string, string]>([
+    ['a misspelt key', (config) => (config.gatway = {}), 'unknown key "gatway"', 'did you mean "gateway"?'],
+    ['a role without its section', (config) => (config.roles = ['gateway']), 'roles must not name gateway unless', ''],
+    ['a public host without TLS', (config) => (config.listen = { host: '0.0.0.0', port: 1 }), 'listen.host must be', ''],
+    ['a missing key', (config) => delete config.server_name, 'server_name is missing', ''],
+  ])('check-config and a start name %s', async (_, change, finding, remedy) => {
     const file = await changed(relay('relay'), change)
     const checked = await check(file)
     expect(checked.code).toBe(1)
     expect(checked.stdout).toContain(finding)
-    expect(checked.stdout).toContain('→')
+    expect(checked.stdout).toContain(`→ ${remedy}`)
     const { code, stdout } = await check(file, '--json')
     expect(code).toBe(1)
     expect(JSON.parse(stdout)).toMatchObject({ ok: false, findings: [{ status: 'problem', code: 'config-invalid' }] })
 
-    const start = startProgram(programPath('nightjar-relay'), ['--config', file])
-    await expect(start).rejects.toThrow(/exit code 1\)[^]*\[config-invalid\]/)
-    await expect(start).rejects.toThrow(finding)
+    const start = await runProgram(programPath('nightjar-relay'), ['--config', file], { mayFail: true })
+    expect(start).toMatchObject({ code: 1, stdout: '' })
+    for (const words of [finding, remedy, '[config-invalid]']) expect(start.stderr).toContain(words)
   })
 
   test('check-config names a file of secrets that others may read', async () => {
