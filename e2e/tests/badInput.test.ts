@@ -192,7 +192,12 @@ describe('nightjar-relay', () => {
   test.each<readonly [string, (config: Record<string, unknown>) => void, string, string]>([
     ['a misspelt key', (config) => (config.gatway = {}), 'unknown key "gatway"', 'did you mean "gateway"?'],
     ['a role without its section', (config) => (config.roles = ['gateway']), 'roles must not name gateway unless', ''],
-    ['a public host without TLS', (config) => (config.listen = { host: '0.0.0.0', port: 1 }), 'listen.host must be', ''],
+    [
+      'a public host without TLS',
+      (config) => (config.listen = { host: '0.0.0.0', port: 1 }),
+      'listen.host must be',
+      '',
+    ],
     ['a missing key', (config) => delete config.server_name, 'server_name is missing', ''],
   ])('check-config and a start name %s', async (_, change, finding, remedy) => {
     const file = await changed(relay('relay'), change)

@@ -1,7 +1,7 @@
 /** The daemon's own life: what it keeps over a restart, that there is one only, and which documents it refuses. */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Daemon, startDaemon, until } from '../src/network/index.ts'
 import { clockOffBy, countersign, signNewer } from './support/documents.ts'
 import { useNetwork } from './support/network.ts'
@@ -62,11 +62,20 @@ describe('a network document', () => {
     readonly environment?: Readonly<Record<string, string>>
   }
 
+  /** Those that a test expected to be refused, too. */
+  const started: Daemon[] = []
+
+  afterAll(async () => {
+    await Promise.all(started.map((daemon) => daemon.process.stop()))
+  })
+
   /** A daemon for `document`, in a home of its own unless one is given. */
-  function start({ home = `home-${process.hrtime.bigint()}`, document, environment }: Start): Promise<Daemon> {
+  async function start({ home = `home-${process.hrtime.bigint()}`, document, environment }: Start): Promise<Daemon> {
     const { folder, relays } = shared.network
     const options = { relays, chains: [chain], port: 0, logLevel: 'info' } as const
-    return startDaemon({ ...options, home: join(folder, home), document, environment })
+    const daemon = await startDaemon({ ...options, home: join(folder, home), document, environment })
+    started.push(daemon)
+    return daemon
   }
 
   async function written(name: string, text: string): Promise<string> {

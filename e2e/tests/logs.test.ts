@@ -1,65 +1,118 @@
 /** What all processes print at the most talkative level, under load, with failures: nothing that tells on a user. */
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { keccak256 } from 'viem'
 import { expect, test } from 'vitest'
-import { until } from '../src/network/index.ts'
+import { type LocalRelay, type Provider, type Running, until } from '../src/network/index.ts'
+import { fundedAccount, signTransfer } from './support/chain.ts'
 import { useNetwork } from './support/network.ts'
-import { ask, http } from './support/rpc.ts'
+import { ask, encodeCall, fromWallet, http } from './support/rpc.ts'
 
 const chain = 31337
-const account = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266'
+const { address } = fundedAccount(0)
+const wallet = 'nkbihfbeogaeaoehlefnkodbefgpgknn'
 const methods = ['eth_getBalance', 'eth_chainId', 'eth_getCode', 'eth_notAMethod', 'eth_sendRawTransaction']
 const shared = useNetwork({ logLevel: 'debug' })
 
-/** Requests of all sorts, good and bad, a provider and a relay that fail, a daemon that restarts. */
-async function makeTrouble(): Promise<void> {
+/** Every process there was, also those that are gone. */
+const processes = new Set<Running>()
+
+function noteProcesses(): void {
+  const { daemon, relays } = shared.network
+  for (const process of [daemon.process, ...relays.all.map((relay) => relay.process)]) processes.add(process)
+}
+
+/** Requests of all sorts, good and bad; a provider, relays and a daemon that fail in all ways and come back. */
+async function makeTrouble(raw: string): Promise<void> {
   const { daemon, providers, relays } = shared.network
+  const provider = providers[chain] as Provider
   const url = daemon.url(chain)
-  const asked = methods.flatMap((method) => Array.from({ length: 40 }, () => ask(url, method, [account, 'latest'])))
-  await Promise.all(asked)
-  await http(url, 'not JSON')
+  const balance = () => ask(url, 'eth_getBalance', [address, 'latest'])
+  const one = (name: string | undefined) => relays.all.find((relay) => relay.name === name) as LocalRelay
+
+  await Promise.all(
+    methods.flatMap((method) =>
+      Array.from({ length: 40 }, () => ask(url, method, [address, 'latest'], fromWallet(wallet))),
+    ),
+  )
+  expect(await ask(url, 'eth_sendRawTransaction', [raw])).toHaveProperty('result')
+  for (const body of ['not JSON', encodeCall(address), `{"${address}":1}`]) await http(url, body)
   await http(url.replace(/[0-9a-f]{32}/, 'f'.repeat(32)), '{}')
-  const provider = providers[chain]
-  if (provider !== undefined) provider.misbehaviour = 'garbage'
-  await ask(url, 'eth_getBalance', [account, 'latest'])
-  if (provider !== undefined) provider.misbehaviour = 'none'
-  const [entry] = (await daemon.status()).trunks
-  const guard = relays.all.find(({ name }) => name === entry?.entry.name)
-  guard?.process.signal('SIGKILL')
-  await guard?.process.ended
-  await ask(url, 'eth_getBalance', [account, 'latest'])
-  await guard?.restart()
+  await daemon.run('rpc', 'eth_getBalance', address, '--chain', String(chain))
+  for (const misbehaviour of ['garbage', 'error', 'close', 'none'] as const) {
+    provider.misbehaviour = misbehaviour
+    await balance()
+  }
+
+  for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    const { trunks, gateways } = await daemon.status()
+    for (const victim of [one(trunks[0]?.entry.name), one(trunks[1]?.middle.name), one(gateways[0]?.name)]) {
+      const answers = Array.from({ length: 20 }, balance)
+      victim.process.signal(signal)
+      await victim.process.ended
+      await Promise.all(answers)
+      await victim.restart()
+      noteProcesses()
+    }
+  }
+  await daemon.process.stop()
+  await daemon.restart()
+  noteProcesses()
   await until('all paths stand again', async () => (await daemon.status()).state === 'private')
 }
 
+/** Keys in `file`: long words of base64 or hexadecimal, and the ones of base64 in hexadecimal as well. */
 async function secretsOf(file: string): Promise<string[]> {
   const text = await readFile(file, 'utf8')
-  return text.match(/[A-Za-z0-9+/]{40,}={0,2}/g) ?? []
+  const { payload } = file.endsWith('.json') ? (JSON.parse(text) as { payload?: string }) : {}
+  const inner = payload === undefined ? '' : Buffer.from(payload, 'base64').toString('utf8')
+  const words = (text + inner).match(/[A-Za-z0-9+/]{40,}={0,2}/g) ?? []
+  return words.flatMap((word) => [word, Buffer.from(word, 'base64').toString('hex')])
 }
 
-test('no log line holds an address, method, key, token or client IP', async () => {
-  const { daemon, relays } = shared.network
+test('no log line holds an address, transaction, method, key, token or client IP', async () => {
+  const { daemon, folder, relays } = shared.network
+  noteProcesses()
   const token = new URL(daemon.url(chain)).pathname.split('/')[1] as string
-  const outputsBefore = new Map(relays.all.map((relay) => [relay.name, relay.process.output()]))
-  await makeTrouble()
+  const raw = await signTransfer(fundedAccount(1), chain, 0)
+  await makeTrouble(raw)
 
-  const keyFiles = relays.all.flatMap(({ configFile }) =>
-    ['identity.key', 'onion.keys'].map((name) => join(dirname(configFile), name)),
-  )
-  const secrets = (await Promise.all([...keyFiles, join(daemon.home, 'state.json')].map(secretsOf))).flat()
-  expect(secrets.length).toBeGreaterThan(relays.all.length)
-  const outputs = [
-    daemon.process.output(),
-    ...relays.all.map((relay) => `${outputsBefore.get(relay.name)}${relay.process.output()}`),
+  const files = [
+    ...relays.all.flatMap(({ configFile }) =>
+      ['identity.key', 'onion.keys'].map((name) => join(dirname(configFile), name)),
+    ),
+    ...['north.key', 'south.key', 'network.json'].map((name) => join(folder, name)),
+    join(daemon.home, 'state.json'),
   ]
-  // The ready line is no log line; without it there must still be logs to look at.
-  const logs = outputs.map((output) => output.split('\n').filter((line) => !line.startsWith('{"ready":true')))
-  for (const lines of logs) expect(lines.filter((line) => line !== '').length).toBeGreaterThan(0)
+  const secrets = await Promise.all(files.map(secretsOf))
+  for (const [index, found] of secrets.entries())
+    expect({ file: files[index], found: found.length > 0 }).toMatchObject({ found: true })
+
+  // The ready line is no log line: it is for whoever started the program. Without it there must be logs to look at.
+  expect(processes.size).toBe(1 + relays.all.length + 7)
+  const logs = [...processes].map((each) =>
+    each
+      .output()
+      .split('\n')
+      .filter((line) => line !== '' && !line.startsWith('{"ready":true')),
+  )
+  for (const lines of logs) expect(lines.length).toBeGreaterThan(0)
+  const text = logs.flat().join('\n')
+  expect(text).toContain('"level":"info"')
 
   const needles = [
-    ...[account, account.slice(2).toLowerCase(), token, 'eth_', '0x', '127.', 'ws://', 'http://', 'jsonrpc'],
-    ...secrets,
+    ...[
+      address,
+      address.slice(2),
+      fundedAccount(1).address.slice(2),
+      raw.slice(2, 60),
+      keccak256(raw).slice(2),
+      token,
+      wallet,
+    ],
+    ...['eth_', '0x', '127.', 'localhost', 'ws:', 'http:', 'jsonrpc', 'notAMethod', 'latest'],
+    ...secrets.flat(),
   ]
-  const found = needles.filter((needle) => logs.flat().some((line) => line.includes(needle)))
-  expect(found).toEqual([])
+  const lower = text.toLowerCase()
+  expect(needles.filter((needle) => lower.includes(needle.toLowerCase()))).toEqual([])
 })

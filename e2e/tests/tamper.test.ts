@@ -83,19 +83,23 @@ async function findCast(): Promise<Cast | undefined> {
   return undefined
 }
 
+/** What is asked while the harm is done. */
+type Use = (cast: Cast) => Promise<unknown>
+
+const allAtOnce: Use = ({ victim, beside, apart }) =>
+  Promise.all([victim, beside, apart].map(({ caller }) => caller.ask()))
+
 type MakeHarm = (target: Target) => Harm
 
 /** Harms one cell of a request of the victim: it is answered all the same, over another circuit. */
-async function harmVictim({ role, direction }: Place, harm: MakeHarm, requests = 1): Promise<Cast> {
+async function harmVictim({ role, direction }: Place, harm: MakeHarm, use: Use = allAtOnce): Promise<Cast> {
   let found: Cast | undefined
   await until('a cell of the victim is harmed', async () => {
     const cast = await findCast()
     if (cast === undefined) return false
     const { circuits, [role]: relay } = cast.victim.path
     const harmed = harm({ tap: relay.tap as Tap, circuit: circuits[role], direction })
-    const others = Promise.all([cast.beside, cast.apart].map(({ caller }) => caller.ask()))
-    for (let count = 0; count < requests; count++) await firstCaller.ask()
-    await others
+    await use(cast)
     if (relay.tap !== undefined) relay.tap.damage = undefined
     // It may have gone back to a gateway that was passed over: then nothing was harmed.
     if (harmed.count === 0) return false
@@ -148,9 +152,13 @@ test.each(roles)('a cell repeated on the link to the %s is refused, and nothing 
     provider.forget()
     return replayNext(target)
   }
-  await harmVictim({ role, direction: 'forward' }, replay, 2)
+  await harmVictim({ role, direction: 'forward' }, replay, async ({ victim }) => {
+    // One after the other, so that no question is lost with its answer and asked again for that.
+    await victim.caller.ask()
+    await victim.caller.ask()
+  })
   // All questions of this file differ, so a second one of a kind would be the repeated cell.
   const bodies = provider.seen.map(({ body }) => body)
-  expect(bodies.length).toBeGreaterThan(4)
+  expect(bodies.length).toBeGreaterThan(2)
   expect(new Set(bodies).size).toBe(bodies.length)
 })

@@ -1,9 +1,10 @@
 /** The same network over wss: relays that pin their keys, and relays of a private certificate authority. */
-
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
-import { describe, expect, test } from 'vitest'
-import { type LocalRelay, startDaemon, until } from '../src/network/index.ts'
+import { afterEach, describe, expect, test } from 'vitest'
+import { type LocalRelay, makeCertificates, startDaemon, until } from '../src/network/index.ts'
+import { sendRaw, subprotocol, upgradeRequest } from './support/hostile.ts'
 import { useNetwork } from './support/network.ts'
 import { ask, codeOf } from './support/rpc.ts'
 
@@ -23,7 +24,18 @@ function tlsVersionOf(relay: LocalRelay, maxVersion: 'TLSv1.2' | 'TLSv1.3'): Pro
 }
 
 describe.each(['pinned', 'private-ca'] as const)('a network over wss, %s', (tls) => {
-  const shared = useNetwork({ tls })
+  const shared = useNetwork({ tls, tapped: true })
+
+  /** Whatever was tried, nobody fell back to plain links: each connection began with a TLS handshake. */
+  afterEach(() => {
+    const handshakeRecord = 0x16
+    for (const { tap } of shared.network.relays.all) {
+      const captured = tap?.captured() ?? Buffer.alloc(0)
+      if (captured.length > 0) expect(captured[0]).toBe(handshakeRecord)
+      expect(captured.includes(subprotocol)).toBe(false)
+      expect(captured.includes('GET /relay')).toBe(false)
+    }
+  })
 
   test('carries requests over three hops', async () => {
     const { daemon, nodes } = shared.network
@@ -40,7 +52,44 @@ describe.each(['pinned', 'private-ca'] as const)('a network over wss, %s', (tls)
     }
   })
 
-  if (tls === 'pinned') return
+  test('refuses plain WebSocket', async () => {
+    for (const { host, port } of shared.network.relays.all) {
+      expect(await sendRaw({ host, port }, upgradeRequest('/relay', subprotocol))).not.toContain('101')
+    }
+  })
+
+  if (tls === 'pinned') {
+    test('is not talked to where a relay has another key than the document says', async () => {
+      const { daemon, folder, providers, relays } = shared.network
+      const impostor = join(folder, 'impostor')
+      await mkdir(impostor)
+      const others = makeCertificates(
+        impostor,
+        relays.all.map(({ host }) => host),
+      )
+      const originals = await Promise.all(relays.all.map(({ configFile }) => readFile(configFile, 'utf8')))
+      const restartAll = () => Promise.all(relays.all.map((relay) => relay.process.stop().then(() => relay.restart())))
+
+      for (const [index, { configFile }] of relays.all.entries()) {
+        const config = JSON.parse(originals[index] as string) as { listen: { tls: object } }
+        config.listen.tls = { cert_file: others.certFile, key_file: others.keyFile }
+        await writeFile(configFile, JSON.stringify(config))
+      }
+      await restartAll()
+      providers[chain]?.forget()
+      expect(codeOf(await ask(daemon.url(chain), 'eth_chainId'))).toBe('network-unreachable')
+      expect(providers[chain]?.seen).toEqual([])
+
+      for (const [index, { configFile }] of relays.all.entries())
+        await writeFile(configFile, originals[index] as string)
+      await restartAll()
+      await until('with the right keys it works again', async () => {
+        const { result } = await ask(daemon.url(chain), 'eth_chainId')
+        return result === '0x7a69'
+      })
+    })
+    return
+  }
 
   test('is refused by a daemon that does not know the authority', async () => {
     const { folder, relays, providers } = shared.network

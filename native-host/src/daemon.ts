@@ -1,5 +1,5 @@
 /** The daemon: network document, client, endpoint and local socket, put together and taken apart in order. */
-import { mkdir, readFile } from 'node:fs/promises'
+import { mkdir } from 'node:fs/promises'
 import { base64 } from '@nightjar/shared/bytes'
 import type { Crypto } from '@nightjar/shared/crypto'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
@@ -31,6 +31,9 @@ export interface Daemon {
   stop(): Promise<void>
 }
 
+/** A bundle of certificates has some hundred kilobytes at most. */
+const certificateBytes = 1024 * 1024
+
 /** @throws NightjarError whatever keeps the daemon from serving */
 export async function startDaemon(context: DaemonContext): Promise<Daemon> {
   const { crypto, clock, dial, places, version } = context
@@ -59,7 +62,8 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
   keeper.start()
 
   const caFile = config.network.ca_file
-  const extraCa = caFile === undefined ? undefined : await readFile(resolveBeside(places.config, caFile), 'utf8')
+  const extraCa =
+    caFile === undefined ? undefined : await readText(resolveBeside(places.config, caFile), certificateBytes)
   const client = createClient({
     crypto,
     clock,

@@ -1,10 +1,10 @@
 /** One relay process: keys, network document, links in and out, and the services of its roles, put together. */
-import { readFile } from 'node:fs/promises'
 import { hex } from '@nightjar/shared/bytes'
 import type { Accept } from '@nightjar/shared/circuit'
 import { type Crypto, size } from '@nightjar/shared/crypto'
 import type { ResponderSecrets } from '@nightjar/shared/handshake'
 import { type Clock, minute, second } from '@nightjar/shared/runtime'
+import { readSecret, readText } from '@nightjar/shared-node/config'
 import { type Dial, listenForLinks } from '@nightjar/shared-node/link'
 import { createLog } from '@nightjar/shared-node/log'
 import { NetworkKeeper } from '@nightjar/shared-node/network'
@@ -33,6 +33,9 @@ export interface RelayServer {
 /** Where directory relays serve the document, on the port of their links. */
 const documentPath = '/network.json'
 
+/** A bundle of certificates has some hundred kilobytes at most. */
+const certificateBytes = 1024 * 1024
+
 /** @throws NightjarError whatever keeps the relay from serving */
 export async function startRelay(configFile: string, context: RelayContext): Promise<RelayServer> {
   const { crypto, clock } = context
@@ -57,7 +60,7 @@ export async function startRelay(configFile: string, context: RelayContext): Pro
   keeper.start()
 
   const caFile = config.network.ca_file
-  const extraCa = caFile === undefined ? undefined : await readFile(caFile, 'utf8')
+  const extraCa = caFile === undefined ? undefined : await readText(caFile, certificateBytes)
   const pool = new LinkPool({ dial: context.dial, clock, idleAfter, localAddress: config.outbound_address, extraCa })
 
   function secrets(): ResponderSecrets {
@@ -87,7 +90,7 @@ export async function startRelay(configFile: string, context: RelayContext): Pro
     tls:
       tls === undefined
         ? undefined
-        : { cert: await readFile(tls.cert_file, 'utf8'), key: await readFile(tls.key_file, 'utf8') },
+        : { cert: await readText(tls.cert_file, certificateBytes), key: (await readSecret(tls.key_file)).reveal() },
     maxConnections: config.limits.max_connections,
     idleAfter,
     clock,

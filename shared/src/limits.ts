@@ -9,6 +9,11 @@ export const limits = {
   cellsPerMessage: 64,
   /** Bytes a link may have handed to its socket unsent before it says "not writable": bounds memory of a slow reader. */
   linkBufferedBytes: 256 * 1024,
+  /**
+   * Beyond this a link is closed, whatever is sent on it: bounds the memory that answers nobody waits with (DESTROY,
+   * CREATED, PONG) take for a peer that asks and never reads.
+   */
+  linkUnsentBytes: 2 * 1024 * 1024,
   /** A socket that takes nothing at all for this long is closed: bounds memory held for a dead reader. */
   linkStall: 30 * second,
   /** Links that no circuit uses are closed after this. */

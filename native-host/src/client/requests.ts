@@ -4,7 +4,7 @@
  */
 import type { Relay } from '@nightjar/shared/directory'
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import { type Call, methodOf, nightjarCodeOf, type Outcome, transactionHash } from '@nightjar/shared/rpc'
+import { type Call, catalogue, methodOf, nightjarCodeOf, type Outcome, transactionHash } from '@nightjar/shared/rpc'
 import { type Clock, second } from '@nightjar/shared/runtime'
 import type { Branch } from './branch.ts'
 import type { RelayHealth } from './health.ts'
@@ -42,7 +42,10 @@ export interface Order {
  * @throws NightjarError where there is none, after all retries
  */
 export async function fulfil(context: RequestContext, order: Order): Promise<Outcome> {
-  return methodOf(order.call.method).kind === 'broadcast' ? broadcast(context, order) : read(context, order)
+  const { method } = order.call
+  // Not even shown to the gateway, which would refuse it: the parameters may be a password or a key.
+  if (!catalogue.has(method)) throw new NightjarError('method-not-allowed', { facts: { method } })
+  return methodOf(method).kind === 'broadcast' ? broadcast(context, order) : read(context, order)
 }
 
 async function read(context: RequestContext, order: Order): Promise<Outcome> {

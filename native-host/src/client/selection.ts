@@ -17,6 +17,7 @@ export const middleCount = 3
 const guardLifetime = 60 * day
 const middleLifetime = 30 * day
 const gatewayLifetime = 30 * day
+const mostWeight = 2000
 /** Groups whose gateway is remembered; the oldest are forgotten first. */
 const assignmentsKept = 1000
 
@@ -100,7 +101,7 @@ export function rankGateways(crypto: Crypto, network: Network, state: State, cho
     .map((relay) => ({
       relay,
       sort: sortOf(relay.id),
-      score: rendezvous(crypto, state, choice.group, relay.identity, relay.capacity),
+      score: rendezvous(crypto, state, choice.group, relay.identity, weightOf(relay)),
     }))
     .sort((a, b) => a.sort - b.sort || b.score - a.score)
     .map(({ relay }) => relay)
@@ -165,10 +166,15 @@ function keptPins(network: Network, pins: readonly Pin[], notBefore: number, oth
   return kept
 }
 
+/** Capacity is self-declared: beyond what one small machine serves it buys no more traffic. */
+function weightOf(relay: Relay): number {
+  return Math.min(relay.capacity, mostWeight)
+}
+
 function pickByCapacity(candidates: readonly Relay[], random: () => number): Relay | undefined {
-  let mark = random() * candidates.reduce((sum, { capacity }) => sum + capacity, 0)
+  let mark = random() * candidates.reduce((sum, candidate) => sum + weightOf(candidate), 0)
   for (const candidate of candidates) {
-    mark -= candidate.capacity
+    mark -= weightOf(candidate)
     if (mark < 0) return candidate
   }
   return candidates.at(-1)

@@ -32,6 +32,8 @@ export interface TrunkOptions {
 const firstPause = 100 * millisecond
 const longestPause = 15 * second
 const hurryPause = 1 * second
+/** A trunk that stood for this long has proved that it can. */
+const stableAfter = 10 * second
 
 export class TrunkSlot {
   readonly #options: TrunkOptions
@@ -39,8 +41,11 @@ export class TrunkSlot {
   #building = false
   #stopped = false
   #failures = 0
-  /** In the clock's milliseconds. */
+  /** In the clock's milliseconds, like the next. */
   #lastFailure = 0
+  #upSince = 0
+  /** Trunks in a row that stood for less than `stableAfter`. */
+  #shortLives = 0
   #retry: Timer | undefined
   /** Requests under way on the trunk's branches: silence is then noticed sooner. */
   busy = 0
@@ -85,12 +90,11 @@ export class TrunkSlot {
     try {
       await this.#open(this.#options.choose())
       this.#failures = 0
+      this.#upSince = this.#options.clock.now()
       this.lastError = undefined
     } catch (error) {
       this.lastError = asNightjarError(error)
-      this.#failures += 1
-      this.#lastFailure = this.#options.clock.now()
-      this.#scheduleRetry()
+      this.#retryLater()
     } finally {
       this.#building = false
       this.#options.onChange()
@@ -148,12 +152,19 @@ export class TrunkSlot {
     this.lastError = error
     if (error.code !== 'branch-retired') this.#options.health.failed(lost)
     this.#options.onChange()
-    void this.#build()
+    if (this.#options.clock.now() - this.#upSince >= stableAfter) this.#shortLives = 0
+    this.#shortLives += 1
+    // Once is an accident; what goes down as soon as it is up would otherwise be rebuilt without pause.
+    if (this.#shortLives === 1) void this.#build()
+    else this.#retryLater()
   }
 
-  #scheduleRetry(): void {
+  #retryLater(): void {
     if (this.#stopped) return
-    const pause = Math.min(firstPause * 2 ** Math.min(this.#failures, 10), longestPause)
+    this.#failures += 1
+    this.#lastFailure = this.#options.clock.now()
+    const inARow = Math.min(Math.max(this.#failures, this.#shortLives), 10)
+    const pause = Math.min(firstPause * 2 ** inARow, longestPause)
     this.#retry = this.#options.clock.after(pause * (0.5 + this.#options.random() / 2), () => {
       this.#retry = undefined
       void this.#build()

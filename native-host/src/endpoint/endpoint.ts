@@ -7,7 +7,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { equalBytes, utf8 } from '@nightjar/shared/bytes'
+import { equalBytes, fromJson, utf8 } from '@nightjar/shared/bytes'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import {
@@ -91,10 +91,9 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   const caller = { group: groupOf(request), chain: chainOf(request) }
   let reply: unknown
   try {
-    reply = await handle(JSON.parse(await readBody(request)), caller, options)
-  } catch (cause) {
-    const error = cause instanceof NightjarError ? cause : new NightjarError('bad-json', { cause })
-    reply = failure(null, error)
+    reply = await handle(parseBody(await readBody(request)), caller, options)
+  } catch (error) {
+    reply = failure(null, asNightjarError(error))
   }
   const text = reply === undefined ? '' : JSON.stringify(reply)
   // What was not read to its end stands in the way of the next request: that one needs another socket.
@@ -147,7 +146,17 @@ function failure(id: Id, error: NightjarError): RpcResponse {
   return { jsonrpc: '2.0', id, error: toRpcError(error) }
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
+/** @throws NightjarError `bad-json` */
+function parseBody(body: Uint8Array): unknown {
+  try {
+    return fromJson(body)
+  } catch (cause) {
+    const { detail } = asNightjarError(cause)
+    throw new NightjarError('bad-json', { ...(detail === undefined ? {} : { detail }), cause })
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<Uint8Array> {
   const parts: Buffer[] = []
   let length = 0
   for await (const part of request as AsyncIterable<Buffer>) {
@@ -156,5 +165,5 @@ async function readBody(request: IncomingMessage): Promise<string> {
     if (length <= limits.endpointBodyBytes) parts.push(part)
   }
   if (length > limits.endpointBodyBytes) throw new NightjarError('request-too-large')
-  return Buffer.concat(parts, length).toString('utf8')
+  return Buffer.concat(parts, length)
 }

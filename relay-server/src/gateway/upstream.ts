@@ -33,6 +33,8 @@ interface Provider {
 }
 
 const connectionsPerProvider = 64
+/** For all of an answer's body. */
+const longestAnswer = 20 * second
 const maxAnswerBytes = limits.answerCells * partSize
 
 export class Upstreams {
@@ -123,9 +125,12 @@ async function ask(provider: Provider, call: Call, signal: AbortSignal | undefin
 
 async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
   const parts: Buffer[] = []
+  const begun = performance.now()
   let length = 0
   for await (const part of body) {
     length += part.length
+    // The pool bounds the time between two parts; a trickle would never end.
+    if (performance.now() - begun > longestAnswer) throw new Error('the answer takes too long')
     if (length > maxAnswerBytes) throw new NightjarError('answer-too-large')
     parts.push(part)
   }

@@ -14,9 +14,13 @@ import {
   writeMessage,
 } from '@nightjar/shared/circuit'
 import { limits } from '@nightjar/shared/limits'
+import { queueLimit } from './queueLimit.ts'
 
 /** Cells one circuit may send before another has its turn on a link that was behind. */
 const turn = 8
+
+/** Of the relay's own messages: what its streams have windows for, and answers to what needs no credit. */
+const mostOwn = limits.branchWindow + limits.controlAllowance
 
 const innerOffset = layerOffset(1) + layerSize
 
@@ -26,6 +30,7 @@ export class Backward implements Waiter {
   readonly #cipher: LayerCipher
   /** Where this hop's body ends in a cell. */
   readonly #end: number
+  readonly #mostQueued: number
   /** Waiting cells by branch, 0 = messages of this relay; each already shifted and with its branch written. */
   readonly #queues = new Map<number, Uint8Array[]>()
   readonly #onDrained: () => void
@@ -38,6 +43,7 @@ export class Backward implements Waiter {
     this.#circuitId = circuitId
     this.#cipher = cipher
     this.#end = cellHeaderSize + layerBodySize(depth)
+    this.#mostQueued = queueLimit(depth)
     this.#onDrained = onDrained
   }
 
@@ -97,7 +103,7 @@ export class Backward implements Waiter {
       return true
     }
     const queue = this.#queues.get(branch) ?? []
-    if (queue.length >= limits.branchWindow + limits.controlAllowance) return false
+    if (queue.length >= (branch === 0 ? mostOwn : this.#mostQueued)) return false
     queue.push(Uint8Array.from(cell))
     this.#queues.set(branch, queue)
     this.#table.wait(this)

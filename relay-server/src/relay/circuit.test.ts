@@ -160,14 +160,16 @@ describe('a circuit ends', () => {
   })
 
   test('for its services too, and they can send nothing any more', async () => {
-    const { wire, hops } = await network.open('entry')
+    const { hops } = await network.open('entry')
+    const [hop] = hops as [Hop]
     // Enough cells that a credit is due once they are consumed.
-    const answer = ask(hops[0] as Hop, pattern(limits.creditStep * partSize), { service: 'sink' })
+    const answer = ask(hop, pattern(limits.creditStep * partSize), { service: 'sink' })
     answer.catch(() => undefined)
     await network.settle()
     const [session] = network.relay('entry').sessions as [Session]
     const [stream] = session.streams as [Stream]
-    wire.cut()
+    hop.close()
+    await network.settle()
     expect({ ended: session.ended, circuits: network.circuits }).toEqual({ ended: true, circuits: 0 })
     for (let cell = 0; cell < limits.creditStep; cell++) stream.consumed()
     stream.send(token, true)

@@ -43,6 +43,7 @@ import { limits } from '@nightjar/shared/limits'
 import type { Clock, Timer } from '@nightjar/shared/runtime'
 import { Backward } from './backward.ts'
 import { Onward } from './onward.ts'
+import { queueLimit } from './queueLimit.ts'
 
 /** What a circuit needs of its relay. */
 export interface CircuitHost {
@@ -218,17 +219,20 @@ export class RelayCircuit implements CircuitEnd {
     const table = await this.#host.linkTo(relay)
     if (this.#over || this.#extending !== branch) return
     const onward = new Onward(table, this.#host.crypto, this.#host.clock, {
-      onReply: (reply) => {
-        this.#extending = undefined
-        for (const part of splitHandshake(
-          encodeExtended(branch, reply),
-          layerCapacity(open.depth) - messageHeaderSize,
-        )) {
-          this.#tell(messageType.extended, noStream, part)
-        }
+      mostHeld: queueLimit(open.depth),
+      events: {
+        onReply: (reply) => {
+          this.#extending = undefined
+          for (const part of splitHandshake(
+            encodeExtended(branch, reply),
+            layerCapacity(open.depth) - messageHeaderSize,
+          )) {
+            this.#tell(messageType.extended, noStream, part)
+          }
+        },
+        onBackward: (cell) => this.#receiveBackward(open, branch, cell),
+        onLost: (code) => this.#loseBranch(branch, code),
       },
-      onBackward: (cell) => this.#receiveBackward(open, branch, cell),
-      onLost: (code) => this.#loseBranch(branch, code),
     })
     this.#branches.set(branch, onward)
     onward.create(hello)

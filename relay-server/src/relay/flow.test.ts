@@ -4,12 +4,14 @@ import { type Hop, messageType, noStream, partSize } from '@nightjar/shared/circ
 import { limits } from '@nightjar/shared/limits'
 import { pattern } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { queueLimit } from './queueLimit.ts'
 import { ask, MemoryNetwork } from './testing/memoryNetwork.ts'
 import { type Arrival, circuitEnd, RawClient, type RawHop } from './testing/rawClient.ts'
 
 const token = pattern(8)
-/** What may wait of one branch in one direction. */
-const most = limits.branchWindow + limits.controlAllowance
+/** What may wait of one branch of an entry, a trunk, in one direction; and of the relay's own messages. */
+const most = queueLimit(1)
+const mostOwn = limits.branchWindow + limits.controlAllowance
 /** Cells of one that waits before another has its turn. */
 const turn = 8
 
@@ -91,7 +93,7 @@ describe('a relay', () => {
 
   test('that is asked for more than it can tell its client ends the circuit', async () => {
     client.wire.far.stall()
-    flood(entry, most)
+    flood(entry, mostOwn)
     await network.settle()
     expect(network.circuits).toBe(4)
     flood(entry, 1)

@@ -305,6 +305,7 @@ test('after any schedule surviving hops work, lost ones have ended with a code, 
       expect(network.misuses).toEqual([])
       for (const key of network.keys) expect(isZero(key)).toBe(true)
     }),
-    { numRuns: Number(process.env.RUNS ?? 40), endOnFailure: true },
+    // Shrinking takes minutes: leave `endOnFailure` out, and give the seed that failed, to get a short schedule.
+    { numRuns: 40, endOnFailure: true },
   )
-}, 600_000)
+}, 60_000)

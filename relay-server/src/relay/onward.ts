@@ -42,6 +42,7 @@ export class Onward implements CircuitEnd, Waiter {
   readonly #table: CircuitTable
   readonly #clock: Clock
   readonly #events: OnwardEvents
+  readonly #mostHeld: number
   readonly #id: number
   #assembler: HandshakeAssembler | undefined = new HandshakeAssembler()
   #expiry: Timer | undefined
@@ -51,10 +52,11 @@ export class Onward implements CircuitEnd, Waiter {
   #over = false
 
   /** @throws NightjarError `limit-reached` or `link-lost` */
-  constructor(table: CircuitTable, crypto: Crypto, clock: Clock, events: OnwardEvents) {
+  constructor(table: CircuitTable, crypto: Crypto, clock: Clock, options: { mostHeld: number; events: OnwardEvents }) {
     this.#table = table
     this.#clock = clock
-    this.#events = events
+    this.#events = options.events
+    this.#mostHeld = options.mostHeld
     this.#id = table.addFresh(crypto, this)
   }
 
@@ -69,7 +71,7 @@ export class Onward implements CircuitEnd, Waiter {
       this.#send(cell)
       return true
     }
-    if (this.#held.length >= limits.branchWindow + limits.controlAllowance) return false
+    if (this.#held.length >= this.#mostHeld) return false
     const now = this.#clock.now()
     const before = this.#held.at(-1)?.releaseAt ?? now
     this.#held.push({ cell: Uint8Array.from(cell), releaseAt: Math.max(now + delay * delayUnit, before) })

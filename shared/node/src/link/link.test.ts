@@ -191,10 +191,6 @@ describe('the end that the other side makes', () => {
 })
 
 describe('a link that is behind', () => {
-  const fill = (link: WebSocketLink, bytes: number) => {
-    for (let sent = 0; sent < bytes; sent += cellSize) link.send(cell(1))
-  }
-
   test('says so, and says when it takes cells again, once for each time it was asked', async () => {
     const { link, seen, peer } = await dialled()
     const room: boolean[] = []
@@ -238,10 +234,7 @@ describe('a link that is behind', () => {
   test('is closed once the other side has taken nothing for too long, without waiting for it', async () => {
     const { link, clock, peer, seen } = await dialled()
     peer.socket.pause()
-    // More than the buffers of any system hold between two sockets, so that the rest is stuck here.
-    fill(link, 64 * 1024 * 1024)
-    await turn()
-    expect(link.writable).toBe(false)
+    await fillUntilStuck(link)
     clock.advance(limits.linkStall)
     expect(link.closed).toBe(false)
     clock.advance(limits.linkStall)
@@ -252,6 +245,27 @@ describe('a link that is behind', () => {
     // No closing message: it would have had to queue behind the rest.
     expect(peer.closeCode).toBe(1006)
   })
+})
+
+const fill = (link: WebSocketLink, bytes: number) => {
+  for (let sent = 0; sent < bytes; sent += cellSize) link.send(cell(1))
+}
+
+/** Fills the buffers that the system has between two sockets, until the rest is stuck in the link. */
+async function fillUntilStuck(link: WebSocketLink): Promise<void> {
+  for (let quiet = 0; quiet < 20; quiet = link.writable ? 0 : quiet + 1) {
+    while (link.writable) fill(link, 64 * 1024)
+    await turn()
+  }
+}
+
+test('a link whose other side asks and never reads is closed before its memory grows', async () => {
+  const { link, peer, seen } = await dialled()
+  peer.socket.pause()
+  await fillUntilStuck(link)
+  expect(seen.closed).toEqual([])
+  fill(link, 2 * limits.linkUnsentBytes)
+  expect(seen.closed).toEqual(['overflow'])
 })
 
 describe('a link that is idle', () => {

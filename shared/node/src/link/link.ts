@@ -69,6 +69,7 @@ export class WebSocketLink implements Link {
 
   send(cell: Uint8Array): void {
     if (this.#closed) return
+    if (this.#unsent > limits.linkUnsentBytes) return this.#abandon('overflow')
     this.#batch.set(cell, this.#batched)
     this.#batched += cellSize
     if (this.#batched === messageBytes) return this.#flush()
