@@ -170,7 +170,7 @@ describe('the endpoint', () => {
     ],
     ['a body over 1 MB', () => call(`["${'x'.repeat(megabyte)}"]`), 'request-too-large'],
     ['a body of 20 MB', () => Buffer.alloc(20 * megabyte, 'x'), 'request-too-large'],
-    ['params nested 1000 deep', () => call(nested(1000)), 'bad-request'],
+    ['params nested 1000 deep', () => call(nested(1000)), 'bad-json'],
     ['an id that is an object', () => '{"jsonrpc":"2.0","id":{},"method":"eth_chainId"}', 'bad-request'],
     ['no version', () => '{"id":1,"method":"eth_chainId"}', 'bad-request'],
     ['a method that is no text', () => '{"jsonrpc":"2.0","id":1,"method":["eth_chainId"]}', 'bad-request'],

@@ -152,11 +152,13 @@ describe('the taps', () => {
       ['eth_getCode', [echo, 'latest']],
       ['eth_getTransactionReceipt', [keccak256('0x01')]],
       ['eth_sendRawTransaction', [raw]],
-      ['eth_noSuchMethod', ['nothing']],
     ]
     const sizes = []
     for (const [method, params] of small) sizes.push(await sizeAtEntry(() => ask(endpoint(), method, params)))
     expect(sizes).toEqual(small.map(() => ({ forward: 1, backward: 4 })))
+    // What no gateway forwards does not leave the machine.
+    const unknown = await sizeAtEntry(() => ask(endpoint(), 'personal_unlockAccount', ['secret']))
+    expect(unknown).toEqual({ forward: 0, backward: 0 })
     // The measure itself can tell sizes apart.
     const block = await sizeAtEntry(() => ask(endpoint(), 'eth_getBlockByNumber', ['latest', false]))
     expect(block.backward).toBeGreaterThan(4)

@@ -32,6 +32,8 @@ export interface TrunkOptions {
 const firstPause = 100 * millisecond
 const longestPause = 15 * second
 const hurryPause = 1 * second
+/** Trunks that come up are worth having, even if somebody keeps cutting them. */
+const longestUnstablePause = 1 * second
 /** A trunk that stood for this long has proved that it can. */
 const stableAfter = 10 * second
 
@@ -94,7 +96,8 @@ export class TrunkSlot {
       this.lastError = undefined
     } catch (error) {
       this.lastError = asNightjarError(error)
-      this.#retryLater()
+      this.#failures += 1
+      this.#scheduleRetry()
     } finally {
       this.#building = false
       this.#options.onChange()
@@ -156,15 +159,16 @@ export class TrunkSlot {
     this.#shortLives += 1
     // Once is an accident; what goes down as soon as it is up would otherwise be rebuilt without pause.
     if (this.#shortLives === 1) void this.#build()
-    else this.#retryLater()
+    else this.#scheduleRetry()
   }
 
-  #retryLater(): void {
+  #scheduleRetry(): void {
     if (this.#stopped) return
-    this.#failures += 1
     this.#lastFailure = this.#options.clock.now()
-    const inARow = Math.min(Math.max(this.#failures, this.#shortLives), 10)
-    const pause = Math.min(firstPause * 2 ** inARow, longestPause)
+    const doubled = (times: number) => firstPause * 2 ** Math.min(times, 10)
+    const unreachable = Math.min(doubled(this.#failures), longestPause)
+    const unstable = Math.min(doubled(this.#shortLives), longestUnstablePause)
+    const pause = Math.max(unreachable, unstable)
     this.#retry = this.#options.clock.after(pause * (0.5 + this.#options.random() / 2), () => {
       this.#retry = undefined
       void this.#build()
