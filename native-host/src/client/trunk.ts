@@ -32,10 +32,6 @@ export interface TrunkOptions {
 const firstPause = 100 * millisecond
 const longestPause = 15 * second
 const hurryPause = 1 * second
-/** Trunks that come up are worth having, even if somebody keeps cutting them. */
-const longestUnstablePause = 1 * second
-/** A trunk that stood for this long has proved that it can. */
-const stableAfter = 10 * second
 
 export class TrunkSlot {
   readonly #options: TrunkOptions
@@ -43,11 +39,8 @@ export class TrunkSlot {
   #building = false
   #stopped = false
   #failures = 0
-  /** In the clock's milliseconds, like the next. */
+  /** In the clock's milliseconds. */
   #lastFailure = 0
-  #upSince = 0
-  /** Trunks in a row that stood for less than `stableAfter`. */
-  #shortLives = 0
   #retry: Timer | undefined
   /** Requests under way on the trunk's branches: silence is then noticed sooner. */
   busy = 0
@@ -92,7 +85,6 @@ export class TrunkSlot {
     try {
       await this.#open(this.#options.choose())
       this.#failures = 0
-      this.#upSince = this.#options.clock.now()
       this.lastError = undefined
     } catch (error) {
       this.lastError = asNightjarError(error)
@@ -155,20 +147,13 @@ export class TrunkSlot {
     this.lastError = error
     if (error.code !== 'branch-retired') this.#options.health.failed(lost)
     this.#options.onChange()
-    if (this.#options.clock.now() - this.#upSince >= stableAfter) this.#shortLives = 0
-    this.#shortLives += 1
-    // Once is an accident; what goes down as soon as it is up would otherwise be rebuilt without pause.
-    if (this.#shortLives === 1) void this.#build()
-    else this.#scheduleRetry()
+    void this.#build()
   }
 
   #scheduleRetry(): void {
     if (this.#stopped) return
     this.#lastFailure = this.#options.clock.now()
-    const doubled = (times: number) => firstPause * 2 ** Math.min(times, 10)
-    const unreachable = Math.min(doubled(this.#failures), longestPause)
-    const unstable = Math.min(doubled(this.#shortLives), longestUnstablePause)
-    const pause = Math.max(unreachable, unstable)
+    const pause = Math.min(firstPause * 2 ** Math.min(this.#failures, 10), longestPause)
     this.#retry = this.#options.clock.after(pause * (0.5 + this.#options.random() / 2), () => {
       this.#retry = undefined
       void this.#build()
