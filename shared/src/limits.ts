@@ -8,7 +8,7 @@ export const limits = {
   /** Cells in one WebSocket message: bounds what one message can make a relay allocate (64 KiB). */
   cellsPerMessage: 64,
   /** Bytes a link may have handed to its socket unsent before it says "not writable": bounds memory of a slow reader. */
-  linkBufferedBytes: 256 * 1024,
+  linkBufferedBytes: 1024 * 1024,
   /**
    * Beyond this a link is closed, whatever is sent on it: bounds the memory that answers nobody waits with (DESTROY,
    * CREATED, PONG) take for a peer that asks and never reads.
