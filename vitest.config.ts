@@ -7,7 +7,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['{shared,native-host,relay-server}/**/*.test.ts', 'scripts/**/*.test.ts'],
+          include: ['{shared,native-host,relay-server,extension}/**/*.test.ts', 'scripts/**/*.test.ts'],
           exclude: ['**/node_modules/**', '**/dist/**'],
           testTimeout: 20_000,
         },

@@ -16,12 +16,17 @@ const maxParts = Math.ceil(limits.localMessageBytes / partBytes)
 
 /** The frames that carry `message`, ready to be written one after the other. */
 export function encodeFrames(message: unknown): Uint8Array[] {
+  return toParts(message).map((part) => frame(utf8(JSON.stringify(part))))
+}
+
+/** `message` itself where it is small enough, else its parts: what goes into one frame, or one `postMessage`, each. */
+export function toParts(message: unknown): unknown[] {
   const text = utf8(JSON.stringify(message))
-  if (text.length <= partBytes) return [frame(text)]
+  if (text.length <= partBytes) return [message]
   const count = Math.ceil(text.length / partBytes)
   return Array.from({ length: count }, (_, index) => {
     const bytes = base64(text.subarray(index * partBytes, (index + 1) * partBytes))
-    return frame(utf8(JSON.stringify({ part: index + 1, of: count, bytes })))
+    return { part: index + 1, of: count, bytes }
   })
 }
 
@@ -33,14 +38,11 @@ function frame(text: Uint8Array): Uint8Array {
 
 /** Takes bytes as they come and gives whole messages. */
 export class FrameDecoder {
-  readonly #onMessage: (message: unknown) => void
+  readonly #joiner: PartsJoiner
   #pending: Uint8Array = new Uint8Array(0)
-  #parts: Uint8Array[] = []
-  #partCount = 0
-  #partBytes = 0
 
   constructor(onMessage: (message: unknown) => void) {
-    this.#onMessage = onMessage
+    this.#joiner = new PartsJoiner(onMessage)
   }
 
   /** @throws NightjarError `malformed-frame`; the connection is then to be closed */
@@ -54,26 +56,39 @@ export class FrameDecoder {
       if (this.#pending.length < headerSize + length) return
       const text = this.#pending.subarray(headerSize, headerSize + length)
       this.#pending = this.#pending.subarray(headerSize + length)
-      this.#take(parse(text))
+      this.#joiner.take(parse(text))
     }
   }
+}
 
-  #take(value: unknown): void {
+/** Takes messages and parts of messages and gives whole messages. */
+export class PartsJoiner {
+  readonly #onMessage: (message: unknown) => void
+  #parts: Uint8Array[] = []
+  #count = 0
+  #bytes = 0
+
+  constructor(onMessage: (message: unknown) => void) {
+    this.#onMessage = onMessage
+  }
+
+  /** @throws NightjarError `malformed-frame`; the connection is then to be closed */
+  take(value: unknown): void {
     const part = asPart(value)
     if (part === undefined) {
       if (this.#parts.length > 0) throw malformed('message between parts')
       return this.#onMessage(value)
     }
     if (part.part !== this.#parts.length + 1) throw malformed('parts out of order')
-    if (part.part > 1 && part.of !== this.#partCount) throw malformed('number of parts')
-    this.#partCount = part.of
-    this.#partBytes += part.bytes.length
-    if (this.#partBytes > limits.localMessageBytes) throw malformed('message is larger than the limit')
+    if (part.part > 1 && part.of !== this.#count) throw malformed('number of parts')
+    this.#count = part.of
+    this.#bytes += part.bytes.length
+    if (this.#bytes > limits.localMessageBytes) throw malformed('message is larger than the limit')
     this.#parts.push(part.bytes)
     if (part.part < part.of) return
     const whole = concat(...this.#parts)
     this.#parts = []
-    this.#partBytes = 0
+    this.#bytes = 0
     this.#onMessage(parse(whole))
   }
 }

@@ -1,1 +1,18 @@
-export { encodeFrames, FrameDecoder } from './frames.ts'
+export { encodeFrames, FrameDecoder, PartsJoiner, toParts } from './frames.ts'
+export {
+  type BridgeEvent,
+  type BridgeEventMessage,
+  type BridgeMessage,
+  type BridgeRequest,
+  type BridgeResponse,
+  type BridgeResultMessages,
+  type BridgeResults,
+  bridgeVersion,
+  type Caller,
+  type Party,
+  parseBridgeRequest,
+  parseBridgeResponse,
+  parseFromDaemon,
+  parseResult,
+  type Status,
+} from './messages.ts'

@@ -14,6 +14,7 @@ export interface ErrorEntry {
   readonly sentence: string
 }
 
+const unauthorised = 4100
 const disconnected = 4900
 const chainDisconnected = 4901
 const invalidRequest = -32600
@@ -161,6 +162,82 @@ export const errorTable = {
   },
   'already-running': { rpc: internal, sentence: 'A Nightjar daemon is already running. Stop it first.' },
   'malformed-frame': { rpc: invalidRequest, sentence: 'A message on the local socket is malformed. Update Nightjar.' },
+
+  'turned-off': { rpc: disconnected, sentence: 'Nightjar is turned off. Open it and press Go private.' },
+  'host-not-installed': {
+    rpc: disconnected,
+    sentence: 'The Nightjar program is not installed for this browser. Run `nightjar install`, then try again.',
+  },
+  'host-forbidden': {
+    rpc: disconnected,
+    sentence: 'The Nightjar program does not know this extension. Run `nightjar install` again.',
+  },
+  'host-exited': {
+    rpc: disconnected,
+    sentence:
+      'The Nightjar program ended. It is started again by itself; if that goes on, run `nightjar up` and read what it says.',
+  },
+  'host-garbled': {
+    rpc: disconnected,
+    sentence: 'The Nightjar program sent something that cannot be read. Install the same version of both parts.',
+  },
+  'host-outdated': {
+    rpc: disconnected,
+    sentence: 'The Nightjar program is older than this extension. Update it, then run `nightjar install` again.',
+  },
+  'extension-outdated': {
+    rpc: disconnected,
+    sentence: 'This extension is older than the Nightjar program. Update the extension.',
+  },
+  'daemon-failed': {
+    rpc: disconnected,
+    sentence: 'The Nightjar daemon could not be started. Run `nightjar up` and read what it says.',
+  },
+  'no-directory-keys': {
+    rpc: disconnected,
+    sentence: 'No directory keys are set, so no network can be trusted. Enter those of your network in the options.',
+  },
+  'gateway-untrusted': {
+    rpc: disconnected,
+    sentence: 'The Nightjar program named a gateway that the network document does not know. Nothing was sent.',
+  },
+  'endpoint-not-ours': {
+    rpc: disconnected,
+    sentence:
+      'Another program answers on the endpoint’s port, so no wallet was pointed at it. End it, or set endpoint.port.',
+  },
+  'wallet-absent': {
+    rpc: disconnected,
+    sentence: 'No wallet answered. Install MetaMask, or set the id of yours in the options; then try again.',
+  },
+  'wallet-refused': {
+    rpc: disconnected,
+    sentence: 'The wallet was not changed, because its dialog was rejected. Try again and approve both dialogs.',
+  },
+  'wallet-busy': {
+    rpc: disconnected,
+    sentence: 'The wallet still shows an earlier dialog. Open it, answer that one, then try again.',
+  },
+  'wallet-blocked': {
+    rpc: disconnected,
+    sentence: 'The wallet refuses further questions after several rejections. Restart the browser, then try again.',
+  },
+  'wallet-silent': {
+    rpc: disconnected,
+    sentence: 'The wallet did not answer. Open it, unlock it and answer its dialog; then try again.',
+  },
+  'wallet-failed': {
+    rpc: disconnected,
+    sentence: 'The wallet answered with an error. Add the endpoint by hand (options), or try again.',
+  },
+  'wallet-unseen': {
+    rpc: disconnected,
+    sentence: 'The wallet agreed, but nothing has come from it yet. Open it once: it asks when its window is open.',
+  },
+  'wallet-missing': {
+    rpc: unauthorised,
+    sentence: 'This needs a wallet, and none was found on this page. Install one, or unlock it, and reload the page.',
+  },
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorTable

@@ -1,0 +1,25 @@
+/** The extension's manifest. Each permission and why it is asked for stands in docs/extension.md. */
+import { defineManifest } from '@crxjs/vite-plugin'
+import packageJson from './package.json' with { type: 'json' }
+
+/**
+ * The public key that fixes the extension's id to `aamjeflenjlfgoidebdgkogmcmjfphph`. Scripts of two extensions run in
+ * the alphabetical order of their ids, so an id that begins with "aa" runs before MetaMask. Its private half was thrown
+ * away: a store signs with a key of its own.
+ */
+const key =
+  'MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAyShXwNu91NZrzvrWYDzKH/OcFxcHASUMZsRndJmttf/JE0qhKd9EsOUnDkW/bNzTP4plAFg7UOxcVGvUEjcTbCp/OQNu85odvWonCl7127JHKZHlM4P034HFkW6XXVOBoEjSr0eEIH5YlSV0csQCAzJJpop9cVDdBwRJTp/aSav0QxkA3a7fw4+S7F12vNsZLttRJgvqxkaLytVfYdhrTnoxu97vWtseL254f/w5SjVwAeU1rbMSYjxHH9RhPaemgNNAOQ1tk7hveGzY0OFCTi2DQ2XAq92bt4CbCJkljPxLm06HgBB0nRy7BBBDMu9QzWz1c0paMLYq8gfD6trMywIDAQAB'
+
+export const manifest = defineManifest({
+  manifest_version: 3,
+  name: 'Nightjar',
+  description: 'Private network access for wallets: what MetaMask asks the chain travels sealed, over relays.',
+  version: packageJson.version,
+  key,
+  minimum_chrome_version: '120',
+  background: { service_worker: 'src/background/main.ts', type: 'module' },
+  action: { default_popup: 'src/popup/index.html', default_title: 'Nightjar' },
+  options_page: 'src/options/index.html',
+  permissions: ['nativeMessaging', 'scripting', 'storage'],
+  host_permissions: ['http://*/*', 'https://*/*'],
+})

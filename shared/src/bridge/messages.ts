@@ -1,0 +1,164 @@
+/**
+ * What the extension and the daemon say to each other, over native messaging and the daemon's local socket alike.
+ *
+ * Each request has an id that its response repeats; events have none. Neither side trusts the other: the daemon sees
+ * sealed records and opaque group labels only, and the extension checks everything that it could be lied to about
+ * (gateway keys, network document, answers) by itself.
+ *
+ *     extension                                    daemon
+ *     hello { bridge, version }                →   { bridge, version, proofKey, endpoint }
+ *     document                                 →   { text }                        the signed network document
+ *     gateways { group, chain }                →   [{ relay, avoided }]            best first
+ *     open { group, gateway, hello }           →   { branch, reply }               an envelope handshake on a new branch
+ *     exchange { branch, record }              →   { record }                      one sealed question, one sealed answer
+ *     follow { branch, record, cells }         →   record events, null at its end  one sealed question, many answers
+ *     cancel { request } · close { branch }    →   null
+ *     status                                   →   Status                          and as an event when it changes
+ */
+import * as v from 'valibot'
+import { fromBase64 } from '../bytes/index.ts'
+import { NightjarError } from '../errors/index.ts'
+
+/** Raised when one side would not understand the other. */
+export const bridgeVersion = 1
+
+const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
+const chain = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
+const branch = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
+/** HMAC of the isolation group under a secret of the extension. */
+const group = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
+/** Ed25519 identity of a relay. */
+const relay = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
+const bytes = v.pipe(v.string(), v.rawTransform(decodeBytes))
+const version = v.pipe(v.string(), v.maxLength(64))
+const params = v.array(v.unknown())
+
+const requests = v.variant('type', [
+  v.strictObject({ id, type: v.literal('hello'), bridge: v.number(), version }),
+  v.strictObject({ id, type: v.literal('status') }),
+  v.strictObject({ id, type: v.literal('document') }),
+  v.strictObject({ id, type: v.literal('gateways'), group, chain }),
+  v.strictObject({ id, type: v.literal('open'), group, gateway: relay, hello: bytes }),
+  v.strictObject({ id, type: v.literal('exchange'), branch, record: bytes }),
+  v.strictObject({ id, type: v.literal('follow'), branch, record: bytes, cells: v.pipe(v.number(), v.integer()) }),
+  v.strictObject({ id, type: v.literal('cancel'), request: id }),
+  v.strictObject({ id, type: v.literal('close'), branch }),
+  /** From the command line: one call in the clear, which the daemon seals itself. */
+  v.strictObject({ id, type: v.literal('rpc'), chain, method: v.string(), params }),
+])
+
+export type BridgeRequest = v.InferOutput<typeof requests>
+/** A request as it is sent: byte strings are base64 text. */
+export type BridgeMessage = v.InferInput<typeof requests>
+
+const error = v.strictObject({ code: v.number(), message: v.string(), data: v.optional(v.unknown()) })
+
+const response = v.union([v.strictObject({ id, result: v.unknown() }), v.strictObject({ id, error })])
+
+export type BridgeResponse = v.InferOutput<typeof response>
+
+const party = v.object({ name: v.string(), operator: v.string(), region: v.string() })
+
+/** One caller of the loopback endpoint, as far as the extension needs to know. */
+const caller = v.object({
+  /** `chrome-extension://ID`, or `local` for programs. */
+  origin: v.string(),
+  chain,
+  /** Requests since the daemon's start. */
+  requests: v.number(),
+  /** When the last one came, in milliseconds since the Unix epoch. */
+  last: v.number(),
+})
+
+const status = v.object({
+  state: v.picklist(['connecting', 'private', 'degraded', 'blocked']),
+  trunks: v.array(v.object({ entry: party, middle: party })),
+  branches: v.number(),
+  gateways: v.array(party),
+  requests: v.object({ ok: v.number(), failed: v.number() }),
+  divergingRelays: v.number(),
+  failingGuards: v.array(party),
+  lastError: v.nullable(v.string()),
+  profile: v.string(),
+  /** URL of the endpoint for the first chain, with its token. */
+  endpoint: v.string(),
+  chains: v.array(chain),
+  callers: v.array(caller),
+  version,
+})
+
+/** How the daemon is doing, as `nightjar status --json` prints it. */
+export type Status = v.InferOutput<typeof status>
+export type Party = v.InferOutput<typeof party>
+export type Caller = v.InferOutput<typeof caller>
+
+const event = v.variant('event', [
+  v.strictObject({ event: v.literal('status'), status }),
+  /** There is a newer network document than the one that was asked for. */
+  v.strictObject({ event: v.literal('document') }),
+  v.strictObject({ event: v.literal('record'), request: id, record: bytes }),
+  /** The requests that were under way on it get no answer; whoever sealed them seals them again for another branch. */
+  v.strictObject({ event: v.literal('branch-lost'), branch, code: v.string(), requests: v.array(id) }),
+  /** From `nightjar host`: there is no daemon and none could be started. */
+  v.strictObject({ event: v.literal('failed'), code: v.string(), detail: v.optional(v.string()) }),
+])
+
+export type BridgeEvent = v.InferOutput<typeof event>
+export type BridgeEventMessage = v.InferInput<typeof event>
+
+export const results = {
+  hello: v.object({
+    bridge: v.number(),
+    version,
+    /** Key that the endpoint proves possession of: whoever answers on its port with it is this daemon. */
+    proofKey: bytes,
+  }),
+  status,
+  document: v.object({ text: v.string() }),
+  gateways: v.array(v.object({ relay, avoided: v.boolean() })),
+  open: v.object({ branch, reply: bytes }),
+  exchange: v.object({ record: bytes }),
+  follow: v.null(),
+  cancel: v.null(),
+  close: v.null(),
+} as const
+
+export type BridgeResults = { readonly [T in keyof typeof results]: v.InferOutput<(typeof results)[T]> }
+/** What the daemon sends: byte strings are base64 text. */
+export type BridgeResultMessages = { readonly [T in keyof typeof results]: v.InferInput<(typeof results)[T]> }
+
+/** @throws NightjarError `malformed-frame` */
+export function parseBridgeRequest(value: unknown): BridgeRequest {
+  return parse(requests, value)
+}
+
+/** @throws NightjarError `malformed-frame` */
+export function parseBridgeResponse(value: unknown): BridgeResponse {
+  return parse(response, value)
+}
+
+/** A response or an event, whichever it is. @throws NightjarError `malformed-frame` */
+export function parseFromDaemon(value: unknown): BridgeResponse | BridgeEvent {
+  return typeof value === 'object' && value !== null && 'event' in value ? parse(event, value) : parse(response, value)
+}
+
+/** The result of a request of `type`. @throws NightjarError `malformed-frame` */
+export function parseResult<T extends keyof typeof results>(type: T, value: unknown): BridgeResults[T] {
+  return parse(results[type], value) as BridgeResults[T]
+}
+
+function parse<S extends v.GenericSchema>(schema: S, value: unknown): v.InferOutput<S> {
+  const result = v.safeParse(schema, value, { abortEarly: true })
+  if (result.success) return result.output
+  throw new NightjarError('malformed-frame', { detail: 'unknown message' })
+}
+
+function decodeBytes({ dataset, addIssue, NEVER }: v.RawTransformContext<string>): Uint8Array {
+  try {
+    return fromBase64(dataset.value)
+  } catch {
+    // Not base64: reported as the issue.
+    addIssue({ message: 'not base64' })
+    return NEVER
+  }
+}

@@ -1,0 +1,1 @@
+export { type Owner, ownerOf } from './methods.ts'
