@@ -7,6 +7,7 @@ const programs: Record<string, string> = {
   'nightjar-relay': 'relay-server/src/main.ts',
   start: 'e2e/src/start.ts',
   bench: 'bench/src/main.ts',
+  pictures: 'e2e/src/pictures.ts',
 }
 
 export default defineConfig(({ mode }) => {

@@ -10,6 +10,8 @@ export default defineConfig({
   root: import.meta.dirname,
   logLevel: 'warn',
   plugins: [crx({ manifest }), hideFromPages()],
+  // A network's directory keys, { keys: [base64…], threshold }, for a build that is made for that network.
+  define: { __DIRECTORY__: process.env.NIGHTJAR_DIRECTORY ?? 'null' },
   oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
   build: {
     outDir,

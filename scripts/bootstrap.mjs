@@ -5,7 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -67,6 +67,41 @@ function install(folder, announcement) {
   writeFileSync(mark, lock)
 }
 
+const browsers = ['chromium', 'chromium-browser']
+
+/**
+ * The path of a Chromium, installed with the system's packages where that can be done without asking anybody; undefined
+ * where there is none. Branded Chrome does not load unpacked extensions any more.
+ */
+export function ensureBrowser() {
+  const found = findBrowser()
+  if (found !== undefined) return found
+  const mayInstall = process.platform === 'linux' && process.getuid() === 0 && onPath('apt-get') !== undefined
+  if (!mayInstall) return undefined
+  console.error('nightjar: installing Chromium from the system’s packages (about 300 MB, once) …')
+  const apt = (...args) =>
+    spawnSync('apt-get', ['-qq', ...args], {
+      stdio: ['ignore', 2, 2],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    })
+  apt('update')
+  apt('install', '-y', '--no-install-recommends', 'chromium', 'fonts-dejavu-core')
+  return findBrowser()
+}
+
+export const howToGetBrowser =
+  'Chromium is needed for this. Install it (Debian, Ubuntu: sudo apt-get install chromium) or set NIGHTJAR_BROWSER to the path of one.'
+
+function findBrowser() {
+  const wanted = process.env.NIGHTJAR_BROWSER
+  return wanted ? wanted : browsers.map(onPath).find((path) => path !== undefined)
+}
+
+function onPath(name) {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path))
+}
+
 /** npm, started from within `npm test`, must not take the outer npm's settings for arguments of its own. */
 function environmentForNpm() {
   const inherited = Object.entries(process.env).filter(
@@ -76,8 +111,8 @@ function environmentForNpm() {
 }
 
 /** Runs `node …args` with inherited stdio and hands signals on; resolves with its exit code. */
-export function runNode(node, args) {
-  const child = spawn(node, args, { cwd: root, stdio: 'inherit' })
+export function runNode(node, args, environment = {}) {
+  const child = spawn(node, args, { cwd: root, stdio: 'inherit', env: { ...process.env, ...environment } })
   const handOn = (signal) => child.kill(signal)
   for (const signal of signals) process.on(signal, handOn)
   return new Promise((resolve, reject) => {

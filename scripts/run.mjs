@@ -1,10 +1,18 @@
 /**
- * The project's commands: `node scripts/run.mjs start|test|bench|build|check|unit|e2e|format|nightjar|nightjar-relay|nightjar-load`.
+ * The project's commands: `node scripts/run.mjs start|test|bench|pictures|build|check|unit|e2e|format|nightjar|nightjar-relay|nightjar-load`.
  * Each first makes the checkout runnable (bootstrap.mjs) and, where it runs a program, builds it.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { BootstrapError, ensureDependencies, ensureNode, root, runNode } from './bootstrap.mjs'
+import {
+  BootstrapError,
+  ensureBrowser,
+  ensureDependencies,
+  ensureNode,
+  howToGetBrowser,
+  root,
+  runNode,
+} from './bootstrap.mjs'
 
 const bin = {
   vite: 'node_modules/vite/bin/vite.js',
@@ -12,7 +20,9 @@ const bin = {
   biome: 'node_modules/@biomejs/biome/bin/biome',
   tsc: 'node_modules/typescript/bin/tsc',
 }
-const programs = ['nightjar', 'nightjar-load', 'nightjar-relay', 'start', 'bench']
+const programs = ['nightjar', 'nightjar-load', 'nightjar-relay', 'start', 'bench', 'pictures']
+/** What runs in a browser: the extension, and what tests and `npm start` show it with. */
+const browserParts = ['extension', 'e2e/wallet', 'e2e/dapp']
 const reports = join(root, '.build', 'reports')
 
 class StepFailed extends Error {}
@@ -29,6 +39,7 @@ async function main([command, ...args]) {
 
   async function build() {
     for (const program of programs) await run(bin.vite, 'build', '--mode', program)
+    for (const part of browserParts) await run(bin.vite, 'build', '--config', join(part, 'vite.config.ts'))
   }
 
   async function check() {
@@ -36,12 +47,12 @@ async function main([command, ...args]) {
     await run(bin.tsc, '-b')
   }
 
-  async function vitest(project, rest) {
+  async function vitest(project, rest, environment) {
     mkdirSync(reports, { recursive: true })
     const report = join(reports, `${project}.json`)
     rmSync(report, { force: true })
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-    const code = await runNode(node, [bin.vitest, 'run', '--project', project, ...reporters, ...rest])
+    const code = await runNode(node, [bin.vitest, 'run', '--project', project, ...reporters, ...rest], environment)
     const result = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : undefined
     return { passed: result?.numPassedTests ?? 0, failed: result?.numFailedTests ?? 0, ok: code === 0 }
   }
@@ -50,7 +61,8 @@ async function main([command, ...args]) {
     const results = []
     for (const project of projects) {
       if (project === 'e2e') await build()
-      results.push(await vitest(project, projects.length === 1 ? args : []))
+      const environment = project === 'e2e' ? { NIGHTJAR_BROWSER: requireBrowser() } : {}
+      results.push(await vitest(project, projects.length === 1 ? args : [], environment))
       if (!results.at(-1).ok) break
     }
     return summarise(results)
@@ -71,6 +83,12 @@ async function main([command, ...args]) {
       return test('unit', 'e2e')
     case 'start':
     case 'bench':
+    case 'pictures':
+      await build()
+      return runNode(node, ['--enable-source-maps', join(root, 'dist', `${command}.js`), ...args], {
+        // Without one, what needs it says so.
+        NIGHTJAR_BROWSER: ensureBrowser() ?? '',
+      })
     case 'nightjar':
     case 'nightjar-relay':
     case 'nightjar-load':
@@ -79,6 +97,12 @@ async function main([command, ...args]) {
     default:
       throw new BootstrapError(`There is no command "${command ?? ''}"; the ones there are stand in package.json.`)
   }
+}
+
+function requireBrowser() {
+  const browser = ensureBrowser()
+  if (browser === undefined) throw new BootstrapError(howToGetBrowser)
+  return browser
 }
 
 /** The one line that says how it went, over all runs. */

@@ -1,9 +1,13 @@
 /** The client's config.yaml, and the places of its files. */
+import { createHash } from 'node:crypto'
+import { lstat, mkdir } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fromBase64 } from '@nightjar/shared/bytes'
 import { size } from '@nightjar/shared/crypto'
 import type { Trust } from '@nightjar/shared/directory'
+import { NightjarError } from '@nightjar/shared/errors'
+import { fileError } from '@nightjar/shared-node/config'
 import { logLevels } from '@nightjar/shared-node/log'
 import * as v from 'valibot'
 
@@ -57,29 +61,85 @@ export interface Places {
   readonly state: string
   /** The newest network document, kept for a start without a connection. */
   readonly document: string
+  /** Number of the daemon's process, for `nightjar stop`. */
+  readonly pid: string
+  /** The script that browsers start, written by `nightjar install`. */
+  readonly wrapper: string
   /** The local socket; on Windows a named pipe. */
   readonly socket: string
   /** Folders to be made before use, each of mode 0700. */
   readonly folders: readonly string[]
+  /** The one of them that lies where everybody may write, and so might be somebody else's; see `claimSocket`. */
+  readonly exposed: string | undefined
 }
+
+/** What `placesFrom` reads; the wrapper hands the same on, so that browser and command line mean the same daemon. */
+export const placeVariables = ['XDG_CONFIG_HOME', 'XDG_STATE_HOME', 'XDG_RUNTIME_DIR'] as const
 
 /** Where files are: the XDG folders, or NIGHTJAR_HOME for all of them. */
 export function placesFrom(environment: NodeJS.ProcessEnv): Places {
-  // An empty variable counts as unset (XDG Base Directory Specification).
-  const folderIn = (variable: string) => environment[variable] || undefined
-  const home = folderIn('NIGHTJAR_HOME')
-  const below = (variable: string, fallback: string) =>
-    home ?? join(folderIn(variable) ?? join(homedir(), fallback), 'nightjar')
-  const config = below('XDG_CONFIG_HOME', '.config')
-  const state = below('XDG_STATE_HOME', '.local/state')
-  const runtime =
-    home ?? join(folderIn('XDG_RUNTIME_DIR') ?? join(tmpdir(), `nightjar-${process.getuid?.() ?? 0}`), 'nightjar')
-  const pipe = `\\\\.\\pipe\\nightjar-${(home ?? homedir()).replace(/[^a-zA-Z0-9]/g, '-')}`
-  return {
+  const home = folderIn(environment, 'NIGHTJAR_HOME')
+  const below = (variable: (typeof placeVariables)[number], fallback: string) =>
+    home ?? join(folderIn(environment, variable) ?? fallback, 'nightjar')
+  const config = below('XDG_CONFIG_HOME', join(homedir(), '.config'))
+  const state = below('XDG_STATE_HOME', join(homedir(), '.local/state'))
+  const runtime = below('XDG_RUNTIME_DIR', exposedIn(tmpdir()))
+  const files = {
     config: join(config, 'config.yaml'),
     state: join(state, 'state.json'),
     document: join(state, 'newest-network.json'),
-    socket: process.platform === 'win32' ? pipe : join(runtime, 'nightjar.sock'),
-    folders: [...new Set([config, state, runtime])],
+    pid: join(state, 'daemon.pid'),
+    wrapper: join(state, process.platform === 'win32' ? 'nightjar-host.bat' : 'nightjar-host'),
   }
+  if (process.platform === 'win32') {
+    const socket = `\\\\.\\pipe\\nightjar-${(home ?? homedir()).replace(/[^a-zA-Z0-9]/g, '-')}`
+    return { ...files, socket, folders: [...new Set([config, state])], exposed: undefined }
+  }
+  const socket = withinLimit(join(runtime, 'nightjar.sock'))
+  const exposed = [exposedIn(tmpdir()), exposedIn('/tmp')].find((folder) => socket.startsWith(`${folder}/`))
+  return { ...files, socket, folders: [...new Set([config, state, dirname(socket)])], exposed }
+}
+
+/** An absolute path, as the wrapper and the daemon start in other folders; an empty variable counts as unset (XDG). */
+export function folderIn(environment: NodeJS.ProcessEnv, variable: string): string | undefined {
+  const folder = environment[variable]
+  return folder === undefined || folder === '' ? undefined : resolve(folder)
+}
+
+/** Room for a path in the system's `sun_path`, which ends in a NUL. */
+const socketPathBytes = process.platform === 'linux' ? 107 : 103
+
+/** `socket`, or where that is too long a short path that is always the same for it, whatever TMPDIR says. */
+function withinLimit(socket: string): string {
+  if (Buffer.byteLength(socket) <= socketPathBytes) return socket
+  const hash = createHash('sha256').update(socket).digest('hex').slice(0, 16)
+  return join(exposedIn('/tmp'), `${hash}.sock`)
+}
+
+function exposedIn(temporary: string): string {
+  return join(temporary, `nightjar-${process.getuid?.() ?? 0}`)
+}
+
+/**
+ * The path of the local socket, once its folder is known to be the user's own: in a folder of somebody else's there
+ * could listen somebody else.
+ * @throws NightjarError `file-unusable`
+ */
+export async function claimSocket({ socket, exposed }: Places): Promise<string> {
+  if (exposed !== undefined && !(await isOwn(exposed))) {
+    const detail = `${exposed} must be a folder of yours of mode 0700; remove it, or set NIGHTJAR_HOME to a short path`
+    throw new NightjarError('file-unusable', { detail })
+  }
+  return socket
+}
+
+async function isOwn(folder: string): Promise<boolean> {
+  try {
+    await mkdir(folder, { mode: 0o700 })
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw fileError(folder, cause)
+  }
+  // Of a symbolic link this tells about the link itself.
+  const found = await lstat(folder)
+  return found.isDirectory() && found.uid === process.getuid?.() && (found.mode & 0o077) === 0
 }

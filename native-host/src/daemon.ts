@@ -1,19 +1,20 @@
 /** The daemon: network document, client, endpoint and local socket, put together and taken apart in order. */
 import { mkdir } from 'node:fs/promises'
+import { type BridgeEventMessage, endpointProof, type Status } from '@nightjar/shared/bridge'
 import { base64 } from '@nightjar/shared/bytes'
 import type { Crypto } from '@nightjar/shared/crypto'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
-import type { Json } from '@nightjar/shared/rpc'
-import { type Clock, minute } from '@nightjar/shared/runtime'
+import { type Clock, millisecond, minute } from '@nightjar/shared/runtime'
 import { loadConfig, readText, resolveBeside, writeAtomically } from '@nightjar/shared-node/config'
 import type { Dial } from '@nightjar/shared-node/link'
 import { createLog, type Log } from '@nightjar/shared-node/log'
 import { NetworkKeeper } from '@nightjar/shared-node/network'
 import { type Client, createClient } from './client/client.ts'
 import { type Config, configSchema, type Places, trustOf } from './config.ts'
-import type { ControlRequest, ControlResponse } from './control/messages.ts'
 import { listenControl } from './control/server.ts'
+import { BridgeSession } from './control/session.ts'
+import { Callers } from './endpoint/callers.ts'
 import { listenEndpoint } from './endpoint/endpoint.ts'
 import { documentMarkOf, loadState, type State, saveState } from './state/store.ts'
 
@@ -31,6 +32,9 @@ export interface Daemon {
   stop(): Promise<void>
 }
 
+/** How often extensions are told of changes, at most. */
+const statusEvery = 100 * millisecond
+
 /** A bundle of certificates has some hundred kilobytes at most. */
 const certificateBytes = 1024 * 1024
 
@@ -42,6 +46,10 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
   const log = createLog({ name: 'nightjar', level: config.log.level })
   const state = await loadState(places.state, crypto.randomBytes)
   const save = makeSaver(places.state, state, log)
+  const sessions = new Set<BridgeSession>()
+  const tellAll = (event: BridgeEventMessage) => {
+    for (const session of sessions) session.tell(event)
+  }
 
   const keeper = new NetworkKeeper({
     crypto,
@@ -51,6 +59,7 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
     refreshEvery: config.network.refresh_minutes * minute,
     seen: documentMarkOf(state),
     onAccepted(network, text) {
+      tellAll({ event: 'document' })
       state.document = { version: network.version, hash: base64(network.hash) }
       save()
       writeAtomically(places.document, text, 0o600).catch((error: unknown) => log.error('document not kept', { error }))
@@ -64,6 +73,7 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
   const caFile = config.network.ca_file
   const extraCa =
     caFile === undefined ? undefined : await readText(resolveBeside(places.config, caFile), certificateBytes)
+  const tellStatus = coalesce(clock, () => tellAll({ event: 'status', status: status() }))
   const client = createClient({
     crypto,
     clock,
@@ -72,15 +82,38 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
     network: () => keeper.require(),
     state,
     onStateChange: save,
+    onChange: tellStatus,
   })
+  const callers = new Callers(clock)
+  const proofKey = crypto.randomBytes(32)
+  const status = () => statusOf(client, callers, config, `${url}/${config.chains[0] ?? 1}`, version)
+  const document = () => {
+    keeper.require()
+    return keeper.text ?? ''
+  }
 
   // The socket first: it is what keeps a second daemon from starting.
-  const control = await listenControl(places.socket, (request) => handle(request))
+  const control = await listenControl(places.socket, (send) => {
+    const session = new BridgeSession({ client, version, proofKey, status, document }, send)
+    sessions.add(session)
+    return {
+      handle: (request) => session.handle(request),
+      close() {
+        sessions.delete(session)
+        session.close()
+      },
+    }
+  })
   const endpoint = await listenEndpoint({
     port: config.endpoint.port,
     token: state.token,
     wallets: config.wallets,
     request: (order) => client.request(order),
+    onCall(origin, chain) {
+      callers.note(origin, chain)
+      tellStatus()
+    },
+    prove: (challenge, port) => endpointProof(crypto.hash.hmac, proofKey, port, challenge),
   }).catch(async (error: unknown) => {
     await control.close()
     throw error
@@ -89,15 +122,6 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
   save()
   client.start()
   log.info('serving')
-
-  async function handle(request: ControlRequest): Promise<ControlResponse> {
-    if (request.type === 'status') {
-      return { id: request.id, result: statusOf(client, config, `${url}/${config.chains[0] ?? 1}`, version) }
-    }
-    const { chain, method, params } = request
-    const call = { method, params: params as readonly Json[] }
-    return { id: request.id, ...(await client.request({ group: 'command line', chain, call })) }
-  }
 
   return {
     // Without the endpoint's token: this line may end up in the log of a service.
@@ -112,11 +136,23 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
   }
 }
 
-function statusOf(client: Client, config: Config, endpoint: string, version: string) {
-  return { ...client.status(), profile: config.profile, endpoint, chains: config.chains, version }
+function statusOf(client: Client, callers: Callers, config: Config, endpoint: string, version: string): Status {
+  const { profile, chains } = config
+  return { ...client.status(), profile, endpoint, chains, callers: callers.all, version }
 }
 
-export type Status = ReturnType<typeof statusOf>
+/** Calls `action` at most every so often, and once more after the last call. */
+function coalesce(clock: Clock, action: () => void): () => void {
+  let isDue = false
+  return () => {
+    if (isDue) return
+    isDue = true
+    clock.after(statusEvery, () => {
+      isDue = false
+      action()
+    })
+  }
+}
 
 /**
  * The newest document that can be had: from its place, else the one kept from before. Without either the daemon serves

@@ -60,6 +60,7 @@ describe('relay.example.yaml', () => {
       path: listen.path,
       refresh_minutes: String(network.refresh_minutes),
       weight: '2',
+      heads_poll_ms: '2000',
       request_timeout_seconds: '10',
       max_connections: String(limits.max_connections),
       connection_timeout: String(limits.connection_timeout),
@@ -146,6 +147,14 @@ describe('loadRelayConfig', () => {
       { roles: ['gateway'], gateway: { chains: { 1: { upstreams: [{ url: 'ftp://hunter2' }] } } } },
       'gateway.chains.1.upstreams.0.url must be a URL of http or https',
     ],
+    ...[99, 60_001].map<[string, Record<string, unknown>, string]>((heads_poll_ms) => [
+      `a look for heads every ${heads_poll_ms} ms`,
+      {
+        roles: ['relay', 'gateway'],
+        gateway: { chains: { 1: { ...gateway.chains[1], heads_poll_ms } } },
+      },
+      `gateway.chains.1.heads_poll_ms must be at ${heads_poll_ms < 100 ? 'least 100' : 'most 60000'}`,
+    ]),
     [
       'a weight of zero',
       { roles: ['gateway'], gateway: { chains: { 1: { upstreams: [{ url: 'http://a', weight: 0 }] } } } },

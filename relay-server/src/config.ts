@@ -68,6 +68,7 @@ const gateway = v.strictObject({
           v.minLength(1),
           v.maxLength(32),
         ),
+        heads_poll_ms: v.optional(whole(100, 60_000), 2000),
       }),
     ),
     v.check((chains) => Object.keys(chains).length > 0, 'must name at least one chain'),

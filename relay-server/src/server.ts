@@ -3,7 +3,7 @@ import { hex } from '@nightjar/shared/bytes'
 import type { Accept } from '@nightjar/shared/circuit'
 import { type Crypto, size } from '@nightjar/shared/crypto'
 import type { ResponderSecrets } from '@nightjar/shared/handshake'
-import { type Clock, minute, second } from '@nightjar/shared/runtime'
+import { type Clock, millisecond, minute, second } from '@nightjar/shared/runtime'
 import { readSecret, readText } from '@nightjar/shared-node/config'
 import { type Dial, listenForLinks } from '@nightjar/shared-node/link'
 import { createLog } from '@nightjar/shared-node/log'
@@ -121,7 +121,7 @@ export async function startRelay(configFile: string, context: RelayContext): Pro
 /** The gateway's services where the relay has that role; without it every BEGIN is refused. */
 function openGateway(
   config: RelayConfig,
-  { crypto }: RelayContext,
+  { crypto, clock }: RelayContext,
   secrets: () => ResponderSecrets,
 ): { serve: CircuitHost['serve']; close(): Promise<void> } {
   const refuseAll: Accept = () => 'unknown-service'
@@ -130,21 +130,24 @@ function openGateway(
     return { serve: () => refuseAll, close: () => Promise.resolve() }
   }
   const chains = new Map(
-    Object.entries(section.chains).map(([id, { upstreams }]) => [
+    Object.entries(section.chains).map(([id, { upstreams, heads_poll_ms }]) => [
       Number(id),
-      new Upstreams({
-        upstreams,
-        timeout: section.request_timeout_seconds * second,
-        localAddress: config.outbound_address,
-        random: Math.random,
-      }),
+      {
+        upstreams: new Upstreams({
+          upstreams,
+          timeout: section.request_timeout_seconds * second,
+          localAddress: config.outbound_address,
+          random: Math.random,
+        }),
+        headsEvery: heads_poll_ms * millisecond,
+      },
     ]),
   )
-  const gateway = createGateway(chains)
+  const gateway = createGateway(chains, clock)
   return {
     serve: (onEnded) => serveGateway({ crypto, gateway, secrets, onEnded }),
     async close() {
-      await Promise.all([...chains.values()].map((upstreams) => upstreams.close()))
+      await Promise.all([...chains.values()].map(({ upstreams }) => upstreams.close()))
     },
   }
 }

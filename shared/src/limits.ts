@@ -51,6 +51,8 @@ export const limits = {
   paddedAnswerCells: 256,
   /** Bytes of unfinished questions a gateway holds per branch: bounds memory taken by questions that never end. */
   questionBytesPerBranch: 4 * 1024 * 1024,
+  /** Streams of new heads on one circuit: bounds the answers that a client is sealed and sent without asking again. */
+  headsPerCircuit: 4,
   /** Records accepted out of order in an envelope session, and the memory of its replay check. */
   replayWindow: 2048,
 
@@ -68,6 +70,10 @@ export const limits = {
   localFrameBytes: 1024 * 1024,
   /** A message on that socket put together from parts, in bytes. */
   localMessageBytes: 64 * 1024 * 1024,
+  /** Bytes the daemon may hold for a browser that does not read: bounds memory. Beyond it the connection is closed. */
+  localUnsentBytes: 256 * 1024 * 1024,
+  /** Branches that one browser may hold open at the daemon: bounds what a broken extension takes from all others. */
+  branchesPerBridge: 256,
   /** The body of an HTTP request to the loopback endpoint, in bytes. */
   endpointBodyBytes: 1024 * 1024,
   /** Calls in one JSON-RPC batch at the endpoint. */

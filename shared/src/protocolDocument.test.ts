@@ -52,6 +52,7 @@ describe('docs/protocol.md', () => {
       'largest question': limits.questionCells,
       'largest answer': limits.answerCells,
       'largest padded answer': limits.paddedAnswerCells,
+      'heads per circuit': limits.headsPerCircuit,
       'replay window': limits.replayWindow,
     })
   })

@@ -1,27 +1,203 @@
+/** The composition root of the service worker. Listeners are set before anything is awaited, or events would be lost. */
 import { nobleCrypto } from '@nightjar/shared/crypto/noble'
-import browser from 'webextension-polyfill'
+import { NightjarError } from '@nightjar/shared/errors'
+import type { Clock } from '@nightjar/shared/runtime'
+import browser, { type Runtime } from 'webextension-polyfill'
 import content from '../content/content.iife.ts?script&iife'
 import inpage from '../inpage/inpage.iife.ts?script&iife'
+import { pagePort } from '../messages/page.ts'
+import { type Snapshot, uiPort } from '../messages/ui.ts'
+import type { WalletAnswer, WalletPort, WalletRequest } from './connection/wallet.ts'
+import type { NativePort } from './host/hostLink.ts'
+import { createNightjar } from './nightjar.ts'
+import type { PagePort } from './pages/pages.ts'
+import { applyScripts, type ContentScript } from './pages/scripts.ts'
+import { type Directory, Store } from './store.ts'
 
-console.log(nobleCrypto.name)
-void browser.scripting.unregisterContentScripts().then(() =>
-  browser.scripting.registerContentScripts([
-    {
-      id: 'content',
-      js: [content],
-      matches: ['http://*/*', 'https://*/*'],
-      runAt: 'document_start',
-      allFrames: true,
-      matchOriginAsFallback: true,
+/** Of the build (NIGHTJAR_DIRECTORY); without it the user enters the keys of a network. */
+declare const __DIRECTORY__: Directory | null
+
+const hostName = 'io.nightjar.host'
+const storageKey = 'state'
+
+const clock: Clock = {
+  now: () => Date.now(),
+  after(delay, action) {
+    const timer = setTimeout(action, delay)
+    return { cancel: () => clearTimeout(timer) }
+  },
+}
+
+const started = start()
+
+browser.runtime.onConnect.addListener((port) => {
+  if (port.sender?.id !== browser.runtime.id) return port.disconnect()
+  const isOwnPage = port.sender.url?.startsWith(browser.runtime.getURL('')) === true
+  // What is said before the stored state is read is kept until then.
+  const early = holdMessages(port)
+  void started.then((nightjar) => {
+    if (port.name === uiPort && isOwnPage) nightjar.serveUi(messagesOf(port, early))
+    else if (port.name === pagePort && !isOwnPage) nightjar.servePage({ ...messagesOf(port, early), ...pageEnd(port) })
+    else port.disconnect()
+  })
+})
+// Only so that the service worker starts with the browser.
+browser.runtime.onStartup.addListener(() => undefined)
+browser.runtime.onInstalled.addListener(({ reason }) => {
+  if (reason === 'install') void browser.tabs.create({ url: browser.runtime.getURL('src/first-run/index.html') })
+})
+
+async function start() {
+  const store = await Store.load({
+    clock,
+    storage: {
+      read: async () => (await browser.storage.local.get(storageKey))[storageKey],
+      write: (value) => browser.storage.local.set({ [storageKey]: value }),
     },
-    {
-      id: 'inpage',
-      js: [inpage],
-      matches: ['http://*/*', 'https://*/*'],
-      runAt: 'document_start',
-      allFrames: true,
-      matchOriginAsFallback: true,
-      world: 'MAIN',
+    builtIn: __DIRECTORY__ ?? undefined,
+    randomBytes: nobleCrypto.randomBytes,
+  })
+  let scripts = Promise.resolve()
+  return createNightjar({
+    crypto: nobleCrypto,
+    clock,
+    store,
+    version: browser.runtime.getManifest().version,
+    connectNative,
+    wallet: { connect: connectWallet, askPage },
+    post,
+    applyScripts() {
+      const { enabled, settings } = store.state
+      // One change after the other, or the later one could be undone by the earlier.
+      scripts = scripts
+        .then(() => applyScripts(registry, { content, inpage }, { enabled, sites: settings.sites }))
+        .catch((error: unknown) => console.error('Nightjar could not register its scripts', error))
     },
-  ] as never),
-)
+    onState: showState,
+  })
+}
+
+type Messages = readonly unknown[]
+
+function holdMessages(port: Runtime.Port): { taken(): Messages } {
+  const held: unknown[] = []
+  const hold = (message: unknown) => void held.push(message)
+  port.onMessage.addListener(hold)
+  return {
+    taken() {
+      port.onMessage.removeListener(hold)
+      return held
+    },
+  }
+}
+
+function messagesOf(port: Runtime.Port, early: { taken(): Messages }) {
+  return {
+    postMessage: (message: unknown) => port.postMessage(message),
+    onMessage(listener: (message: unknown) => void) {
+      for (const message of early.taken()) listener(message)
+      port.onMessage.addListener((message) => listener(message))
+    },
+    onDisconnect: (listener: () => void) => port.onDisconnect.addListener(() => listener()),
+  }
+}
+
+function pageEnd(port: Runtime.Port): Pick<PagePort, 'sender' | 'disconnect'> {
+  return { sender: port.sender ?? {}, disconnect: () => port.disconnect() }
+}
+
+function connectNative(): NativePort {
+  const port = browser.runtime.connectNative(hostName)
+  return {
+    postMessage: (message) => port.postMessage(message),
+    disconnect: () => port.disconnect(),
+    onMessage: (listener) => port.onMessage.addListener((message) => listener(message)),
+    onDisconnect: (listener) => port.onDisconnect.addListener(() => listener(lastError())),
+  }
+}
+
+/** The polyfill leaves the reason of a port's end where Chrome puts it. */
+function lastError(): string | undefined {
+  return browser.runtime.lastError?.message
+}
+
+function connectWallet(walletId: string): WalletPort {
+  const port = browser.runtime.connect(walletId)
+  return {
+    postMessage: (message) => port.postMessage(message),
+    disconnect: () => port.disconnect(),
+    onMessage: (listener) => port.onMessage.addListener((message) => listener(message)),
+    onDisconnect: (listener) =>
+      port.onDisconnect.addListener(() => {
+        // Read, or Chrome reports it as an error that nobody looked at.
+        lastError()
+        listener()
+      }),
+  }
+}
+
+/** In the page's own world, where the wallet's provider is. */
+async function askPage(request: WalletRequest): Promise<WalletAnswer> {
+  const [tab] = await browser.tabs.query({ active: true, lastFocusedWindow: true, url: ['http://*/*', 'https://*/*'] })
+  if (tab?.id === undefined) throw new NightjarError('wallet-absent')
+  const [injected] = await browser.scripting.executeScript({
+    target: { tabId: tab.id },
+    world: 'MAIN',
+    func: askProvider,
+    args: [request],
+  })
+  const answer = injected?.result as WalletAnswer | null | undefined
+  if (answer === null || answer === undefined) throw new NightjarError('wallet-absent')
+  return answer
+}
+
+/** Runs in the page; must not use anything from here. */
+async function askProvider(request: unknown): Promise<unknown> {
+  const { ethereum } = window as { ethereum?: { request(request: unknown): Promise<unknown> } }
+  if (ethereum === undefined) return null
+  try {
+    return { result: await ethereum.request(request) }
+  } catch (error) {
+    const { code, message } = error as { code?: unknown; message?: unknown }
+    return { error: { code: Number(code), message: String(message) } }
+  }
+}
+
+async function post(url: string, body: string): Promise<string | undefined> {
+  const response = await fetch(url, { method: 'POST', body, credentials: 'omit', cache: 'no-store', redirect: 'error' })
+  return response.ok ? response.text() : undefined
+}
+
+const registry = {
+  registered: () => browser.scripting.getRegisteredContentScripts(),
+  async register(scripts: readonly ContentScript[]) {
+    await browser.scripting.registerContentScripts(
+      scripts.map(({ id, js, matches, world }) => ({
+        id,
+        js: [...js],
+        matches: [...matches],
+        world,
+        runAt: 'document_start' as const,
+        allFrames: true,
+        matchOriginAsFallback: true,
+        persistAcrossSessions: true,
+      })),
+    )
+  },
+  unregister: () => browser.scripting.unregisterContentScripts(),
+}
+
+const badges: Readonly<Record<Snapshot['state'], readonly [text: string, colour: string]>> = {
+  off: ['', '#6b7280'],
+  connecting: ['…', '#b7791f'],
+  private: ['', '#2f855a'],
+  degraded: ['!', '#b7791f'],
+  blocked: ['×', '#c53030'],
+}
+
+function showState(state: Snapshot['state']): void {
+  const [text, color] = badges[state]
+  void browser.action.setBadgeText({ text })
+  void browser.action.setBadgeBackgroundColor({ color })
+  void browser.action.setTitle({ title: `Nightjar: ${state}` })
+}

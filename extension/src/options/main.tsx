@@ -1,3 +1,8 @@
+/** Entry of the options page. */
 import { render } from 'preact'
+import { watchBackground } from '../ui/background.ts'
+import { Options } from './options.tsx'
 
-render(<p>hi</p>, document.body)
+const background = watchBackground((view) => {
+  render(<Options {...view} send={(command) => background.send(command)} />, document.body)
+})

@@ -1,5 +1,5 @@
+import type { Status } from '@nightjar/shared/bridge'
 import { describe, expect, test } from 'vitest'
-import type { Status } from '../daemon.ts'
 import { formatStatus } from './format.ts'
 
 const party = (name: string) => ({ name, operator: `op-${name}`, region: 'eu' })
@@ -19,6 +19,7 @@ const status: Status = {
   profile: 'fast',
   endpoint: 'http://127.0.0.1:8645/0123/1',
   chains: [1],
+  callers: [],
   version: '0.1.0',
 }
 

@@ -1,7 +1,6 @@
 /** `nightjar status` for people. */
-import { errorTable } from '@nightjar/shared/errors'
-import type { Party } from '../client/client.ts'
-import type { Status } from '../daemon.ts'
+import type { Party, Status } from '@nightjar/shared/bridge'
+import { errorTable, isErrorCode } from '@nightjar/shared/errors'
 
 const words: Record<Status['state'], string> = {
   connecting: 'connecting: no path yet',
@@ -25,7 +24,9 @@ export function formatStatus(status: Status): string {
     ...(status.failingGuards.length > 0
       ? [`  warning   fails again and again: ${status.failingGuards.map(party).join(', ')}`]
       : []),
-    ...(status.lastError === null ? [] : [`  last error  ${errorTable[status.lastError].sentence}`]),
+    ...(status.lastError === null
+      ? []
+      : [`  last error  ${isErrorCode(status.lastError) ? errorTable[status.lastError].sentence : status.lastError}`]),
   ]
   return `${lines.join('\n')}\n`
 }

@@ -1,17 +1,18 @@
 /** The command line of `nightjar`. */
+import { type BridgeResponse, parseResult } from '@nightjar/shared/bridge'
 import { Argument, Command, InvalidArgumentError } from 'commander'
 import { askDaemon } from '../control/client.ts'
-import type { ControlResponse } from '../control/messages.ts'
-import type { Status } from '../daemon.ts'
+import { addBrowserCommands, type BrowserCommands } from './browsers.ts'
 import { formatStatus } from './format.ts'
 
-export interface CliContext {
+export interface CliContext extends BrowserCommands {
   readonly version: string
-  readonly socket: string
-  print(text: string): void
+  /** Path of the daemon's local socket. @throws NightjarError where it must not be used */
+  socket(): Promise<string>
   /** Runs the daemon until it is stopped. */
   up(): Promise<void>
-  setExitCode(code: number): void
+  /** @returns false where no daemon runs */
+  stop(): Promise<boolean>
 }
 
 export function buildProgram(context: CliContext): Command {
@@ -26,11 +27,18 @@ export function buildProgram(context: CliContext): Command {
     .action(() => context.up())
 
   program
+    .command('stop')
+    .description('end the daemon, whoever started it; an extension that is switched on starts it again')
+    .action(async () => {
+      context.print((await context.stop()) ? 'Stopped.\n' : 'No daemon was running.\n')
+    })
+
+  program
     .command('status')
     .description('show whether the daemon is private, and through whom')
     .option('--json', 'print one JSON object')
     .action(async (options: { json?: boolean }) => {
-      const status = resultOf(await askDaemon(context.socket, { type: 'status' })) as Status
+      const status = parseResult('status', resultOf(await askDaemon(await context.socket(), { type: 'status' })))
       context.print(options.json ? `${JSON.stringify(status)}\n` : formatStatus(status))
     })
 
@@ -46,7 +54,7 @@ export function buildProgram(context: CliContext): Command {
     )
     .action(async (method: string, params: string[], options: { chain: number }) => {
       const question = { type: 'rpc', chain: options.chain, method, params: params.map(parseParam) } as const
-      const response = await askDaemon(context.socket, question)
+      const response = await askDaemon(await context.socket(), question)
       if ('error' in response) {
         context.print(`${JSON.stringify({ error: response.error }, null, 2)}\n`)
         return context.setExitCode(1)
@@ -54,10 +62,11 @@ export function buildProgram(context: CliContext): Command {
       context.print(`${JSON.stringify(response.result, null, 2)}\n`)
     })
 
+  addBrowserCommands(program, context)
   return program
 }
 
-function resultOf(response: ControlResponse): unknown {
+function resultOf(response: BridgeResponse): unknown {
   if ('error' in response) throw new Error(response.error.message)
   return response.result
 }

@@ -1,10 +1,10 @@
 import type { Network, Relay } from '@nightjar/shared/directory'
+import { describeGateway, describeRelay, networkOf } from '@nightjar/shared/testing'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { afterEach, expect, test } from 'vitest'
 import { freshState } from '../state/store.ts'
 import { type Client, createClient } from './client.ts'
 import { areApart, choosePins } from './selection.ts'
-import { describeGateway, describeRelay, networkOf } from './testing/describe.ts'
 import { TestNetwork } from './testing/network.ts'
 import { seeded, stateOf } from './testing/seeded.ts'
 

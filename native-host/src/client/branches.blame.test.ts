@@ -1,7 +1,7 @@
 import { second } from '@nightjar/shared/runtime'
 import { codeOfAsync } from '@nightjar/shared/testing'
 import { describe, expect, test } from 'vitest'
-import { question, startBranches, watch } from './testing/branches.ts'
+import { carrierOf, question, startBranches, watch } from './testing/branches.ts'
 
 describe('whose fault it is', () => {
   test('a gateway that cannot be reached: counted, and tried again at the next use', async () => {
@@ -15,7 +15,7 @@ describe('whose fault it is', () => {
   })
 
   test('a gateway that closes a branch: counted once, however many requests were lost', async () => {
-    const { net, slot, get, hold, failures, branches } = await startBranches()
+    const { net, slot, get, hold, failures, open } = await startBranches()
     const branch = await net.run(get())
     hold()
     const asked = Array.from({ length: 5 }, () => watch(branch.ask(question)))
@@ -25,7 +25,7 @@ describe('whose fault it is', () => {
     expect(asked.map(({ code }) => code)).toEqual(Array.from({ length: 5 }, () => 'overflow'))
     expect(failures()).toBe(1)
     expect(slot.trunk).toBeDefined()
-    expect(branches.open).toEqual([])
+    expect(open.all).toEqual([])
     expect(await net.run(get())).not.toBe(branch)
   })
 
@@ -42,7 +42,7 @@ describe('whose fault it is', () => {
   })
 
   test('a gateway that is there but never answers: the request ends after 25 seconds, the branch stays', async () => {
-    const { net, get, hold, branches } = await startBranches()
+    const { net, get, hold, open } = await startBranches()
     const branch = await net.run(get())
     hold()
     const asked = watch(branch.ask(question))
@@ -51,12 +51,12 @@ describe('whose fault it is', () => {
     await net.clock.elapse(1)
     await net.settle()
     expect(asked.code).toBe('timed-out')
-    expect(branch.running).toBe(0)
-    expect(branches.open).toEqual([branch])
+    expect(carrierOf(branch).running).toBe(0)
+    expect(open.all).toEqual([carrierOf(branch)])
   })
 
   test('a trunk that is lost: no gateway is to blame', async () => {
-    const { net, get, hold, failures, branches } = await startBranches()
+    const { net, get, hold, failures, open } = await startBranches()
     const branch = await net.run(get())
     hold()
     const asked = watch(branch.ask(question))
@@ -65,7 +65,7 @@ describe('whose fault it is', () => {
     await net.settle()
     expect(asked.code).toBe('link-lost')
     expect(failures()).toBe(0)
-    expect(branches.open).toEqual([])
+    expect(open.all).toEqual([])
   })
 
   test('a trunk that is lost while a branch is being opened: no gateway is to blame', async () => {
@@ -93,16 +93,17 @@ describe('whose fault it is', () => {
   })
 
   test('closeAll ends them, once what is under way has been answered', async () => {
-    const { net, get, branches, hold, gateway, failures } = await startBranches()
+    const { net, get, branches, hold, gateway, failures, open } = await startBranches()
     const branch = await net.run(get())
     const { release } = hold()
     const asked = watch(branch.ask(question))
     await net.settle()
     branches.closeAll()
-    expect(branches.open).toEqual([])
+    expect(open.all).toHaveLength(1)
     release()
     await net.settle()
     expect(asked.value).toEqual({ result: 'held' })
+    expect(open.all).toEqual([])
     expect(gateway.hops.size).toBe(0)
     expect(failures()).toBe(0)
   })

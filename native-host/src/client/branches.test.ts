@@ -1,26 +1,26 @@
+import { requestsPerBranch } from '@nightjar/shared/requests'
 import { minute } from '@nightjar/shared/runtime'
 import { codeOfAsync } from '@nightjar/shared/testing'
 import { describe, expect, test } from 'vitest'
-import { requestsPerBranch } from './branch.ts'
-import { question, startBranches, watch } from './testing/branches.ts'
+import { carrierOf, question, startBranches, watch } from './testing/branches.ts'
 
 describe('branches', () => {
   test('a group has one for each gateway, opened once however many ask at the same time', async () => {
-    const { net, branches, get, gateway, ask } = await startBranches()
+    const { net, open, get, gateway, ask } = await startBranches()
     const [one, two] = await net.run(Promise.all([get(), get()]))
     expect(two).toBe(one)
     expect(gateway.hops.size).toBe(1)
     expect(await net.run(get())).toBe(one)
     expect(await net.run(get('other'))).not.toBe(one)
     expect((await net.run(get('me', 'g1'))).gateway.name).toBe('g1')
-    expect(branches.open).toHaveLength(3)
+    expect(open.all).toHaveLength(3)
     expect(await ask(one)).toEqual({ result: 'g0' })
   })
 
   test('groups cannot be mixed up by how they are written', async () => {
-    const { net, get, branches } = await startBranches()
+    const { net, get, open } = await startBranches()
     for (const group of ['a', 'a ', 'a\0', '']) await net.run(get(group))
-    expect(branches.open).toHaveLength(4)
+    expect(open.all).toHaveLength(4)
   })
 
   test('answers come to those who asked, in whatever order', async () => {
@@ -30,8 +30,8 @@ describe('branches', () => {
     const asked = Array.from({ length: 300 }, (_, index) => branch.ask({ ...question, chain: index + 1 }))
     const outcomes = await net.run(Promise.all(asked))
     expect(outcomes).toEqual(asked.map((_, index) => ({ result: index + 1 })))
-    expect(branch.running).toBe(0)
-    expect(branch.slot.busy).toBe(0)
+    expect(carrierOf(branch).running).toBe(0)
+    expect(carrierOf(branch).slot.busy).toBe(0)
   })
 
   test('after 1000 requests a fresh one takes over, and what runs on the old one is answered there', async () => {
@@ -90,17 +90,17 @@ describe('branches', () => {
   })
 
   test('idle ones are closed, those with something under way are not', async () => {
-    const { net, branches, get, hold } = await startBranches()
+    const { net, open, get, hold } = await startBranches()
     const [idle, busy] = [await net.run(get('idle')), await net.run(get('busy'))]
     const { release } = hold()
     const asked = watch(busy.ask(question))
     await net.settle()
     // Set back instead of waiting: in ten minutes the request would time out.
-    Object.assign(idle, { lastUsed: net.clock.now() - 10 * minute - 1 })
-    Object.assign(busy, { lastUsed: net.clock.now() - 10 * minute - 1 })
-    branches.closeIdle()
+    Object.assign(carrierOf(idle), { lastUsed: net.clock.now() - 10 * minute - 1 })
+    Object.assign(carrierOf(busy), { lastUsed: net.clock.now() - 10 * minute - 1 })
+    open.closeIdle()
     expect(idle.error?.code).toBe('branch-retired')
-    expect(branches.open).toEqual([busy])
+    expect(open.all).toEqual([carrierOf(busy)])
     release()
     await net.settle()
     expect(asked.value).toEqual({ result: 'held' })
@@ -119,7 +119,7 @@ describe('a full trunk', () => {
   }
 
   test('gives the place of the branch that was idle for longest to the 33rd group', async () => {
-    const { net, get, branches, gateway, ask } = await full()
+    const { net, get, open, gateway, ask } = await full()
     await ask(await net.run(get('group 0')))
     const first = await net.run(get('group 0'))
     const second = await net.run(get('group 1'))
@@ -127,7 +127,7 @@ describe('a full trunk', () => {
     const added = await net.run(get('group 32'))
     expect(second.error?.code).toBe('branch-retired')
     expect(first.error).toBeUndefined()
-    expect(branches.open).toHaveLength(32)
+    expect(open.all).toHaveLength(32)
     expect(await ask(added)).toEqual({ result: 'g0' })
   })
 
@@ -144,11 +144,11 @@ describe('a full trunk', () => {
   })
 
   test('by forty groups at once blames no gateway for the limit of its own circuit', async () => {
-    const { net, get, failures, branches } = await startBranches()
+    const { net, get, failures, open } = await startBranches()
     const results = await net.run(Promise.allSettled(Array.from({ length: 40 }, (_, index) => get(`group ${index}`))))
     const refused = results.flatMap((result) => (result.status === 'rejected' ? [result.reason.code] : []))
     expect(refused).toEqual(Array.from({ length: 8 }, () => 'limit-reached'))
-    expect(branches.open).toHaveLength(32)
+    expect(open.all).toHaveLength(32)
     expect(failures()).toBe(0)
     // Next time there is room: the first ones are idle.
     expect((await net.run(get('group 39'))).error).toBeUndefined()

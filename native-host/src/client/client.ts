@@ -2,22 +2,32 @@
  * The client of the network: two trunks through a pinned guard, branches per isolation group, requests with retries.
  * The daemon has one; `nightjar-load` has many.
  */
+import type { Party, Status } from '@nightjar/shared/bridge'
 import { equalBytes } from '@nightjar/shared/bytes'
 import type { CircuitContext } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Network, Relay } from '@nightjar/shared/directory'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import type { DocumentStamp } from '@nightjar/shared/handshake'
+import { Branches, fulfil, type Order } from '@nightjar/shared/requests'
 import type { Outcome } from '@nightjar/shared/rpc'
 import { type Clock, hour, minute, second, type Timer } from '@nightjar/shared/runtime'
 import type { Dial } from '@nightjar/shared-node/link'
 import { LRUCache } from 'lru-cache'
 import type { State } from '../state/store.ts'
-import { Branches } from './branches.ts'
+import type { Branch } from './branch.ts'
 import { GuardLinks } from './guards.ts'
 import { RelayHealth } from './health.ts'
-import { fulfil, type Order } from './requests.ts'
-import { assignGateway, choosePins, type Pins, preferredTrunk, rankGateways, servesChain } from './selection.ts'
+import { OpenBranches, sealingOn } from './openBranches.ts'
+import {
+  assignGateway,
+  choosePins,
+  isGateway,
+  type Pins,
+  preferredTrunk,
+  rankGateways,
+  servesChain,
+} from './selection.ts'
 import { TrunkSlot } from './trunk.ts'
 
 const trunkCount = 2
@@ -40,33 +50,29 @@ export interface ClientOptions {
   /** Changed in place when pins change; `onStateChange` then says so. */
   readonly state: State
   onStateChange?(): void
+  /** A trunk or branch came or went. */
+  onChange?(): void
 }
 
-export interface Party {
-  readonly name: string
-  readonly operator: string
-  readonly region: string
-}
-
-export interface ClientStatus {
-  /** `private`: all trunks stand; `degraded`: one does; `connecting`: none yet; `blocked`: none, and requests fail. */
-  readonly state: 'connecting' | 'private' | 'degraded' | 'blocked'
-  readonly trunks: readonly { readonly entry: Party; readonly middle: Party }[]
-  readonly branches: number
-  readonly gateways: readonly Party[]
-  readonly requests: { readonly ok: number; readonly failed: number }
-  /** Handshakes since the start in which a relay believed in another network document than ours. */
-  readonly divergingRelays: number
-  /** Pinned guards that failed several times in a row: a sign of trouble on your line, or with that relay. */
-  readonly failingGuards: readonly Party[]
+/** The client's part of what `nightjar status` shows. */
+export interface ClientStatus extends Omit<Status, 'profile' | 'endpoint' | 'chains' | 'callers' | 'version'> {
   readonly lastError: ErrorCode | null
 }
 
 export interface Client {
   start(): void
   stop(): Promise<void>
-  /** The answer, which may be a JSON-RPC error. @throws NightjarError where there is none */
+  /** Seals and asks. The answer may be a JSON-RPC error. @throws NightjarError where there is none */
   request(order: Order): Promise<Outcome>
+  /** For those who seal themselves: the group's gateways, best first. @throws NightjarError `chain-not-served`, `no-path` */
+  gateways(group: string, chain: number): readonly { readonly relay: Relay; readonly avoided: boolean }[]
+  /**
+   * For those who seal themselves: a branch to one of these gateways, and its reply to the hello of an envelope handshake.
+   * @throws NightjarError `unknown-relay` where the network document has no such gateway, and what keeps the branch from opening
+   */
+  openBranch(group: string, gatewayId: string, hello: Uint8Array): Promise<{ branch: Branch; reply: Uint8Array }>
+  /** One sealed question, one sealed answer. @throws NightjarError where no answer came */
+  exchange(branch: Branch, record: Uint8Array): Promise<Uint8Array>
   status(): ClientStatus
 }
 
@@ -98,13 +104,13 @@ export function createClient(options: ClientOptions): Client {
     if (stamp.version !== version || !equalBytes(stamp.hash, hash)) diverging += 1
   }
 
-  const context: CircuitContext = { crypto, clock, onDocument }
+  const circuits: CircuitContext = { crypto, clock, onDocument }
   const slots = Array.from({ length: trunkCount }, (_, index): TrunkSlot => {
     const choose = () => {
       const { guards, middles } = pins()
       return { entry: health.sort(guards)[0] as Relay, middle: chooseMiddle(middles, index) }
     }
-    return new TrunkSlot({ clock, context, links, health, choose, onChange, random })
+    return new TrunkSlot({ clock, context: circuits, links, health, choose, onChange, random })
   })
 
   /** The slot's own middle, or one that no other slot uses, as far as they are not failing. */
@@ -117,6 +123,7 @@ export function createClient(options: ClientOptions): Client {
   }
 
   function onChange(): void {
+    options.onChange?.()
     everUp ||= slots.some(({ trunk }) => trunk !== undefined)
     warmSpareGuards()
     for (const wake of [...waiting]) wake()
@@ -155,7 +162,8 @@ export function createClient(options: ClientOptions): Client {
     })
   }
 
-  const branches = new Branches({ crypto, clock, health, slotFor, random })
+  const openBranches = new OpenBranches({ clock, health, slotFor, onChange: () => options.onChange?.() })
+  const branches = new Branches(sealingOn(openBranches, { crypto, clock, health, random }))
 
   function gateways(group: string, chain: number): readonly Relay[] {
     const network = options.network()
@@ -182,9 +190,27 @@ export function createClient(options: ClientOptions): Client {
     return shortlist
   }
 
+  const context = {
+    clock,
+    gateways: (group: string, chain: number) => health.sort(gateways(group, chain)),
+    isAvoided: (gateway: Relay) => health.isAvoided(gateway),
+    branch: (group: string, gateway: Relay) => branches.get(group, gateway),
+  }
+
+  async function counted<T>(answer: Promise<T>): Promise<T> {
+    try {
+      const outcome = await answer
+      requests.ok += 1
+      return outcome
+    } catch (error) {
+      requests.failed += 1
+      throw error
+    }
+  }
+
   function maintain(): void {
     maintenance = clock.after(maintainEvery, maintain)
-    branches.closeIdle()
+    openBranches.closeIdle()
     for (const slot of slots) slot.maintain()
     warmSpareGuards()
   }
@@ -205,25 +231,34 @@ export function createClient(options: ClientOptions): Client {
     async stop() {
       maintenance?.cancel()
       branches.closeAll()
+      openBranches.closeAll()
       for (const slot of slots) slot.stop()
       await links.stop()
     },
 
-    async request(order) {
-      try {
-        const branch = branches.get.bind(branches)
-        const outcome = await fulfil({ clock, health, gateways, branch }, order)
-        requests.ok += 1
-        return outcome
-      } catch (error) {
-        requests.failed += 1
-        throw error
-      }
+    request: (order) => counted(fulfil(context, order)),
+
+    async exchange(branch, record) {
+      const answer = await counted(branch.exchange(record))
+      // Nobody asks on a branch whose gateway has not proved who it is.
+      health.worked(branch.gateway)
+      return answer
+    },
+
+    gateways(group, chain) {
+      const sorted = health.sort(gateways(group, chain))
+      return sorted.map((relay) => ({ relay, avoided: health.isAvoided(relay) }))
+    },
+
+    async openBranch(group, gatewayId, hello) {
+      const gateway = options.network().byIdentity.get(gatewayId)
+      if (gateway === undefined || !isGateway(gateway)) throw new NightjarError('unknown-relay')
+      return openBranches.open(group, gateway, hello)
     },
 
     status() {
       const trunks = slots.flatMap(({ trunk }) => (trunk === undefined ? [] : [trunk]))
-      const open = branches.open
+      const open = openBranches.all
       const used = new Map(open.map(({ gateway }) => [gateway.id, partyOf(gateway)]))
       const down = everUp || slots.every(({ lastError }) => lastError !== undefined) ? 'blocked' : 'connecting'
       return {

@@ -1,8 +1,7 @@
 import { minute, second } from '@nightjar/shared/runtime'
-import { FakeClock } from '@nightjar/shared/testing'
+import { describeRelay, FakeClock } from '@nightjar/shared/testing'
 import { expect, test } from 'vitest'
 import { RelayHealth } from './health.ts'
-import { describeRelay } from './testing/describe.ts'
 
 const a = describeRelay('a')
 const b = describeRelay('b')

@@ -1,11 +1,11 @@
 import type { Relay } from '@nightjar/shared/directory'
 import { day } from '@nightjar/shared/runtime'
+import { describeGateway, describeRelay, networkOf } from '@nightjar/shared/testing'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { State } from '../state/store.ts'
 import { assignGateway, type GatewayChoice, preferredTrunk, rankGateways, servesChain } from './selection.ts'
-import { describeGateway, describeRelay, networkOf } from './testing/describe.ts'
 import { stateOf } from './testing/seeded.ts'
 
 const now = Date.UTC(2026, 0, 1)

@@ -1,10 +1,9 @@
 import type { Relay } from '@nightjar/shared/directory'
 import { day } from '@nightjar/shared/runtime'
-import { codeOf } from '@nightjar/shared/testing'
+import { codeOf, describeGateway, describeRelay, networkOf } from '@nightjar/shared/testing'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { areApart, choosePins } from './selection.ts'
-import { describeGateway, describeRelay, networkOf } from './testing/describe.ts'
 import { seeded, stateOf } from './testing/seeded.ts'
 
 const now = Date.UTC(2026, 0, 1)

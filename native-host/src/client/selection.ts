@@ -141,7 +141,7 @@ function hashOf(crypto: Crypto, state: State, label: string, group: string, iden
   return crypto.hash.hmac(fromBase64(state.secret), concat(utf8(`${label}\0${group}\0`), identity))
 }
 
-function isGateway(relay: Relay): boolean {
+export function isGateway(relay: Relay): boolean {
   return relay.roles.includes('gateway') && relay.envelopeKeys.length > 0
 }
 

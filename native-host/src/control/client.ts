@@ -1,18 +1,23 @@
 /** The command line's end of the local socket: one question, one answer. */
 import { connect } from 'node:net'
-import { encodeFrames, FrameDecoder } from '@nightjar/shared/bridge'
+import {
+  type BridgeMessage,
+  type BridgeResponse,
+  encodeFrames,
+  FrameDecoder,
+  parseBridgeResponse,
+} from '@nightjar/shared/bridge'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
-import { type ControlRequest, type ControlResponse, parseControlResponse } from './messages.ts'
 
 type WithoutId<T> = T extends { id: number } ? Omit<T, 'id'> : never
 
 /** @throws NightjarError `daemon-not-running`, or `malformed-frame` where the daemon speaks otherwise */
-export function askDaemon(path: string, question: WithoutId<ControlRequest>): Promise<ControlResponse> {
+export function askDaemon(path: string, question: WithoutId<BridgeMessage>): Promise<BridgeResponse> {
   return new Promise((resolve, reject) => {
     const socket = connect(path)
     const decoder = new FrameDecoder((message) => {
       socket.end()
-      resolve(parseControlResponse(message))
+      resolve(parseBridgeResponse(message))
     })
     socket.once('connect', () => {
       for (const frame of encodeFrames({ ...question, id: 1 })) socket.write(frame)

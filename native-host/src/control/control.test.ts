@@ -2,25 +2,36 @@ import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { encodeFrames } from '@nightjar/shared/bridge'
+import { type BridgeEventMessage, type BridgeRequest, encodeFrames, FrameDecoder } from '@nightjar/shared/bridge'
 import { NightjarError } from '@nightjar/shared/errors'
-import { codeOf, codeOfAsync } from '@nightjar/shared/testing'
+import type { Outcome } from '@nightjar/shared/rpc'
+import { codeOfAsync, turn } from '@nightjar/shared/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { askDaemon } from './client.ts'
-import { type ControlRequest, type ControlResponse, parseControlRequest, parseControlResponse } from './messages.ts'
-import { type ControlServer, listenControl } from './server.ts'
+import { type ControlServer, listenControl, type Session } from './server.ts'
+
+/** The daemon's end of a connection, as the test sees it. */
+interface Opened {
+  send(event: BridgeEventMessage): void
+  isClosed: boolean
+}
 
 let folder: string
 let path: string
 let server: ControlServer | undefined
-let requests: ControlRequest[]
-let answer: (request: ControlRequest) => Promise<ControlResponse>
+let requests: BridgeRequest[]
+let sessions: Opened[]
+let answer: (request: BridgeRequest) => Promise<Outcome | undefined>
+/** Called when a session was closed. */
+let onSessionClosed: () => void
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'nightjar-control-'))
   path = join(folder, 'nightjar.sock')
   requests = []
-  answer = async ({ id }) => ({ id, result: 'fine' })
+  sessions = []
+  answer = async () => ({ result: 'fine' })
+  onSessionClosed = () => {}
 })
 afterEach(async () => {
   await server?.close()
@@ -28,11 +39,63 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-async function listen(): Promise<void> {
-  server = await listenControl(path, (request) => {
-    requests.push(request)
-    return answer(request)
-  })
+function open(send: (event: BridgeEventMessage) => void): Session {
+  const opened: Opened = { send, isClosed: false }
+  sessions.push(opened)
+  return {
+    handle(request) {
+      requests.push(request)
+      return answer(request)
+    },
+    close() {
+      expect(opened.isClosed).toBe(false)
+      opened.isClosed = true
+      onSessionClosed()
+    },
+  }
+}
+
+async function listen(unsentBytes?: number): Promise<void> {
+  server = await listenControl(path, open, unsentBytes)
+}
+
+/** A caller that stays connected. */
+class Connection {
+  readonly socket = connect(path)
+  readonly messages: unknown[] = []
+  readonly closed: Promise<void>
+  #wake = () => {}
+
+  constructor() {
+    const decoder = new FrameDecoder((message) => this.messages.push(message))
+    this.socket.on('data', (bytes: Buffer) => {
+      decoder.push(bytes)
+      this.#wake()
+    })
+    this.closed = new Promise((resolve) => this.socket.on('close', () => resolve()))
+  }
+
+  say(...values: object[]): void {
+    for (const value of values) for (const frame of encodeFrames(value)) this.socket.write(frame)
+  }
+
+  /** All messages, once there are `count` of them. */
+  async received(count: number): Promise<unknown[]> {
+    while (this.messages.length < count) {
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve
+      })
+    }
+    return this.messages
+  }
+}
+
+/** A connection whose session is open, and that session. */
+async function connected(): Promise<{ caller: Connection; session: Opened }> {
+  const caller = new Connection()
+  caller.say({ id: 0, type: 'status' })
+  await caller.received(1)
+  return { caller, session: sessions.at(-1) as Opened }
 }
 
 const rpc = { type: 'rpc' as const, chain: 1, method: 'eth_call', params: [{ to: '0x' }, 'latest'] }
@@ -51,7 +114,7 @@ describe('one question, one answer', () => {
   test('an error of the node is an answer', async () => {
     await listen()
     const error = { code: 3, message: 'reverted', data: '0x' }
-    answer = async ({ id }) => ({ id, error })
+    answer = async () => ({ error })
     expect(await askDaemon(path, rpc)).toEqual({ id: 1, error })
   })
 
@@ -69,7 +132,7 @@ describe('one question, one answer', () => {
   test('questions and answers of more than 1 MiB', async () => {
     await listen()
     const large = 'ö'.repeat(3 * 1024 * 1024)
-    answer = async ({ id }) => ({ id, result: large })
+    answer = async () => ({ result: large })
     expect(await askDaemon(path, { ...rpc, params: [large] })).toEqual({ id: 1, result: large })
     expect(requests).toMatchObject([{ params: [large] }])
   })
@@ -78,22 +141,111 @@ describe('one question, one answer', () => {
     await listen()
     let release = () => {}
     answer = ({ id }) =>
-      id === 1
-        ? new Promise((resolve) => (release = () => resolve({ id, result: 1 })))
-        : Promise.resolve({ id, result: 2 })
-    const socket = connect(path)
-    const parts: Buffer[] = []
-    const text = () => Buffer.concat(parts).toString()
-    await new Promise<void>((resolve) => {
-      socket.on('data', (part: Buffer) => {
-        parts.push(part)
-        if (text().includes('"id":2')) release()
-        if (text().includes('"id":1')) resolve()
-      })
-      for (const id of [1, 2]) for (const frame of encodeFrames({ id, type: 'status' })) socket.write(frame)
-    })
-    expect(text().indexOf('"id":2')).toBeLessThan(text().indexOf('"id":1'))
-    socket.destroy()
+      id === 1 ? new Promise((resolve) => (release = () => resolve({ result: 1 }))) : Promise.resolve({ result: 2 })
+    const caller = new Connection()
+    caller.say({ id: 1, type: 'status' }, { id: 2, type: 'status' })
+    expect(await caller.received(1)).toEqual([{ id: 2, result: 2 }])
+    release()
+    expect((await caller.received(2))[1]).toEqual({ id: 1, result: 1 })
+    caller.socket.destroy()
+  })
+
+  test('what an event has said already gets no answer', async () => {
+    await listen()
+    answer = async ({ id }) => (id === 1 ? undefined : { result: id })
+    const caller = new Connection()
+    caller.say({ id: 1, type: 'status' }, { id: 2, type: 'status' })
+    expect(await caller.received(1)).toEqual([{ id: 2, result: 2 }])
+    caller.socket.destroy()
+  })
+})
+
+describe('a connection that stays', () => {
+  const lost = (branch: number): BridgeEventMessage => ({
+    event: 'branch-lost',
+    branch,
+    code: 'link-lost',
+    requests: [],
+  })
+
+  test('has a session of its own, whose events reach it and no other', async () => {
+    await listen()
+    const [one, two] = [await connected(), await connected()]
+    one.session.send(lost(1))
+    two.session.send(lost(2))
+    expect(await one.caller.received(2)).toEqual([{ id: 0, result: 'fine' }, lost(1)])
+    expect(await two.caller.received(2)).toEqual([{ id: 0, result: 'fine' }, lost(2)])
+    for (const { caller } of [one, two]) caller.socket.destroy()
+  })
+
+  test('gets events of more than 1 MiB, in their order with answers', async () => {
+    await listen()
+    const { caller, session } = await connected()
+    const large: BridgeEventMessage = { event: 'record', request: 7, record: 'A'.repeat(3 * 1024 * 1024) }
+    session.send(large)
+    session.send(lost(1))
+    expect((await caller.received(3)).slice(1)).toEqual([large, lost(1)])
+    caller.socket.destroy()
+  })
+
+  test('ends with its session, once, and the others go on; what is sent to it then is dropped', async () => {
+    await listen()
+    const [one, two] = [await connected(), await connected()]
+    const isClosed = new Promise<void>((resolve) => (onSessionClosed = resolve))
+    one.caller.socket.end()
+    await isClosed
+    expect([one.session.isClosed, two.session.isClosed]).toEqual([true, false])
+    one.session.send(lost(1))
+    two.session.send(lost(2))
+    expect(await two.caller.received(2)).toContainEqual(lost(2))
+    two.caller.socket.destroy()
+  })
+
+  test('that sends garbage ends with its session too', async () => {
+    await listen()
+    const { caller, session } = await connected()
+    caller.say({ id: 1, type: 'shutdown' })
+    await caller.closed
+    expect(session.isClosed).toBe(true)
+  })
+
+  test('is ended when the daemon ends', async () => {
+    await listen()
+    const { caller, session } = await connected()
+    await server?.close()
+    server = undefined
+    await caller.closed
+    expect(session.isClosed).toBe(true)
+  })
+
+  const large: BridgeEventMessage = { event: 'record', request: 7, record: 'A'.repeat(256 * 1024) }
+  const unsent = 1024 * 1024
+
+  test('and never reads is cut off before it fills the memory', async () => {
+    await listen(unsent)
+    const { caller, session } = await connected()
+    caller.socket.pause()
+    let sent = 0
+    for (; !session.isClosed; sent += large.record.length) {
+      // What the daemon may hold, and as much again for what the system holds on the way.
+      expect(sent).toBeLessThan(2 * unsent)
+      session.send(large)
+      await turn()
+    }
+    expect(sent).toBeGreaterThan(unsent)
+    caller.socket.destroy()
+    expect(await askDaemon(path, { type: 'status' })).toMatchObject({ result: 'fine' })
+  })
+
+  test('and reads may get any amount', async () => {
+    await listen(unsent)
+    const { caller, session } = await connected()
+    for (let count = 1; count <= 20; count++) {
+      session.send(large)
+      await caller.received(1 + count)
+    }
+    expect(session.isClosed).toBe(false)
+    caller.socket.destroy()
   })
 })
 
@@ -133,21 +285,18 @@ describe('what is no caller of ours', () => {
     let asked = () => {}
     const isAsked = new Promise<void>((resolve) => (asked = resolve))
     let release = () => {}
-    answer = ({ id }) =>
+    answer = () =>
       new Promise((resolve) => {
-        release = () => resolve({ id, result: 'x'.repeat(1 << 20) })
+        release = () => resolve({ result: 'x'.repeat(1 << 20) })
         asked()
       })
-    const socket = connect(path, () => {
-      for (const each of encodeFrames({ id: 1, type: 'status' })) socket.write(each)
-    })
+    const caller = new Connection()
+    caller.say({ id: 1, type: 'status' })
     await isAsked
-    await new Promise<void>((resolve) => {
-      socket.on('close', () => resolve())
-      socket.destroy()
-    })
+    caller.socket.destroy()
+    await caller.closed
     release()
-    answer = async ({ id }) => ({ id, result: 'fine' })
+    answer = async () => ({ result: 'fine' })
     expect(await askDaemon(path, { type: 'status' })).toMatchObject({ result: 'fine' })
   })
 })
@@ -166,24 +315,23 @@ describe('the socket', () => {
 
   test('a second daemon is refused, and the first goes on', async () => {
     await listen()
-    expect(await codeOfAsync(() => listenControl(path, answer))).toBe('already-running')
+    expect(await codeOfAsync(() => listenControl(path, open))).toBe('already-running')
     expect(await askDaemon(path, { type: 'status' })).toMatchObject({ result: 'fine' })
   })
 
   test('is gone after close, with the connections of its callers', async () => {
     await listen()
-    const socket = connect(path)
-    const closed = new Promise<void>((resolve) => socket.on('close', () => resolve()))
+    const caller = new Connection()
     await askDaemon(path, { type: 'status' })
     await server?.close()
     server = undefined
-    await closed
+    await caller.closed
     expect(await codeOfAsync(() => askDaemon(path, { type: 'status' }))).toBe('daemon-not-running')
     await expect(stat(path)).rejects.toMatchObject({ code: 'ENOENT' })
   })
 
   test('a folder that is not there is an error of the file', async () => {
-    expect(await codeOfAsync(() => listenControl(join(folder, 'none', 'x.sock'), answer))).toBe('file-unusable')
+    expect(await codeOfAsync(() => listenControl(join(folder, 'none', 'x.sock'), open))).toBe('file-unusable')
   })
 })
 
@@ -206,12 +354,4 @@ describe('a daemon that speaks otherwise', () => {
     expect(await against(Buffer.concat(encodeFrames({ id: 1 })))).toBe('malformed-frame')
     expect(await against(undefined)).toBe('daemon-not-running')
   })
-})
-
-test('messages are parsed strictly', () => {
-  expect(parseControlRequest({ id: 1, type: 'status' })).toEqual({ id: 1, type: 'status' })
-  expect(codeOf(() => parseControlRequest({ id: 1.5, type: 'status' }))).toBe('malformed-frame')
-  expect(codeOf(() => parseControlRequest(null))).toBe('malformed-frame')
-  expect(parseControlResponse({ id: 1, result: null })).toEqual({ id: 1, result: null })
-  expect(codeOf(() => parseControlResponse({ id: 1, error: { code: 'x', message: '' } }))).toBe('malformed-frame')
 })

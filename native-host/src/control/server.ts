@@ -1,27 +1,41 @@
-/** The daemon's end of the local socket (mode 0600; a named pipe on Windows). */
+/** The daemon's end of the local socket (mode 0600; a named pipe on Windows): a session for each connection. */
 import { chmod, rm } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
-import { encodeFrames, FrameDecoder } from '@nightjar/shared/bridge'
+import {
+  type BridgeEventMessage,
+  type BridgeRequest,
+  encodeFrames,
+  FrameDecoder,
+  parseBridgeRequest,
+} from '@nightjar/shared/bridge'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
-import { toRpcError } from '@nightjar/shared/rpc'
-import { type ControlRequest, type ControlResponse, parseControlRequest } from './messages.ts'
+import { limits } from '@nightjar/shared/limits'
+import { type Outcome, toRpcError } from '@nightjar/shared/rpc'
 
 export interface ControlServer {
   close(): Promise<void>
 }
 
-/** The result to send back. What it throws becomes the error of the response. */
-export type ControlHandler = (request: ControlRequest) => Promise<ControlResponse>
+/** One connection: a command line that asks once, or an extension that stays. */
+export interface Session {
+  /** The result to send back; undefined where an event has said it already. What it throws becomes the error. */
+  handle(request: BridgeRequest): Promise<Outcome | undefined>
+  close(): void
+}
 
 /** @throws NightjarError `already-running` where another daemon answers on `path` */
-export async function listenControl(path: string, handle: ControlHandler): Promise<ControlServer> {
+export async function listenControl(
+  path: string,
+  open: (send: (event: BridgeEventMessage) => void) => Session,
+  unsentBytes: number = limits.localUnsentBytes,
+): Promise<ControlServer> {
   if (await answers(path)) throw new NightjarError('already-running')
   if (process.platform !== 'win32') await rm(path, { force: true })
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
-    serve(socket, handle)
+    serve(socket, open, unsentBytes)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) => reject(new NightjarError('file-unusable', { detail: 'local socket', cause })))
@@ -36,18 +50,31 @@ export async function listenControl(path: string, handle: ControlHandler): Promi
   }
 }
 
-function serve(socket: Socket, handle: ControlHandler): void {
-  const reply = (response: ControlResponse) => {
-    for (const frame of encodeFrames(response)) socket.write(frame)
+function serve(
+  socket: Socket,
+  open: (send: (event: BridgeEventMessage) => void) => Session,
+  unsentBytes: number,
+): void {
+  const send = (message: unknown) => {
+    if (socket.destroyed) return
+    for (const frame of encodeFrames(message)) socket.write(frame)
+    // Nobody reads any more: what waits for it must not fill the memory.
+    if (socket.writableLength > unsentBytes) socket.destroy()
   }
+  const session = open(send)
   const decoder = new FrameDecoder((message) => {
-    const request = parseControlRequest(message)
-    handle(request).then(reply, (error: unknown) => {
-      reply({ id: request.id, error: toRpcError(asNightjarError(error)) })
-    })
+    const request = parseBridgeRequest(message)
+    const { id } = request
+    session.handle(request).then(
+      (outcome) => {
+        if (outcome !== undefined) send({ id, ...outcome })
+      },
+      (error: unknown) => send({ id, error: toRpcError(asNightjarError(error)) }),
+    )
   })
   // A caller that goes away is no concern of the daemon.
   socket.on('error', () => socket.destroy())
+  socket.on('close', () => session.close())
   socket.on('data', (bytes: Buffer) => {
     try {
       decoder.push(bytes)

@@ -1,8 +1,8 @@
 import { NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
+import type { Order } from '@nightjar/shared/requests'
 import type { Outcome } from '@nightjar/shared/rpc'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { Order } from '../client/requests.ts'
 import { type Endpoint, listenEndpoint } from './endpoint.ts'
 import { type Call, Caller, type Reply } from './testing/http.ts'
 

@@ -7,9 +7,11 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { equalBytes, fromJson, utf8 } from '@nightjar/shared/bytes'
+import { challengeBytes } from '@nightjar/shared/bridge'
+import { equalBytes, fromHex, fromJson, hex, utf8 } from '@nightjar/shared/bytes'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
+import type { Order } from '@nightjar/shared/requests'
 import {
   type Id,
   idOf,
@@ -19,7 +21,6 @@ import {
   toRpcError,
 } from '@nightjar/shared/rpc'
 import { minute } from '@nightjar/shared/runtime'
-import type { Order } from '../client/requests.ts'
 
 export interface EndpointOptions {
   readonly port: number
@@ -27,6 +28,10 @@ export interface EndpointOptions {
   /** Ids of the browser extensions that may call. */
   readonly wallets: readonly string[]
   request(order: Order): Promise<Outcome>
+  /** A call came from `origin` (`local` for programs) for `chain`. */
+  onCall?(origin: string, chain: number): void
+  /** The answer that proves whose port this is to whoever knows the key (proof.ts). */
+  prove(challenge: Uint8Array, port: number): Uint8Array
 }
 
 export interface Endpoint {
@@ -47,7 +52,8 @@ export async function listenEndpoint(options: EndpointOptions): Promise<Endpoint
       request.resume()
       return void response.writeHead(refusal, { 'content-length': 0 }).end()
     }
-    answer(request, response, options).catch(() => response.destroy())
+    const respond = isProof(request) ? prove(request, response, options, port) : answer(request, response, options)
+    respond.catch(() => response.destroy())
   })
   server.keepAliveTimeout = 5 * minute
   server.requestTimeout = 1 * minute
@@ -71,7 +77,7 @@ export async function listenEndpoint(options: EndpointOptions): Promise<Endpoint
 function refuse(request: IncomingMessage, options: EndpointOptions, port: number): 403 | 405 | undefined {
   const { headers } = request
   if (headers.host !== `${host}:${port}` && headers.host !== `localhost:${port}`) return 403
-  if (headers.origin !== undefined && !isWallet(headers.origin, options.wallets)) return 403
+  if (headers.origin !== undefined && !mayCall(headers.origin, request, options)) return 403
   const site = headers['sec-fetch-site']
   if (site !== undefined && site !== 'none') return 403
   if (!equalBytes(utf8(pathParts(request)[0] ?? ''), utf8(options.token))) return 403
@@ -79,8 +85,27 @@ function refuse(request: IncomingMessage, options: EndpointOptions, port: number
   return undefined
 }
 
-function isWallet(origin: string, wallets: readonly string[]): boolean {
+/** Calls are for the wallets of the configuration; the proof, which tells nothing else, for any extension. */
+function mayCall(origin: string, request: IncomingMessage, { wallets }: EndpointOptions): boolean {
+  if (isProof(request)) return /^(chrome|moz)-extension:\/\//.test(origin)
   return wallets.some((id) => origin === `chrome-extension://${id}` || origin === `moz-extension://${id}`)
+}
+
+function isProof(request: IncomingMessage): boolean {
+  return pathParts(request)[1] === 'proof'
+}
+
+/** Proves whose port this is (shared/bridge, proof.ts). */
+async function prove(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: EndpointOptions,
+  port: number,
+): Promise<void> {
+  const challenge = new TextDecoder().decode(await readBody(request))
+  const isChallenge = challenge.length === 2 * challengeBytes && /^[0-9a-f]*$/.test(challenge)
+  if (!isChallenge) return void response.writeHead(400, { 'content-length': 0 }).end()
+  response.writeHead(200, { 'content-type': 'text/plain' }).end(hex(options.prove(fromHex(challenge), port)))
 }
 
 function pathParts(request: IncomingMessage): string[] {
@@ -89,6 +114,7 @@ function pathParts(request: IncomingMessage): string[] {
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: EndpointOptions): Promise<void> {
   const caller = { group: groupOf(request), chain: chainOf(request) }
+  if (caller.chain !== undefined) options.onCall?.(originOf(request), caller.chain)
   let reply: unknown
   try {
     reply = await handle(parseBody(await readBody(request)), caller, options)
@@ -103,7 +129,11 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
 
 /** One isolation group per caller: each allowed extension, and the programs of this machine together. */
 function groupOf(request: IncomingMessage): string {
-  return `endpoint ${request.headers.origin ?? 'local'}`
+  return `endpoint ${originOf(request)}`
+}
+
+function originOf(request: IncomingMessage): string {
+  return request.headers.origin ?? 'local'
 }
 
 /** The chain of the path; undefined where it is no decimal number. */

@@ -1,5 +1,7 @@
-import type { Call, Outcome } from '@nightjar/shared/rpc'
+import type { Call, Outcome, Question } from '@nightjar/shared/rpc'
 import { catalogue } from '@nightjar/shared/rpc'
+import { second } from '@nightjar/shared/runtime'
+import { codeOf, FakeClock } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Chain } from './broadcasts.ts'
 import { createGateway, type Gateway } from './gateway.ts'
@@ -23,16 +25,19 @@ class RecordedChain implements Chain {
 }
 
 let first: RecordedChain
-let second: RecordedChain
+let other: RecordedChain
+let clock: FakeClock
 let gateway: Gateway
 beforeEach(() => {
   first = new RecordedChain()
-  second = new RecordedChain()
+  other = new RecordedChain()
+  clock = new FakeClock()
   gateway = createGateway(
     new Map([
-      [1, first],
-      [31337, second],
+      [1, { upstreams: first, headsEvery: 2 * second }],
+      [31337, { upstreams: other, headsEvery: 2 * second }],
     ]),
+    clock,
   )
 })
 
@@ -44,7 +49,7 @@ function ask(method: string, options: { chain?: number; params?: Call['params'] 
 test('a read goes to its chain, with method and params and the signal of its circuit', async () => {
   expect(await ask('eth_getBalance', { chain: 31337, params: ['0xabc', 'latest'] })).toEqual({ result: '0x1' })
   expect(await ask('eth_blockNumber', { chain: 31337 })).toEqual({ result: '0x1' })
-  expect(second.reads).toEqual([
+  expect(other.reads).toEqual([
     { call: { method: 'eth_getBalance', params: ['0xabc', 'latest'] }, signal },
     { call: { method: 'eth_blockNumber' }, signal },
   ])
@@ -63,7 +68,7 @@ test('every method of the catalogue is forwarded, broadcasts once and reads as s
 test('each chain remembers its own broadcasts', async () => {
   const params = ['0x0102']
   for (const chain of [1, 31337, 1]) await ask('eth_sendRawTransaction', { chain, params })
-  expect([first.sent.length, second.sent.length]).toEqual([1, 1])
+  expect([first.sent.length, other.sent.length]).toEqual([1, 1])
 })
 
 describe('nothing is asked and the error says why', () => {
@@ -111,6 +116,28 @@ describe('nothing is asked and the error says why', () => {
       expect(first.sent).toEqual([])
     },
   )
+})
+
+describe('heads', () => {
+  const question = { chain: 1, cells: 4, method: 'eth_subscribe', params: ['newHeads'] }
+
+  test('are those of the chain, the same for everyone who asks', () => {
+    expect(gateway.heads(question)).toBe(gateway.heads({ ...question, cells: 8 }))
+    expect(gateway.heads(question)).not.toBe(gateway.heads({ ...question, chain: 31337 }))
+    expect([first.reads, other.reads]).toEqual([[], []])
+  })
+
+  test.each<[string, Partial<Question>, string]>([
+    ['of a chain that is not served', { chain: 5 }, 'chain-not-served'],
+    ['by another method', { method: 'eth_getBlockByNumber', params: ['latest', false] }, 'method-not-allowed'],
+    ['of logs, whose filter would stay here', { params: ['logs', { address: '0xabc' }] }, 'bad-request'],
+    ['of transactions', { params: ['newPendingTransactions'] }, 'bad-request'],
+    ['with more than their name', { params: ['newHeads', {}] }, 'bad-request'],
+    ['without their name', { params: [] }, 'bad-request'],
+    ['with params by name', { params: { 0: 'newHeads', length: 1 } }, 'bad-request'],
+  ])('%s are refused', (_, change, code) => {
+    expect(codeOf(() => gateway.heads({ ...question, ...change }))).toBe(code)
+  })
 })
 
 test('what goes wrong becomes the error of the answer, never an exception', async () => {

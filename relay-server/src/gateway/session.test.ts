@@ -1,132 +1,48 @@
 import { isZero, utf8 } from '@nightjar/shared/bytes'
-import { type Channel, collect, layerCapacity, type Stream, StreamMux } from '@nightjar/shared/circuit'
-import type { DhKeyPair } from '@nightjar/shared/crypto'
-import { EnvelopeSession, recordSize } from '@nightjar/shared/envelope'
-import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import { purpose, type Responder, startHandshake } from '@nightjar/shared/handshake'
+import { type EnvelopeSession, recordSize } from '@nightjar/shared/envelope'
+import { purpose, startHandshake } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { decodeAnswer, encodeQuestion, type Outcome, type Question } from '@nightjar/shared/rpc'
-import { flipBit, pattern, turn } from '@nightjar/shared/testing'
+import { flipBit, pattern } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Gateway } from './gateway.ts'
-import { serveGateway } from './session.ts'
+import { makeKeys, TestCircuit, type TestKeys } from './testing/circuit.ts'
 
 const question: Question = { chain: 1, cells: 4, method: 'eth_blockNumber', params: [] }
 const nothing = new Uint8Array(0)
 
-let keyPair: DhKeyPair
-let responder: Responder
+let keys: TestKeys
 beforeAll(async () => {
-  keyPair = await crypto.dh.generate()
-  responder = { identity: pattern(32), key: keyPair.publicKey, keyId: pattern(8) }
+  keys = await makeKeys()
 })
 
 /** What the gateway was asked, and how it answers. */
 let asked: { question: Question; signal: AbortSignal }[]
 let answerWith: (question: Question) => Promise<Outcome>
-/** Messages on their way, and how many the gateway sent. */
-let queue: (() => void)[]
-let sentByGateway: number
-/** The keys that the gateway sealed records with, as it holds them; one for each record. */
-let sealedWith: Uint8Array[]
-let client: StreamMux
-let server: StreamMux
-let endCircuit: () => void
+let circuit: TestCircuit
+const greet = () => circuit.greet()
+const ask: TestCircuit['ask'] = (...question) => circuit.ask(...question)
+const outcomeOf: TestCircuit['outcomeOf'] = (answer) => circuit.outcomeOf(answer)
+const settle = () => circuit.settle()
+
+const gateway: Gateway = {
+  answer(received, signal) {
+    asked.push({ question: received, signal })
+    return answerWith(received)
+  },
+  heads() {
+    throw new Error('heads are tested beside headStream.ts')
+  },
+}
 
 beforeEach(() => {
   asked = []
   answerWith = () => Promise.resolve({ result: '0x1' })
-  queue = []
-  sentByGateway = 0
-  sealedWith = []
-  const gateway: Gateway = {
-    answer(received, signal) {
-      asked.push({ question: received, signal })
-      return answerWith(received)
-    },
-  }
-  const listeners: (() => void)[] = []
-  const accept = serveGateway({
-    crypto: {
-      ...crypto,
-      aead: {
-        ...crypto.aead,
-        seal(key, ...rest) {
-          sealedWith.push(key)
-          crypto.aead.seal(key, ...rest)
-        },
-      },
-    },
-    gateway,
-    secrets: () => ({
-      identity: responder.identity,
-      findKey: (keyId, use) =>
-        use === purpose.envelope && keyId.join() === responder.keyId.join() ? keyPair : undefined,
-      document: { version: 1, hash: new Uint8Array(32) },
-    }),
-    onEnded: (listener) => void listeners.push(listener),
-  })
-  endCircuit = () => {
-    server.closeAll('link-lost')
-    for (const listener of listeners) listener()
-  }
-  const channelTo = (other: () => StreamMux, onSend: () => void): Channel => ({
-    capacity: layerCapacity(3),
-    writable: true,
-    send(type, stream, data) {
-      onSend()
-      const message = { type, stream, data: Uint8Array.from(data) }
-      queue.push(() => other().receive(message))
-    },
-  })
-  client = new StreamMux(channelTo(() => server, noop))
-  server = new StreamMux(
-    channelTo(
-      () => client,
-      () => {
-        sentByGateway += 1
-      },
-    ),
-    accept,
-  )
+  circuit = new TestCircuit(gateway, keys)
 })
 
 function noop(): void {}
-
-async function settle(): Promise<void> {
-  do {
-    for (let next = queue.shift(); next !== undefined; next = queue.shift()) next()
-    await turn()
-  } while (queue.length > 0)
-}
-
-/** Everything that comes back on a stream of `service`, or the code it ends with. */
-function ask(service: string, data: Uint8Array, end = true): { stream: Stream; answer: Promise<Uint8Array> } {
-  let stream: Stream | undefined
-  const answer = new Promise<Uint8Array>((resolve, reject) => {
-    const onFailure = (code: ErrorCode) => reject(new NightjarError(code))
-    const handler = collect({ stream: () => stream as Stream, maxBytes: 64 * 2 ** 20, onMessage: resolve, onFailure })
-    stream = client.open(service, nothing, handler, { data, end })
-  })
-  answer.catch(noop)
-  return { stream: stream as unknown as Stream, answer }
-}
-
-/** The answer, or the code, or that neither has come once everything has settled. */
-async function outcomeOf(answer: Promise<Uint8Array>): Promise<Uint8Array | ErrorCode | 'open'> {
-  await settle()
-  const code = answer.catch((error: unknown) => asNightjarError(error).code)
-  return Promise.race([code, turn().then(() => 'open' as const)])
-}
-
-async function greet(): Promise<EnvelopeSession> {
-  const handshake = await startHandshake(crypto, { purpose: purpose.envelope, depth: 0, responder })
-  const { answer } = ask('envelope', handshake.hello)
-  await settle()
-  const { keys } = await handshake.finish(await answer)
-  return new EnvelopeSession(crypto, keys, 'client')
-}
 
 describe('the envelope', () => {
   test('is agreed on, then questions are answered', async () => {
@@ -140,7 +56,7 @@ describe('the envelope', () => {
   test('comes first: a question before it, or beside it, is refused', async () => {
     const record = pattern(recordSize(1))
     expect(await outcomeOf(ask('rpc', record).answer)).toBe('envelope-rejected')
-    const handshake = await startHandshake(crypto, { purpose: purpose.envelope, depth: 0, responder })
+    const handshake = await startHandshake(crypto, { purpose: purpose.envelope, depth: 0, responder: keys.responder })
     const { answer } = ask('envelope', handshake.hello)
     const tooEarly = ask('rpc', record).answer
     expect(await outcomeOf(tooEarly)).toBe('envelope-rejected')
@@ -150,7 +66,7 @@ describe('the envelope', () => {
 
   test('is agreed on once; the session goes on after a second try', async () => {
     const session = await greet()
-    const handshake = await startHandshake(crypto, { purpose: purpose.envelope, depth: 0, responder })
+    const handshake = await startHandshake(crypto, { purpose: purpose.envelope, depth: 0, responder: keys.responder })
     expect(await outcomeOf(ask('envelope', handshake.hello).answer)).toBe('protocol-violation')
     const { answer } = ask('rpc', session.seal(encodeQuestion(question), 1))
     await settle()
@@ -161,29 +77,14 @@ describe('the envelope', () => {
     ['for a hop', { purpose: purpose.hop, depth: 1 }, 'unknown-key'],
     ['for another purpose', { purpose: purpose.mesh, depth: 0 }, 'unknown-key'],
   ] as const)('is not agreed on with a hello %s', async (_, options, code) => {
-    const handshake = await startHandshake(crypto, { ...options, responder })
+    const handshake = await startHandshake(crypto, { ...options, responder: keys.responder })
     expect(await outcomeOf(ask('envelope', handshake.hello).answer)).toBe(code)
     expect(await outcomeOf(ask('rpc', pattern(recordSize(1))).answer)).toBe('envelope-rejected')
   })
 
   test('is not agreed on under a key that serves another purpose, even where the relay holds it for both', async () => {
-    const accept = serveGateway({
-      crypto,
-      gateway: { answer: () => Promise.reject(new Error('not to be asked')) },
-      secrets: () => ({
-        identity: responder.identity,
-        findKey: () => keyPair,
-        document: { version: 1, hash: new Uint8Array(32) },
-      }),
-      onEnded: noop,
-    })
-    server = new StreamMux(
-      { capacity: 962, writable: true, send: (type, stream, data) => sendBack(type, stream, data) },
-      accept,
-    )
-    const sendBack = (type: number, stream: number, data: Uint8Array) =>
-      void queue.push(() => client.receive({ type, stream, data: Uint8Array.from(data) }))
-    const handshake = await startHandshake(crypto, { purpose: purpose.hop, depth: 1, responder })
+    circuit = new TestCircuit(gateway, keys, () => keys.keyPair)
+    const handshake = await startHandshake(crypto, { purpose: purpose.hop, depth: 1, responder: keys.responder })
     expect(await outcomeOf(ask('envelope', handshake.hello).answer)).toBe('envelope-rejected')
   })
 
@@ -301,10 +202,10 @@ describe('a question', () => {
     await settle()
     stream.reset('timed-out')
     await settle()
-    const before = sentByGateway
+    const before = circuit.sentByGateway
     finish({ result: 'too late' })
     await settle()
-    expect(sentByGateway).toBe(before)
+    expect(circuit.sentByGateway).toBe(before)
   })
 })
 
@@ -355,12 +256,12 @@ test('when the circuit ends, what is under way is aborted, the keys are wiped, a
   answerWith = () => new Promise((resolve) => (finish = resolve))
   ask('rpc', session.seal(encodeQuestion(question), 1))
   await settle()
-  const before = sentByGateway
-  endCircuit()
+  const before = circuit.sentByGateway
+  circuit.end()
   expect(asked.map(({ signal }) => signal.aborted)).toEqual([true, true])
   finish({ result: 'too late' })
   await settle()
-  expect(sentByGateway).toBe(before)
-  expect(sealedWith).toHaveLength(1)
-  expect(isZero(sealedWith[0] as Uint8Array)).toBe(true)
+  expect(circuit.sentByGateway).toBe(before)
+  expect(circuit.sealedWith).toHaveLength(1)
+  expect(isZero(circuit.sealedWith[0] as Uint8Array)).toBe(true)
 })

@@ -1,6 +1,6 @@
 /**
  * The gateway's services on one circuit: `envelope` agrees on keys with whoever seals, once; `rpc` takes one sealed
- * question per stream and gives one sealed answer.
+ * question per stream and gives one sealed answer; `heads` goes on answering one (headStream.ts).
  */
 import { type Accept, type Budget, collect, type Stream } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
@@ -10,6 +10,7 @@ import { answerHandshake, helloSize, purpose, type ResponderSecrets } from '@nig
 import { limits } from '@nightjar/shared/limits'
 import { decodeQuestion, encodeAnswer, type Question, service, toRpcError } from '@nightjar/shared/rpc'
 import type { Gateway } from './gateway.ts'
+import { pushHeads } from './headStream.ts'
 
 export interface SessionOptions {
   readonly crypto: Crypto
@@ -24,6 +25,7 @@ export function serveGateway(options: SessionOptions): Accept {
   const { crypto, gateway } = options
   const ended = new AbortController()
   const budget: Budget = { left: limits.questionBytesPerBranch }
+  const followed = new Set<Stream>()
   let session: EnvelopeSession | undefined
   let greeted = false
   options.onEnded(() => {
@@ -78,6 +80,12 @@ export function serveGateway(options: SessionOptions): Accept {
       const onMessage = (record: Uint8Array) => void answer(stream, open, record).catch(fail)
       const maxBytes = recordSize(limits.questionCells)
       return collect({ stream: () => stream, maxBytes, budget, onMessage, onFailure })
+    }
+    if (opening.service === service.heads) {
+      if (session === undefined) return 'envelope-rejected'
+      if (followed.size >= limits.headsPerCircuit) return 'limit-reached'
+      followed.add(stream)
+      return pushHeads({ stream, session, gateway, budget, onOver: () => followed.delete(stream) })
     }
     return 'unknown-service'
   }

@@ -3,7 +3,7 @@ import { describe, expect, test, vi } from 'vitest'
 import { base64, concat, utf8 } from '../bytes/index.ts'
 import { limits } from '../limits.ts'
 import { codeOf, pattern } from '../testing/index.ts'
-import { encodeFrames, FrameDecoder } from './index.ts'
+import { encodeFrames, FrameDecoder, PartsJoiner, toParts } from './index.ts'
 
 // A sixteenth of the real bound on a whole message: base64 of 64 MiB takes seconds and shows nothing more.
 vi.mock('../limits.ts', async (original) => {
@@ -238,4 +238,85 @@ test('the total of all parts is bounded, whatever each of them says', () => {
   for (let index = 1; index < frames; index++) expect(push(part({ part: index, of, bytes }))).toBeUndefined()
   expect(push(part({ part: frames, of, bytes }))).toBe('malformed-frame')
   expect(messages).toEqual([])
+})
+
+describe('messages that are posted, not framed', () => {
+  function joining() {
+    const messages: unknown[] = []
+    const joiner = new PartsJoiner((message) => messages.push(message))
+    return { messages, take: (value: unknown) => codeOf(() => joiner.take(value)) }
+  }
+  /** As a browser hands it over. */
+  const posted = (value: unknown): unknown => JSON.parse(JSON.stringify(value))
+  const largest = 640 * 1024
+  const ofSize = (bytes: number) => ({ t: 'x'.repeat(bytes - '{"t":""}'.length) })
+
+  test('go as they are up to 640 KiB, in parts beyond', () => {
+    const fits = ofSize(largest)
+    expect(toParts(fits)).toEqual([fits])
+    expect(toParts(fits)[0]).toBe(fits)
+    expect(toParts(ofSize(largest + 1))).toMatchObject([
+      { part: 1, of: 2 },
+      { part: 2, of: 2 },
+    ])
+  })
+
+  test('none is larger than what a browser takes from a program, and all but the last are full', () => {
+    const parts = toParts({ text: 'ä'.repeat(1_000_000) }) as { part: number; of: number; bytes: string }[]
+    expect(parts.map(({ part: number, of }) => [number, of])).toEqual([1, 2, 3, 4].map((number) => [number, 4]))
+    for (const each of parts) expect(utf8(JSON.stringify(each)).length).toBeLessThan(1024 * 1024)
+    for (const { bytes } of parts.slice(0, -1)) expect((bytes.length * 3) / 4).toBeGreaterThanOrEqual(largest)
+  })
+
+  test('come back, one after the other, given once they are whole', () => {
+    const sent = [{ a: 1 }, { text: 'ö'.repeat(700_000) }, [], { text: 'x'.repeat(700_000) }, 'end']
+    const { messages, take } = joining()
+    for (const [index, message] of sent.entries()) {
+      for (const each of toParts(message).map(posted)) {
+        expect(messages).toHaveLength(index)
+        expect(take(each)).toBeUndefined()
+      }
+    }
+    expect(messages).toEqual(sent)
+  })
+
+  test('of more than is allowed are refused before the last part', () => {
+    const { messages, take } = joining()
+    const parts = toParts('x'.repeat(limits.localMessageBytes + largest))
+    expect(parts.map(take).slice(0, -1)).toContain('malformed-frame')
+    expect(messages).toEqual([])
+  })
+
+  test.each<[string, (parts: unknown[]) => unknown[]]>([
+    ['a part twice', ([a, b]) => [a, a, b]],
+    ['parts exchanged', ([a, b]) => [b, a]],
+    ['another message in between', ([a, b]) => [a, { id: 1 }, b]],
+    ['null in between', ([a, b]) => [a, null, b]],
+  ])('with %s are refused, and nothing of them is given', (_, change) => {
+    const { messages, take } = joining()
+    const values = change(toParts(ofSize(largest + 1)))
+    // The connection is closed at the first that is refused.
+    const refused = values.findIndex((value) => take(value) !== undefined)
+    expect(refused).toBeGreaterThanOrEqual(0)
+    expect(messages).toHaveLength(0)
+  })
+
+  test('or anything else end in messages or in `malformed-frame`', () => {
+    const some = fc.oneof(
+      fc.jsonValue(),
+      fc.record({ part: fc.jsonValue(), of: fc.jsonValue(), bytes: fc.jsonValue() }),
+      fc.record({ part: fc.nat(3), of: fc.nat(3), bytes: fc.base64String() }),
+    )
+    fc.assert(
+      fc.property(fc.array(some, { maxLength: 6 }), (values) => {
+        const { take } = joining()
+        for (const value of values) {
+          const code = take(posted(value))
+          expect([undefined, 'malformed-frame']).toContain(code)
+          if (code !== undefined) return
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
 })

@@ -16,3 +16,4 @@ export {
   parseResult,
   type Status,
 } from './messages.ts'
+export { challengeBytes, endpointProof } from './proof.ts'

@@ -6,13 +6,14 @@
  * (gateway keys, network document, answers) by itself.
  *
  *     extension                                    daemon
- *     hello { bridge, version }                →   { bridge, version, proofKey, endpoint }
+ *     hello { bridge, version }                →   { bridge, version, proofKey }
  *     document                                 →   { text }                        the signed network document
  *     gateways { group, chain }                →   [{ relay, avoided }]            best first
  *     open { group, gateway, hello }           →   { branch, reply }               an envelope handshake on a new branch
  *     exchange { branch, record }              →   { record }                      one sealed question, one sealed answer
  *     follow { branch, record, cells }         →   record events, null at its end  one sealed question, many answers
- *     cancel { request } · close { branch }    →   null
+ *     cancel { request }                       →   null
+ *     close { branch, failed }                 →   null
  *     status                                   →   Status                          and as an event when it changes
  */
 import * as v from 'valibot'
@@ -42,7 +43,8 @@ const requests = v.variant('type', [
   v.strictObject({ id, type: v.literal('exchange'), branch, record: bytes }),
   v.strictObject({ id, type: v.literal('follow'), branch, record: bytes, cells: v.pipe(v.number(), v.integer()) }),
   v.strictObject({ id, type: v.literal('cancel'), request: id }),
-  v.strictObject({ id, type: v.literal('close'), branch }),
+  /** `failed`: the gateway did not prove who it is, and is passed over for a while. */
+  v.strictObject({ id, type: v.literal('close'), branch, failed: v.boolean() }),
   /** From the command line: one call in the clear, which the daemon seals itself. */
   v.strictObject({ id, type: v.literal('rpc'), chain, method: v.string(), params }),
 ])
@@ -71,13 +73,17 @@ const caller = v.object({
 })
 
 const status = v.object({
+  /** `private`: all trunks stand; `degraded`: one does; `connecting`: none yet; `blocked`: none, and requests fail. */
   state: v.picklist(['connecting', 'private', 'degraded', 'blocked']),
   trunks: v.array(v.object({ entry: party, middle: party })),
   branches: v.number(),
   gateways: v.array(party),
   requests: v.object({ ok: v.number(), failed: v.number() }),
+  /** Handshakes since the start in which a relay believed in another network document than ours. */
   divergingRelays: v.number(),
+  /** Pinned guards that failed several times in a row: a sign of trouble on your line, or with that relay. */
   failingGuards: v.array(party),
+  /** An error code, maybe of a newer version. */
   lastError: v.nullable(v.string()),
   profile: v.string(),
   /** URL of the endpoint for the first chain, with its token. */

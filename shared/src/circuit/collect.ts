@@ -14,7 +14,7 @@ export interface CollectOptions {
   readonly budget?: Budget
   /** All of the message, once the other side has ended it. */
   onMessage(message: Uint8Array): void
-  /** The stream ended in any other way, or the message grew too large. */
+  /** The stream ended in any other way, also after its message, or the message grew too large. */
   onFailure(code: ErrorCode): void
 }
 

@@ -22,6 +22,7 @@ export {
   writeMessage,
 } from './message.ts'
 export { epochCells, LayerCipher, layerBodySize, layerCapacity, layerOffset, layerSize } from './onion.ts'
+export { cutRecords, type RecordsOptions } from './records.ts'
 export {
   type Accept,
   type Channel,

@@ -242,6 +242,86 @@ describe('windows', () => {
   })
 })
 
+describe('that all has left', () => {
+  /** A server that goes on after the question: three cells for each time that it is told, `records` times. */
+  function answering(records: number, consume: 'at once' | 'later' = 'at once') {
+    const told = { drained: 0 }
+    const recorder = new Recorder(consume)
+    const joined = wire((stream) => ({
+      onData: () => stream.consumed(),
+      onEnd: (code) => {
+        if (code === 'done') stream.send(pattern(3 * partSize), false)
+      },
+      onDrained: () => {
+        told.drained += 1
+        if (told.drained < records) stream.send(pattern(3 * partSize), false)
+      },
+    }))
+    const { stream } = open(joined.client, pattern(1), true, recorder)
+    return { ...joined, told, recorder, stream }
+  }
+
+  test('is told once for each time, with the last cell and not before', () => {
+    const { server, backward, told, recorder, settle } = answering(2)
+    let room = 2
+    Object.defineProperty(backward, 'writable', { get: () => room-- > 0 })
+    settle()
+    expect([told.drained, backward.costly()]).toEqual([0, 2])
+    room = 1
+    server.pump()
+    expect([told.drained, backward.costly()]).toEqual([1, 3])
+    room = 100
+    server.pump()
+    settle()
+    expect(told.drained).toBe(2)
+    expect(recorder.bytes).toEqual(concat(pattern(3 * partSize), pattern(3 * partSize)))
+  })
+
+  test('is not told while a window is closed, and again when there is credit', () => {
+    const { backward, told, recorder, settle } = answering(1000, 'later')
+    settle()
+    expect(backward.costly()).toBe(limits.streamWindow)
+    expect(told.drained).toBe(Math.floor(limits.streamWindow / 3))
+    for (let i = 0; i < limits.creditStep; i++) recorder.consumeOne()
+    settle()
+    expect(backward.costly()).toBe(limits.streamWindow + limits.creditStep)
+  })
+
+  test('is not told once the stream is over, from either side', () => {
+    const { server, backward, told, stream, settle } = answering(1000)
+    backward.writable = false
+    settle()
+    stream.reset('cancelled')
+    settle()
+    backward.writable = true
+    server.pump()
+    expect([told.drained, backward.costly(), server.openCount]).toEqual([0, 0, 0])
+
+    const ended = { drained: 0 }
+    const other = wire((accepted) => ({
+      onData: () => accepted.consumed(),
+      onEnd: () => accepted.send(pattern(2 * partSize), true),
+      onDrained: () => {
+        ended.drained += 1
+      },
+    }))
+    open(other.client, pattern(1), true)
+    other.settle()
+    expect([ended.drained, other.backward.costly()]).toEqual([0, 2])
+  })
+
+  test('is not told where the branch is lost with the cell that would have been the last', () => {
+    const { server, backward, told, settle } = answering(1000)
+    const send = backward.send.bind(backward)
+    backward.send = (type, ...rest) => {
+      send(type, ...rest)
+      if (type === messageType.data && backward.costly() === 3) server.closeAll('link-lost')
+    }
+    settle()
+    expect([told.drained, backward.costly()]).toEqual([0, 3])
+  })
+})
+
 describe('a sender that ignores the windows', () => {
   test('overflows a stream', () => {
     const { server, accepted } = recording({ consume: 'later' })

@@ -38,6 +38,8 @@ export interface StreamHandler {
   onConnected?(): void
   /** One cell's data, as a view that is valid during the call. Call `stream.consumed()` once it has been dealt with. */
   onData(data: Uint8Array): void
+  /** All that was given to `send` so far has left, and more may follow. */
+  onDrained?(): void
   /** `done`: the other side has sent all. Anything else: the stream is over in both directions. */
   onEnd(code: ErrorCode): void
 }
@@ -172,6 +174,8 @@ export class StreamMux {
       if (!this.#streams.has(stream.id)) continue
       this.#sendOne(stream)
       this.#makeReady(stream)
+      const isDrained = stream.queue.length === 0 && !stream.queuedEnd
+      if (isDrained && this.#streams.has(stream.id)) stream.handler.onDrained?.()
     }
   }
 

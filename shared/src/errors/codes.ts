@@ -242,6 +242,11 @@ export const errorTable = {
 
 export type ErrorCode = keyof typeof errorTable
 
+/** Whether `text`, from another process or version, is a code that this version knows. */
+export function isErrorCode(text: string): text is ErrorCode {
+  return Object.hasOwn(errorTable, text)
+}
+
 const byWire = new Map<number, ErrorCode>()
 for (const [code, entry] of Object.entries(errorTable) as [ErrorCode, ErrorEntry][]) {
   if (entry.wire !== undefined) byWire.set(entry.wire, code)

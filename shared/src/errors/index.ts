@@ -1,2 +1,2 @@
-export { type ErrorCode, type ErrorEntry, errorTable, fromWire, toWire } from './codes.ts'
+export { type ErrorCode, type ErrorEntry, errorTable, fromWire, isErrorCode, toWire } from './codes.ts'
 export { asNightjarError, NightjarError, violation } from './error.ts'

@@ -1,1 +1,11 @@
-export {}
+export { Branches, type OpenBranch } from './branches.ts'
+export type { Carrier, FollowHandler, Following } from './carrier.ts'
+export { fulfil, type Order, type RequestContext } from './fulfil.ts'
+export {
+  type Greet,
+  type OutcomeHandler,
+  openSealedBranch,
+  requestsPerBranch,
+  SealedBranch,
+  type SealedBranchOptions,
+} from './sealedBranch.ts'

@@ -18,6 +18,8 @@ export const service = {
   envelope: 'envelope',
   /** One sealed question, one sealed answer. */
   rpc: 'rpc',
+  /** One sealed question (`eth_subscribe` of `newHeads`), a sealed answer for each new head until either side ends. */
+  heads: 'heads',
 } as const
 
 export interface Question extends Call {

@@ -1,9 +1,10 @@
 /** Branches on a scripted network, over one trunk that stands. */
 import type { NightjarError } from '@nightjar/shared/errors'
+import { Branches, type SealedBranch } from '@nightjar/shared/requests'
 import type { Outcome, Question } from '@nightjar/shared/rpc'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
-import type { Branch } from '../branch.ts'
-import { Branches } from '../branches.ts'
+import { Branch } from '../branch.ts'
+import { OpenBranches, sealingOn } from '../openBranches.ts'
 import { TestNetwork } from './network.ts'
 import { makeSlot } from './slot.ts'
 
@@ -14,13 +15,9 @@ export async function startBranches(gateways = 2) {
   const { slot, health, path } = makeSlot(net)
   slot.start()
   await net.settle()
-  const branches = new Branches({
-    crypto: nativeCrypto,
-    clock: net.clock,
-    health,
-    slotFor: async () => slot,
-    random: () => 0.5,
-  })
+  const { clock } = net
+  const open = new OpenBranches({ clock, health, slotFor: async () => slot })
+  const branches = new Branches(sealingOn(open, { crypto: nativeCrypto, clock, health, random: () => 0.5 }))
   const gateway = net.named('g0')
   const get = (group = 'me', name = 'g0') => branches.get(group, net.named(name).relay)
   const failures = (name = 'g0') => health.failuresOf(net.named(name).relay)
@@ -35,8 +32,14 @@ export async function startBranches(gateways = 2) {
       },
     }
   }
-  const ask = (branch: Branch) => net.run(branch.ask(question))
-  return { net, slot, health, path, branches, gateway, get, failures, hold, ask }
+  const ask = (branch: SealedBranch) => net.run(branch.ask(question))
+  return { net, slot, health, path, open, branches, gateway, get, failures, hold, ask }
+}
+
+/** The branch of the trunk that carries what is sealed. */
+export function carrierOf({ carrier }: SealedBranch): Branch {
+  if (!(carrier instanceof Branch)) throw new Error('carried by something else')
+  return carrier
 }
 
 /** What a promise that nobody waits for yet comes to. */

@@ -8,10 +8,9 @@ import type { DhKeyPair } from '@nightjar/shared/crypto'
 import type { Network, Relay } from '@nightjar/shared/directory'
 import { NightjarError, toWire } from '@nightjar/shared/errors'
 import { answerHandshake } from '@nightjar/shared/handshake'
-import { FakeClock, pairOfLinks, turn } from '@nightjar/shared/testing'
+import { describeGateway, describeRelay, FakeClock, networkOf, pairOfLinks, turn } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
 import type { Dial, WebSocketLink } from '@nightjar/shared-node/link'
-import { describeGateway, describeRelay, networkOf } from './describe.ts'
 import { documentHash, FakeHop, FakeRelay } from './relay.ts'
 
 export class TestNetwork {

@@ -32,6 +32,15 @@ import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
 
 export const documentHash = new Uint8Array(32).fill(9)
 
+/** What a client follows at a gateway. */
+export interface Followed {
+  readonly question: Question
+  push(outcome: Outcome): void
+  end(): void
+  /** What it was ended with from the client's side. */
+  endedWith: ErrorCode | undefined
+}
+
 /** A relay of the test, with the switches that break it. */
 export class FakeRelay {
   readonly relay: Relay
@@ -45,6 +54,7 @@ export class FakeRelay {
   documentVersion = 1
   answer: (question: Question) => Outcome | Promise<Outcome> = () => ({ result: this.relay.name })
   readonly asked: Question[] = []
+  readonly followed: Followed[] = []
   readonly hops = new Set<FakeHop>()
   readonly links: LinkPair[] = []
   dials = 0
@@ -207,11 +217,30 @@ function gatewayService(owner: FakeRelay): Accept {
     stream.send(open.seal(text, cells), true)
   }
 
-  return (stream, opening) => {
-    const onMessage = (message: Uint8Array) => {
-      if (opening.service === service.envelope) return void greet(stream, Uint8Array.from(message))
-      if (session !== undefined) void answer(stream, session, Uint8Array.from(message))
+  function follow(stream: Stream, open: EnvelopeSession, record: Uint8Array): Followed {
+    const question = decodeQuestion(open.open(record))
+    const followed: Followed = {
+      question,
+      push: (outcome) => stream.send(open.seal(encodeAnswer(outcome), question.cells), false),
+      end: () => stream.send(new Uint8Array(0), true),
+      endedWith: undefined,
     }
-    return collect({ stream: () => stream, maxBytes: 1 << 20, onMessage, onFailure() {} })
+    owner.followed.push(followed)
+    return followed
+  }
+
+  return (stream, opening) => {
+    let followed: Followed | undefined
+    const onMessage = (message: Uint8Array) => {
+      const bytes = Uint8Array.from(message)
+      if (opening.service === service.envelope) return void greet(stream, bytes)
+      if (session === undefined) return
+      if (opening.service === service.heads) followed = follow(stream, session, bytes)
+      else void answer(stream, session, bytes)
+    }
+    const onFailure = (code: ErrorCode) => {
+      if (followed !== undefined) followed.endedWith = code
+    }
+    return collect({ stream: () => stream, maxBytes: 1 << 20, onMessage, onFailure })
   }
 }

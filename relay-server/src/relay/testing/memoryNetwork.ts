@@ -21,6 +21,7 @@ import { day } from '@nightjar/shared/runtime'
 import { FakeClock, ScriptedLink, turn } from '@nightjar/shared/testing'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import type { Dial, WebSocketLink } from '@nightjar/shared-node/link'
+import type { CircuitHost } from '../circuit.ts'
 import { LinkPool } from '../pool.ts'
 import { createRelay, type RelayCore } from '../relay.ts'
 
@@ -95,6 +96,8 @@ export class MemoryNetwork {
   readonly unreachable = new Set<string>()
   /** Names of relays that nobody finds in the network document. */
   readonly unknown = new Set<string>()
+  /** Services by the names of relays that have others than those of the tests. */
+  readonly services = new Map<string, CircuitHost['serve']>()
   /** Seals with a key that was wiped, or with a key and a nonce that were used before: must stay empty. */
   readonly misuses: string[] = []
   /** Every key of a layer that sealed anything, as its owner holds it. */
@@ -209,6 +212,8 @@ export class MemoryNetwork {
       },
       linkTo: (target) => pool.linkTo(target),
       serve: (onEnded) => {
+        const own = this.services.get(name)
+        if (own !== undefined) return own(onEnded)
         const session: Session = { streams: [], received: [], ended: false }
         sessions.push(session)
         onEnded(() => {

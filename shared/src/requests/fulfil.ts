@@ -2,19 +2,35 @@
  * Asking until there is an answer. Reads may be asked again anywhere. A raw transaction is tried again at the same
  * gateway first, which sends each one once; at another gateway only after the chain says that it does not know it.
  */
-import type { Relay } from '@nightjar/shared/directory'
-import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import { type Call, catalogue, methodOf, nightjarCodeOf, type Outcome, transactionHash } from '@nightjar/shared/rpc'
-import { type Clock, second } from '@nightjar/shared/runtime'
-import type { Branch } from './branch.ts'
-import type { RelayHealth } from './health.ts'
+import type { Awaitable } from '../crypto/index.ts'
+import type { Relay } from '../directory/index.ts'
+import { asNightjarError, type ErrorCode, NightjarError } from '../errors/index.ts'
+import {
+  type Call,
+  catalogue,
+  methodOf,
+  nightjarCodeOf,
+  type Outcome,
+  type Question,
+  transactionHash,
+} from '../rpc/index.ts'
+import { type Clock, second } from '../runtime.ts'
+
+/** A branch, as far as asking goes. */
+export interface Asked {
+  ask(question: Question): Promise<Outcome>
+}
 
 export interface RequestContext {
   readonly clock: Clock
-  readonly health: RelayHealth
-  /** Gateways for the group, best first. @throws NightjarError `chain-not-served` and what is wrong with the network */
-  gateways(group: string, chain: number): readonly Relay[]
-  branch(group: string, gateway: Relay): Promise<Branch>
+  /**
+   * Gateways for the group, best first, those that are passed over last.
+   * @throws NightjarError `chain-not-served` and what is wrong with the network
+   */
+  gateways(group: string, chain: number): Awaitable<readonly Relay[]>
+  /** Asked after a failure: whether the gateway is now passed over for a while. */
+  isAvoided(gateway: Relay, order: Order): Awaitable<boolean>
+  branch(group: string, gateway: Relay): Promise<Asked>
 }
 
 const readAttempts = 6
@@ -53,13 +69,13 @@ async function read(context: RequestContext, order: Order): Promise<Outcome> {
   const tried = new Set<string>()
   let last: Outcome | NightjarError = new NightjarError('network-unreachable')
   for (let attempt = 0; attempt < readAttempts && context.clock.now() - start < attemptFor; attempt++) {
-    const gateway = nextGateway(context, order, tried)
+    const gateway = await nextGateway(context, order, tried)
     const result = await attemptAt(context, gateway, order)
     if (isAnswer(result)) return result
     if (result instanceof NightjarError && final.has(result.code)) throw result
     // A lost trunk is no reason to show the group to another gateway.
     const isAtFault =
-      !(result instanceof NightjarError) || result.code === 'timed-out' || context.health.isAvoided(gateway)
+      !(result instanceof NightjarError) || result.code === 'timed-out' || (await context.isAvoided(gateway, order))
     if (isAtFault) tried.add(gateway.id)
     last = result
   }
@@ -73,7 +89,7 @@ async function broadcast(context: RequestContext, order: Order): Promise<Outcome
   const tried = new Set<string>()
   let mayBeOut = false
   for (;;) {
-    const gateway = nextGateway(context, order, tried)
+    const gateway = await nextGateway(context, order, tried)
     if (tried.has(gateway.id) || context.clock.now() - start > attemptFor) throw unknownOutcome(hash, mayBeOut)
     tried.add(gateway.id)
     if (mayBeOut && (await isKnown(context, order, hash))) return { result: hash }
@@ -84,7 +100,7 @@ async function broadcast(context: RequestContext, order: Order): Promise<Outcome
         throw mayBeOut ? unknownOutcome(hash, true) : result
       mayBeOut ||= wasAsked(result)
       // Nothing was sent and the gateway cannot be reached: another one may be.
-      if (!wasAsked(result) && context.health.isAvoided(gateway)) break
+      if (!wasAsked(result) && (await context.isAvoided(gateway, order))) break
     }
   }
 }
@@ -132,7 +148,7 @@ function wasAsked(result: Outcome | NightjarError): boolean {
 }
 
 async function attemptAt(context: RequestContext, gateway: Relay, order: Order): Promise<Outcome | NightjarError> {
-  let branch: Branch
+  let branch: Asked
   try {
     branch = await context.branch(order.group, gateway)
   } catch (error) {
@@ -153,8 +169,8 @@ function isAnswer(result: Outcome | NightjarError): result is Outcome {
 }
 
 /** The best gateway that was not tried yet, even if it is passed over; otherwise the best of those that were tried. */
-function nextGateway(context: RequestContext, order: Order, tried: ReadonlySet<string>): Relay {
-  const ranked = context.health.sort(context.gateways(order.group, order.chain))
+async function nextGateway(context: RequestContext, order: Order, tried: ReadonlySet<string>): Promise<Relay> {
+  const ranked = await context.gateways(order.group, order.chain)
   return ranked.find((relay) => !tried.has(relay.id)) ?? (ranked[0] as Relay)
 }
 

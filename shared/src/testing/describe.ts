@@ -1,12 +1,12 @@
 /** Relays as a network document describes them, without a document. */
-import { hex, utf8 } from '@nightjar/shared/bytes'
-import type { Network, OnionKey, Relay } from '@nightjar/shared/directory'
-import { pattern } from '@nightjar/shared/testing'
-import { nativeCrypto } from '@nightjar/shared-node/crypto'
+import { hex, utf8 } from '../bytes/index.ts'
+import { nobleCrypto } from '../crypto/noble.ts'
+import type { Network, OnionKey, Relay } from '../directory/index.ts'
+import { pattern } from './hostile.ts'
 
 /** The identity follows from the name: one name is one relay in every network of a test. */
 export function describeRelay(name: string, changes: Partial<Relay> = {}): Relay {
-  const identity = nativeCrypto.hash.sha256(utf8(name))
+  const identity = nobleCrypto.hash.sha256(utf8(name))
   return {
     version: 1,
     id: hex(identity),

@@ -1,12 +1,10 @@
-import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import { type Outcome, type Question, toRpcError, transactionHash } from '@nightjar/shared/rpc'
-import { second } from '@nightjar/shared/runtime'
-import { codeOfAsync, FakeClock } from '@nightjar/shared/testing'
 import { describe, expect, test } from 'vitest'
-import type { Branch } from './branch.ts'
-import { RelayHealth } from './health.ts'
-import { fulfil, type RequestContext } from './requests.ts'
-import { describeGateway } from './testing/describe.ts'
+import type { Relay } from '../directory/index.ts'
+import { type ErrorCode, NightjarError } from '../errors/index.ts'
+import { type Outcome, type Question, toRpcError, transactionHash } from '../rpc/index.ts'
+import { second } from '../runtime.ts'
+import { codeOfAsync, describeGateway, FakeClock } from '../testing/index.ts'
+import { fulfil, type RequestContext } from './fulfil.ts'
 
 const relays = ['a', 'b', 'c'].map((name) => describeGateway(name))
 const [a, b] = relays
@@ -32,17 +30,18 @@ const refusal: Outcome = { error: { code: -32000, message: 'nonce too low' } }
 /** A context whose every attempt is scripted; the log says who was asked what: `a send`, `b look`, `a !` (no branch). */
 function scripted(steps: readonly Step[], gateways = relays) {
   const clock = new FakeClock()
-  const health = new RelayHealth(clock)
+  const avoided = new Set<string>()
   const script = [...steps]
   const log: string[] = []
   const context: RequestContext = {
     clock,
-    health,
-    gateways: () => gateways,
+    // As RelayHealth does: those that failed come last.
+    gateways: () => [...gateways].sort((x, y) => Number(avoided.has(x.id)) - Number(avoided.has(y.id))),
+    isAvoided: ({ id }) => avoided.has(id),
     async branch(_group, gateway) {
       const step = script.shift()
       if (step === undefined) throw new Error(`an attempt more than the script has: ${gateway.name}`)
-      if ('blame' in step && step.blame) health.failed(gateway)
+      if ('blame' in step && step.blame) avoided.add(gateway.id)
       if ('closed' in step) {
         log.push(`${gateway.name} !`)
         throw new NightjarError(step.closed)
@@ -53,10 +52,10 @@ function scripted(steps: readonly Step[], gateways = relays) {
         clock.advance(step.lasts ?? 0)
         throw new NightjarError(step.lost)
       }
-      return { ask } as unknown as Branch
+      return { ask }
     },
   }
-  return { context, log, script, health, clock }
+  return { context, log, script, avoided, clock }
 }
 
 const verbs: Readonly<Record<string, string>> = {
@@ -144,8 +143,8 @@ describe('a read', () => {
   })
 
   test('passes over a gateway that failed lately', async () => {
-    const { context, log, health } = scripted([{ result: 1 }])
-    health.failed(a as never)
+    const { context, log, avoided } = scripted([{ result: 1 }])
+    avoided.add((a as Relay).id)
     await fulfil(context, { group: 'g', chain: 1, call: { method: 'eth_blockNumber' } })
     expect(log).toEqual(['b read'])
   })

@@ -1,0 +1,81 @@
+/** Starts Chromium with extensions and reaches what a page cannot: their pages and service workers. */
+import { type BrowserContext, chromium, type Page, type Worker } from 'playwright-core'
+import { findBrowser } from './find.ts'
+import { type ExtensionName, extensionIds } from './ids.ts'
+
+export interface BrowserOptions {
+  /** Folders of unpacked extensions. */
+  readonly extensions: readonly string[]
+  readonly userDataDir: string
+  readonly headless?: boolean
+  /** Ports of loopback that stand for hosts: `{ 'dapp.example': 4000 }` makes http://dapp.example/ work. */
+  readonly hostRules?: Readonly<Record<string, number>>
+  readonly args?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export interface Browser {
+  readonly context: BrowserContext
+  /** Opens a page of an extension in a tab. */
+  openPage(extension: ExtensionName, path: string): Promise<Page>
+  /** The extension's service worker, once it was started; it stands for each that is started after it. */
+  serviceWorker(extension: ExtensionName): Promise<Worker>
+  /** Ends all service workers, as Chromium does with idle ones; resolves when they are gone. */
+  stopServiceWorkers(): Promise<void>
+  close(): Promise<void>
+}
+
+export async function launchBrowser(options: BrowserOptions): Promise<Browser> {
+  const { extensions, userDataDir, headless = true, hostRules = {}, args = [], env = {} } = options
+  const folders = extensions.join(',')
+  const context = await chromium.launchPersistentContext(userDataDir, {
+    executablePath: findBrowser(),
+    headless,
+    ignoreDefaultArgs: ['--disable-extensions'],
+    args: [
+      `--disable-extensions-except=${folders}`,
+      `--load-extension=${folders}`,
+      `--host-resolver-rules=${resolverRules(hostRules)}`,
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+      ...args,
+    ],
+    env: { ...process.env, ...env } as Record<string, string>,
+    ...(headless ? {} : { viewport: null }),
+  })
+
+  return {
+    context,
+    async openPage(extension, path) {
+      const page = await context.newPage()
+      await page.goto(`chrome-extension://${extensionIds[extension]}/${path}`)
+      return page
+    },
+    async serviceWorker(extension) {
+      const isWanted = (worker: Worker) => worker.url().startsWith(`chrome-extension://${extensionIds[extension]}/`)
+      return (
+        context.serviceWorkers().find(isWanted) ??
+        (await context.waitForEvent('serviceworker', { predicate: isWanted }))
+      )
+    },
+    async stopServiceWorkers() {
+      const page = context.pages()[0] ?? (await context.newPage())
+      const session = await context.newCDPSession(page)
+      await session.send('ServiceWorker.enable')
+      // Answered when they have ended.
+      await session.send('ServiceWorker.stopAllWorkers')
+      await session.detach()
+    },
+    close: () => context.close(),
+  }
+}
+
+/** The hosts of a test, and nothing else: no name of the real Internet is ever looked up. */
+function resolverRules(hosts: Readonly<Record<string, number>>): string {
+  const mapped = Object.entries(hosts).map(([host, port]) => `MAP ${host} 127.0.0.1:${port}`)
+  return [...mapped, 'MAP * ~NOTFOUND', 'EXCLUDE 127.0.0.1', 'EXCLUDE localhost'].join(', ')
+}

@@ -1,0 +1,113 @@
+/**
+ * Everything that a user has, on one machine: a private network, a browser with Nightjar and a wallet, the native
+ * program installed for it, and a dapp. `npm start` shows it to people, the tests drive it.
+ */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type LocalNetwork, type LocalNetworkOptions, startLocalNetwork } from '../network/index.ts'
+import { distFolder } from '../network/programs.ts'
+import { type Browser, launchBrowser } from './browser.ts'
+import { extensionIds } from './ids.ts'
+import { driveNightjar, type NightjarExtension } from './nightjar.ts'
+import { type StaticServer, serveFolder } from './staticServer.ts'
+import { driveWallet, type Wallet } from './wallet.ts'
+
+export interface StageOptions {
+  readonly network?: LocalNetworkOptions
+  readonly headless?: boolean
+  /** Without the stand-in wallet. */
+  readonly withoutWallet?: boolean
+  /** Without `nightjar install`. */
+  readonly withoutHost?: boolean
+  /** More hosts, by port, beside dapp.example. */
+  readonly hosts?: Readonly<Record<string, number>>
+  readonly onStep?: (step: string) => void
+}
+
+export interface Stage {
+  readonly network: LocalNetwork
+  readonly browser: Browser
+  readonly nightjar: NightjarExtension
+  readonly wallet: Wallet
+  readonly dapp: StaticServer
+  readonly userDataDir: string
+  /** `nightjar install` for this browser. */
+  install(): Promise<void>
+  /** Ends the browser and starts it again with the same profile. */
+  restartBrowser(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** The demo dapp's address in the browser. */
+export const dappUrl = 'http://dapp.example/'
+
+export async function setStage(options: StageOptions = {}): Promise<Stage> {
+  const step = options.onStep ?? (() => {})
+  const undo: (() => Promise<unknown>)[] = []
+  const stop = async () => {
+    for (const action of undo.splice(0).reverse()) await action()
+  }
+  try {
+    const network = await startLocalNetwork({
+      wallets: [extensionIds.wallet],
+      ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
+      ...options.network,
+    })
+    undo.push(() => network.stop())
+    const dapp = await serveFolder(join(distFolder(), 'dapp'))
+    undo.push(() => dapp.close())
+    const userDataDir = await mkdtemp(join(tmpdir(), 'nightjar-browser-'))
+    undo.push(() => rm(userDataDir, { recursive: true, force: true }))
+
+    const install = async () => {
+      const { code, stdout, stderr } = await network.daemon.run(
+        ...['install', '--browser', 'chromium', '--user-data-dir', userDataDir],
+      )
+      if (code !== 0) throw new Error(`nightjar install failed:\n${stdout}${stderr}`)
+    }
+    if (options.withoutHost !== true) {
+      step('installing the native program for the browser')
+      await install()
+    }
+    const parts = options.withoutWallet === true ? ['extension'] : ['extension', 'wallet']
+    const launch = () =>
+      launchBrowser({
+        extensions: parts.map((part) => join(distFolder(), part)),
+        userDataDir,
+        headless: options.headless ?? true,
+        hostRules: { 'dapp.example': dapp.port, ...options.hosts },
+      })
+    step('starting the browser')
+    let browser = await launch()
+    undo.push(() => browser.close())
+    // The wallet's first requests must find a node, and must not be private yet.
+    const direct = network.nodes[1]
+    if (options.withoutWallet !== true && direct !== undefined)
+      await driveWallet(browser).configure({ leakUrl: direct })
+    await driveNightjar(browser).configure({ wallet: extensionIds.wallet, trust: network.relays.trust })
+    return {
+      network,
+      get browser() {
+        return browser
+      },
+      get nightjar() {
+        return driveNightjar(browser)
+      },
+      get wallet() {
+        return driveWallet(browser)
+      },
+      dapp,
+      userDataDir,
+      install,
+      async restartBrowser() {
+        await browser.close()
+        browser = await launch()
+      },
+      stop,
+    }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}

@@ -1,0 +1,51 @@
+/** The facts that popup and requests are judged by, and the one state that follows from them. */
+import type { Status } from '@nightjar/shared/bridge'
+import { type ErrorCode, errorTable, type NightjarError } from '@nightjar/shared/errors'
+import type { Problem, Step, StepId, UiState } from '../../messages/ui.ts'
+
+export interface Facts {
+  readonly enabled: boolean
+  readonly steps: readonly Step[]
+  /** What the daemon said last; undefined while it is not connected. */
+  readonly status: Status | undefined
+  /** Chains for which no gateway answered. */
+  readonly unserved: readonly number[]
+}
+
+/** Steps without which sites are private all the same: the wallet's door is closed then, and theirs is open. */
+const walletSteps: ReadonlySet<StepId> = new Set(['endpoint', 'wallet', 'watch'])
+
+export function stateOf({ enabled, steps, status, unserved }: Facts): UiState {
+  if (!enabled) return 'off'
+  const failed = steps.filter(({ state }) => state === 'failed')
+  if (failed.some(({ id }) => !walletSteps.has(id))) return 'blocked'
+  if (steps.some(({ state }) => state === 'running' || state === 'waiting') && failed.length === 0) return 'connecting'
+  if (status === undefined || status.state === 'blocked' || status.state === 'connecting') return 'blocked'
+  if (failed.length > 0 || status.state === 'degraded' || unserved.length > 0) return 'degraded'
+  return 'private'
+}
+
+/** What is wrong, the worst first. */
+export function problemOf(facts: Facts): Problem | undefined {
+  const { enabled, steps, status, unserved } = facts
+  if (!enabled) return undefined
+  const failed = steps.find(({ state }) => state === 'failed')
+  if (failed?.problem !== undefined) return failed.problem
+  if (stateOf(facts) === 'blocked') return problemOfCode('network-unreachable')
+  if (stateOf(facts) === 'connecting') return undefined
+  if (status?.state === 'degraded') {
+    return {
+      code: 'link-lost',
+      sentence: 'One of the two paths is down. Requests go over the other one; Nightjar builds a new one by itself.',
+    }
+  }
+  return unserved.length > 0 ? problemOfCode('chain-not-served') : undefined
+}
+
+export function problemOfError(error: NightjarError): Problem {
+  return { code: error.code, sentence: error.message }
+}
+
+function problemOfCode(code: ErrorCode): Problem {
+  return { code, sentence: errorTable[code].sentence }
+}

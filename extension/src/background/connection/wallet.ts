@@ -1,0 +1,125 @@
+/**
+ * Asks the wallet to use the endpoint as its RPC provider (EIP-3085, `wallet_addEthereumChain`), the way MetaMask lets
+ * other extensions ask: over an external port. Where no wallet has the configured id, the provider in the page of the
+ * active tab is asked instead.
+ */
+import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
+import { type Clock, minute, second, within } from '@nightjar/shared/runtime'
+import { chainInfo } from './chains.ts'
+
+/** An external port to a wallet, as far as it is used. */
+export interface WalletPort {
+  postMessage(message: unknown): void
+  disconnect(): void
+  onMessage(listener: (message: unknown) => void): void
+  onDisconnect(listener: () => void): void
+}
+
+export interface WalletOptions {
+  readonly clock: Clock
+  connect(walletId: string): WalletPort
+  /**
+   * Asks the provider in the active tab's page; what it answers is the page's word and no evidence.
+   * @throws NightjarError `wallet-absent` where there is no such page or provider in it
+   */
+  askPage(request: WalletRequest): Promise<WalletAnswer>
+}
+
+export interface WalletRequest {
+  readonly method: 'wallet_addEthereumChain'
+  readonly params: readonly [Readonly<Record<string, unknown>>]
+}
+
+export type WalletAnswer =
+  | { readonly result: unknown }
+  | { readonly error: { readonly code: number; readonly message?: unknown } }
+
+/** Long enough to unlock a wallet and read two dialogs. */
+const dialogTimeout = 5 * minute
+/** Without an answer for this long, the user is told to look for the wallet's window. */
+export const silentAfter = 8 * second
+
+const codes: Readonly<Record<number, ErrorCode>> = {
+  4001: 'wallet-refused',
+  [-32002]: 'wallet-busy',
+  4100: 'wallet-blocked',
+}
+
+export interface WalletQuestion {
+  readonly walletId: string
+  readonly chain: number
+  /** Where the wallet is to ask from now on. */
+  readonly url: string
+  /** The user does not want it any more. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Resolves once the wallet agreed.
+ * @throws NightjarError `wallet-absent`, `-refused`, `-busy`, `-blocked`, `-silent` or `-failed`, `cancelled`
+ */
+export async function askWallet(options: WalletOptions, question: WalletQuestion): Promise<void> {
+  const { chain, url } = question
+  const { name, currency, symbol } = chainInfo(chain)
+  const request: WalletRequest = {
+    method: 'wallet_addEthereumChain',
+    params: [
+      {
+        chainId: `0x${chain.toString(16)}`,
+        chainName: `${name} (Nightjar)`,
+        rpcUrls: [url],
+        nativeCurrency: { name: currency, symbol, decimals: 18 },
+      },
+    ],
+  }
+  const answer = await ask(options, question, request)
+  if ('result' in answer) return
+  const { code, message } = answer.error
+  const detail = typeof message === 'string' ? message.slice(0, 200) : `code ${code}`
+  const known = codes[code]
+  throw known === undefined ? new NightjarError('wallet-failed', { detail }) : new NightjarError(known)
+}
+
+async function ask(options: WalletOptions, question: WalletQuestion, request: WalletRequest): Promise<WalletAnswer> {
+  const { clock } = options
+  const silent = () => new NightjarError('wallet-silent')
+  try {
+    return await within(clock, dialogTimeout, askExtension(options, question, request), silent)
+  } catch (error) {
+    if (asNightjarError(error).code !== 'wallet-absent') throw error
+    return within(clock, dialogTimeout, options.askPage(request), silent)
+  }
+}
+
+function askExtension(
+  options: WalletOptions,
+  { walletId, signal }: WalletQuestion,
+  request: WalletRequest,
+): Promise<WalletAnswer> {
+  const port = options.connect(walletId)
+  return new Promise<WalletAnswer>((resolve, reject) => {
+    let wasHeard = false
+    port.onMessage((message) => {
+      wasHeard = true
+      const answer = answerIn(message)
+      if (answer !== undefined) resolve(answer)
+    })
+    // Without its port the wallet takes the dialog away.
+    signal.addEventListener('abort', () => reject(new NightjarError('cancelled')), { once: true })
+    port.onDisconnect(() => reject(new NightjarError(wasHeard ? 'wallet-silent' : 'wallet-absent')))
+    port.postMessage({ name: 'metamask-provider', data: { jsonrpc: '2.0', id: 1, ...request } })
+  }).finally(() => port.disconnect())
+}
+
+/** The answer to our request; anything else that comes on the port, such as notifications, is not ours. */
+function answerIn(message: unknown): WalletAnswer | undefined {
+  const { name, data } = (message ?? {}) as { readonly name?: unknown; readonly data?: unknown }
+  if (name !== 'metamask-provider' || typeof data !== 'object' || data === null) return undefined
+  const { id, error } = data as { readonly id?: unknown; readonly error?: unknown }
+  if (id !== 1) return undefined
+  if (typeof error === 'object' && error !== null) {
+    const { code, message: text } = error as { readonly code?: unknown; readonly message?: unknown }
+    return { error: { code: typeof code === 'number' ? code : 0, message: text } }
+  }
+  return 'result' in data ? { result: data.result } : undefined
+}

@@ -1,0 +1,125 @@
+/**
+ * The pages' end: one port for each frame that asks something. Who asks is what the browser says of the port; what it
+ * asks is untrusted and parsed strictly.
+ */
+import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
+import { type Call, catalogue, type Json, type Outcome, toRpcError } from '@nightjar/shared/rpc'
+import type { Clock } from '@nightjar/shared/runtime'
+import { ownerOf } from '@nightjar/shared/wallet'
+import { type PageEvent, type PageRequest, type PageResponse, parsePageRequest } from '../../messages/page.ts'
+import { Filters } from '../requests/filters.ts'
+import { type PageSender, topOriginOf } from '../requests/groups.ts'
+import type { HeadChange } from '../requests/heads.ts'
+import { Subscriptions } from '../requests/subscriptions.ts'
+
+/** A port to a page's content script, as far as it is used. */
+export interface PagePort {
+  readonly sender: PageSender
+  postMessage(message: PageResponse | PageEvent): void
+  onMessage(listener: (message: unknown) => void): void
+  onDisconnect(listener: () => void): void
+  disconnect(): void
+}
+
+export interface PagesOptions {
+  readonly clock: Clock
+  randomBytes(length: number): Uint8Array
+  /** Whether Nightjar is on, for pages of this origin. */
+  isOnFor(origin: string): boolean
+  /** Asks over the private path. @throws NightjarError where there is no answer */
+  request(origin: string, chain: number, call: Call): Promise<Outcome>
+  heads(origin: string, chain: number, listener: (change: HeadChange) => void): () => void
+  /** A page's request was answered over the private path. */
+  answered(): void
+  failed(error: NightjarError): void
+}
+
+/** Requests that one frame may have under way: bounds what a page can make the extension hold. */
+const requestsAtOnce = 1000
+
+/** Serves the frame at the other end of `port` until it goes away. */
+export function servePage(options: PagesOptions, port: PagePort): void {
+  const origin = topOriginOf(port.sender)
+  if (origin === undefined) return port.disconnect()
+  const page = new Page(options, port, origin)
+  port.onMessage((message) => void page.onMessage(message))
+  port.onDisconnect(() => page.close())
+}
+
+class Page {
+  readonly #options: PagesOptions
+  readonly #port: PagePort
+  readonly #origin: string
+  readonly #subscriptions: Subscriptions
+  readonly #filters: Filters
+  #running = 0
+  #isClosed = false
+
+  constructor(options: PagesOptions, port: PagePort, origin: string) {
+    this.#options = options
+    this.#port = port
+    this.#origin = origin
+    const read = (chain: number, call: Call) => options.request(origin, chain, call)
+    this.#filters = new Filters({ ...options, read })
+    this.#subscriptions = new Subscriptions({
+      randomBytes: options.randomBytes,
+      heads: (chain, listener) => options.heads(origin, chain, listener),
+      read,
+      send: (subscription, result) => this.#post({ event: 'subscription', subscription, result }),
+    })
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#subscriptions.endAll()
+  }
+
+  async onMessage(message: unknown): Promise<void> {
+    const request = parsePageRequest(message)
+    // Our own content script never sends such a thing.
+    if (request === undefined) return this.#port.disconnect()
+    const { id } = request
+    this.#running += 1
+    try {
+      this.#post({ id, ...(await this.#answer(request)) })
+    } catch (error) {
+      const failure = asNightjarError(error)
+      this.#options.failed(failure)
+      this.#post({ id, error: toRpcError(failure) })
+    } finally {
+      this.#running -= 1
+    }
+  }
+
+  async #answer({ method, params, chain, door }: PageRequest): Promise<Outcome | { readonly pass: true }> {
+    if (!this.#options.isOnFor(this.#origin)) {
+      if (door === 'wallet') return { pass: true }
+      throw new NightjarError('turned-off')
+    }
+    if (this.#running > requestsAtOnce) throw new NightjarError('limit-reached', { detail: 'requests of one page' })
+    const call: Call = params === undefined ? { method } : { method, params: params as Call['params'] & Json }
+    switch (ownerOf(method, (name) => catalogue.has(name))) {
+      case 'network': {
+        const outcome = await this.#options.request(this.#origin, chain, call)
+        this.#options.answered()
+        return outcome
+      }
+      case 'subscription':
+        return { result: this.#subscription(chain, call) }
+      case 'filter':
+        return { result: await this.#filters.call(chain, call) }
+      default:
+        // The wallet's own methods never come here; whatever else is not known is not passed on.
+        throw new NightjarError('method-not-allowed', { facts: { method } })
+    }
+  }
+
+  #subscription(chain: number, { method, params }: Call): Json {
+    if (method === 'eth_subscribe') return this.#subscriptions.subscribe(chain, params)
+    return this.#subscriptions.unsubscribe(Array.isArray(params) ? params[0] : undefined)
+  }
+
+  #post(message: PageResponse | PageEvent): void {
+    if (!this.#isClosed) this.#port.postMessage(message)
+  }
+}

@@ -1,0 +1,33 @@
+/**
+ * Isolation groups: which requests may be seen together. A group is the site of the tab's address bar, as the browser
+ * says it; a framed site belongs to the site that frames it and is thereby kept apart from itself elsewhere. The daemon
+ * gets a label that says nothing about the site.
+ */
+import { hex, utf8 } from '@nightjar/shared/bytes'
+import type { Crypto } from '@nightjar/shared/crypto'
+
+/** What the browser says of the other end of a port, as far as it is used. */
+export interface PageSender {
+  readonly id?: string | undefined
+  readonly frameId?: number | undefined
+  readonly url?: string | undefined
+  readonly tab?: { readonly url?: string | undefined } | undefined
+}
+
+/** The origin of the top-level page that `sender` is part of; undefined where it is no web page. */
+export function topOriginOf(sender: PageSender): string | undefined {
+  if (sender.tab === undefined) return undefined
+  // A page that is still being pre-rendered is not what the tab shows yet: the top frame speaks for itself.
+  const url = sender.frameId === 0 ? sender.url : sender.tab.url
+  return url === undefined ? undefined : webOrigin(url)
+}
+
+function webOrigin(url: string): string | undefined {
+  const { protocol, origin } = URL.parse(url) ?? {}
+  return protocol === 'http:' || protocol === 'https:' ? origin : undefined
+}
+
+/** HMAC-SHA256 of the group under the extension's secret, in hexadecimal. */
+export function groupLabel(crypto: Crypto, secret: Uint8Array, group: string): string {
+  return hex(crypto.hash.hmac(secret, utf8(`isolation group\0${group}`)))
+}

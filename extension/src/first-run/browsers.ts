@@ -1,0 +1,12 @@
+/** The browsers that `nightjar install` knows, and which of them this one is. */
+export const browsers = { chromium: 'Chromium', chrome: 'Chrome', brave: 'Brave', edge: 'Edge' } as const
+
+export type Browser = keyof typeof browsers
+
+/** From `navigator.userAgentData.brands`, where every one of them also calls itself Chromium. */
+export function browserOf(brands: readonly { readonly brand: string }[]): Browser {
+  const names = brands.map(({ brand }) => brand)
+  if (names.includes('Brave')) return 'brave'
+  if (names.includes('Microsoft Edge')) return 'edge'
+  return names.includes('Google Chrome') ? 'chrome' : 'chromium'
+}

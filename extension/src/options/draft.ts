@@ -1,0 +1,42 @@
+/** Settings as they are typed: lists are lines of text, and may be wrong until the background has looked at them. */
+import type { Settings } from '../messages/ui.ts'
+
+export interface Draft {
+  readonly wallet: string
+  readonly onlySome: boolean
+  readonly sites: string
+  readonly keys: string
+  readonly threshold: string
+}
+
+export type Savable = Omit<Settings, 'directoryIsBuiltIn'>
+
+export function toDraft({ wallet, sites, directory }: Savable): Draft {
+  return {
+    wallet,
+    onlySome: sites.length > 0,
+    sites: sites.join('\n'),
+    keys: directory.keys.join('\n'),
+    threshold: String(directory.threshold),
+  }
+}
+
+/** What the draft says, without the blanks that come with typing. What is no number becomes 0, which is refused. */
+export function fromDraft(draft: Draft): Savable {
+  return {
+    wallet: draft.wallet.trim(),
+    sites: draft.onlySome ? linesOf(draft.sites) : [],
+    directory: { keys: linesOf(draft.keys), threshold: /^\d+$/.test(draft.threshold.trim()) ? Number(draft.threshold) : 0 },
+  }
+}
+
+export function isChanged(draft: Draft, settings: Savable): boolean {
+  return JSON.stringify(fromDraft(draft)) !== JSON.stringify(fromDraft(toDraft(settings)))
+}
+
+function linesOf(text: string): string[] {
+  return text
+    .split(/\s+/)
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+}

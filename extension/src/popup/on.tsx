@@ -1,0 +1,61 @@
+/** Private, degraded or blocked: the evidence, what is wrong with it if anything, and the way out. */
+import { useEffect, useState } from 'preact/hooks'
+import type { Snapshot, UiCommand } from '../messages/ui.ts'
+import { formatAgo, formatCount } from '../ui/format.ts'
+import { ProblemCard, Prose } from '../ui/problem.tsx'
+import { actions, activity, uncoveredTab as tabTexts } from '../ui/texts.ts'
+import { useNow } from '../ui/useNow.ts'
+import { Chains } from './chains.tsx'
+import { Doors } from './doorList.tsx'
+import { doorsOf } from './doors.ts'
+import { Path } from './path.tsx'
+import { reloadTab, uncoveredTab } from './tab.ts'
+
+interface OnProps {
+  readonly snapshot: Snapshot
+  readonly send: (command: UiCommand) => void
+  readonly onLeave: () => void
+}
+
+export function On({ snapshot, send, onLeave }: OnProps) {
+  const now = useNow()
+  const { state, problem, lastError } = snapshot
+  const path = <Path trunks={snapshot.trunks} gateways={snapshot.gateways} />
+  return (
+    <>
+      <main class="body">
+        {problem !== undefined && <ProblemCard problem={problem} onRetry={() => send({ command: 'retry' })} />}
+        {state !== 'blocked' && <TabNotice chosenSites={snapshot.settings.sites.length > 0} />}
+        {state === 'private' && path}
+        <Doors doors={doorsOf(snapshot, now)} />
+        {state === 'degraded' && path}
+        {snapshot.chains.length > 0 && <Chains chains={snapshot.chains} />}
+        {lastError !== undefined && (
+          <p class="last-error">
+            {activity.lastError} {formatAgo(lastError.at, now)}: <Prose text={lastError.sentence} />
+          </p>
+        )}
+      </main>
+      <footer class="actions">
+        <p>{activity.today(formatCount(snapshot.requestsToday, 'request'))}</p>
+        <button type="button" onClick={onLeave}>
+          {actions.disconnect}
+        </button>
+      </footer>
+    </>
+  )
+}
+
+function TabNotice({ chosenSites }: { readonly chosenSites: boolean }) {
+  const [tab, setTab] = useState<number>()
+  useEffect(() => void uncoveredTab().then(setTab), [])
+  if (tab === undefined) return null
+  return (
+    <section class="notice">
+      <p>{chosenSites ? tabTexts.some : tabTexts.all}</p>
+      <button type="button" onClick={() => void reloadTab(tab).then(() => setTab(undefined))}>
+        {actions.reload}
+      </button>
+    </section>
+  )
+}

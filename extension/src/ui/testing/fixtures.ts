@@ -1,0 +1,183 @@
+/** A snapshot for each state of things, for the gallery and for tests. */
+import { type ErrorCode, errorTable } from '@nightjar/shared/errors'
+import { hour, minute, second } from '@nightjar/shared/runtime'
+import { type ChainView, type Problem, type Settings, type Snapshot, type Step, type StepId, stepIds } from '../../messages/ui.ts'
+import type { SaveAnswer } from '../connection.ts'
+import { metaMaskId } from '../texts.ts'
+
+/** The time at which the fixtures play; the gallery's pages are opened with their clock standing there. */
+export const fixtureTime = Date.UTC(2026, 4, 14, 21, 30)
+
+export interface Fixture {
+  readonly snapshot?: Snapshot
+  readonly answer?: SaveAnswer
+}
+
+const settings: Settings = {
+  wallet: metaMaskId,
+  directory: {
+    keys: ['hIcGYVB1KPFvmnqeBqJsC/rDmiXdXM8fbYcNkUMKsb0=', 'u5QnNsWHuNmkbX2vwBsy4pq4P3ZVHPVBzyfYeD0bhjk='],
+    threshold: 2,
+  },
+  directoryIsBuiltIn: true,
+  sites: [],
+}
+
+const party = (name: string, operator: string, region: string) => ({ name, operator, region })
+
+const trunks = [
+  { entry: party('alder-1', 'Alder', 'eu-west'), middle: party('birch-2', 'Birch Networks', 'eu-north') },
+  { entry: party('cedar-1', 'Cedar', 'us-east'), middle: party('hazel-1', 'Hazel & Sons', 'eu-south') },
+]
+
+const gateways = [party('rowan-gw', 'Rowan', 'eu-central'), party('willow-gw', 'Willow', 'us-west')]
+
+const chain = (id: number, name: string, state: ChainView['state'], wallet: ChainView['wallet']) => ({
+  id,
+  name,
+  state,
+  wallet,
+})
+
+const bothChains = [chain(1, 'Ethereum', 'served', 'agreed'), chain(11155111, 'Sepolia', 'served', 'agreed')]
+
+const off: Snapshot = {
+  state: 'off',
+  steps: [],
+  trunks: [],
+  gateways: [],
+  chains: [],
+  wallet: { id: metaMaskId, state: 'none' },
+  requestsToday: 0,
+  settings,
+}
+
+const on: Snapshot = {
+  ...off,
+  state: 'private',
+  steps: stepIds.map((id) => ({ id, state: 'done' })),
+  trunks,
+  gateways,
+  chains: bothChains,
+  wallet: { id: metaMaskId, state: 'seen', lastRequest: fixtureTime - 4 * second },
+  requestsToday: 1284,
+  hostVersion: '0.1.0',
+  networkVersion: 412,
+}
+
+function problem(code: ErrorCode): Problem {
+  return { code, sentence: errorTable[code].sentence }
+}
+
+function connecting(at: StepId, state: 'running' | 'failed', code?: ErrorCode): Snapshot {
+  const place = stepIds.indexOf(at)
+  const steps = stepIds.map((id, index): Step => {
+    if (index !== place) return { id, state: index < place ? 'done' : 'waiting' }
+    return code === undefined ? { id, state } : { id, state, problem: problem(code) }
+  })
+  return {
+    ...off,
+    state: 'connecting',
+    steps,
+    ...(place > 0 && { hostVersion: '0.1.0' }),
+    ...(code !== undefined && { problem: problem(code) }),
+  }
+}
+
+const longNames: Snapshot = {
+  ...on,
+  trunks: [
+    {
+      entry: party('a', 'Verein zur Förderung freier Netze Brandenburg e. V.', 'europe-central2-frankfurt'),
+      middle: party('b', 'Donaudampfschifffahrtsgesellschaft', 'south-america-east1'),
+    },
+    { entry: party('c', 'Cedar', 'us-east'), middle: party('d', 'A', 'asia') },
+  ],
+  gateways: [
+    party('e', 'The Society for the Preservation of Private Correspondence', 'northamerica-northeast1'),
+    ...['Rowan', 'Willow', 'Linden', 'Maple', 'Oak'].map((name) => party(name, name, 'eu')),
+  ],
+}
+
+const manyChains: Snapshot = {
+  ...on,
+  chains: [
+    ...bothChains,
+    chain(10, 'OP Mainnet', 'served', 'unasked'),
+    chain(8453, 'Base', 'served', 'agreed'),
+    chain(42161, 'Arbitrum One', 'unserved', 'unasked'),
+    chain(137, 'Polygon', 'unchecked', 'unasked'),
+    chain(100, 'Gnosis', 'served', 'agreed'),
+    chain(59144, 'Linea', 'unserved', 'unasked'),
+  ],
+  requestsToday: 1_048_576,
+}
+
+const unsetWallet = {
+  wallet: { id: metaMaskId, state: 'none' },
+  chains: bothChains.map((each): ChainView => ({ ...each, wallet: 'unasked' })),
+} as const
+
+export const fixtures = {
+  loading: {},
+  off: { snapshot: off },
+  'off-wallet-set': { snapshot: { ...off, chains: bothChains, wallet: { id: metaMaskId, state: 'agreed' } } },
+  'connecting-host': { snapshot: connecting('host', 'running') },
+  'connecting-network': { snapshot: connecting('network', 'running') },
+  'connecting-trunks': { snapshot: connecting('trunks', 'running') },
+  'connecting-gateways': { snapshot: connecting('gateways', 'running') },
+  'connecting-endpoint': { snapshot: connecting('endpoint', 'running') },
+  'connecting-wallet': { snapshot: connecting('wallet', 'running') },
+  'connecting-watch': { snapshot: connecting('watch', 'running') },
+  'failed-host': { snapshot: connecting('host', 'failed', 'host-not-installed') },
+  'failed-network': { snapshot: connecting('network', 'failed', 'document-under-signed') },
+  'failed-trunks': { snapshot: connecting('trunks', 'failed', 'network-unreachable') },
+  'failed-gateways': { snapshot: connecting('gateways', 'failed', 'chain-not-served') },
+  'failed-endpoint': { snapshot: connecting('endpoint', 'failed', 'endpoint-not-ours') },
+  'failed-wallet': { snapshot: connecting('wallet', 'failed', 'wallet-refused') },
+  'failed-watch': { snapshot: connecting('watch', 'failed', 'wallet-unseen') },
+  private: { snapshot: on },
+  'private-unseen': { snapshot: { ...on, wallet: { id: metaMaskId, state: 'agreed' }, requestsToday: 0 } },
+  'private-sites': { snapshot: { ...on, settings: { ...settings, sites: ['https://*.example.org/*'] }, ...unsetWallet } },
+  'private-error': {
+    snapshot: { ...on, lastError: { ...problem('upstream-failed'), at: fixtureTime - 3 * minute }, requestsToday: 1 },
+  },
+  'private-long-names': { snapshot: longNames },
+  'private-many-chains': { snapshot: manyChains },
+  'private-one-path': { snapshot: { ...on, trunks: trunks.slice(0, 1), gateways: [] } },
+  'degraded-wallet': { snapshot: { ...on, state: 'degraded', problem: problem('wallet-absent'), ...unsetWallet } },
+  'degraded-endpoint': { snapshot: { ...on, state: 'degraded', problem: problem('endpoint-not-ours') } },
+  'degraded-chain': {
+    snapshot: {
+      ...on,
+      state: 'degraded',
+      problem: problem('chain-not-served'),
+      chains: [chain(1, 'Ethereum', 'served', 'agreed'), chain(100, 'Gnosis', 'unserved', 'unasked')],
+    },
+  },
+  'blocked-network': {
+    snapshot: {
+      ...on,
+      state: 'blocked',
+      problem: problem('network-unreachable'),
+      trunks: [],
+      gateways: [],
+      wallet: { id: metaMaskId, state: 'seen', lastRequest: fixtureTime - 2 * hour },
+    },
+  },
+  'blocked-host': { snapshot: { ...on, state: 'blocked', problem: problem('host-exited'), trunks: [], gateways: [] } },
+  'settings-own': {
+    snapshot: {
+      ...on,
+      settings: { ...settings, directoryIsBuiltIn: false, sites: ['https://app.example.org/*', 'https://*.example.com/*'] },
+    },
+    answer: { saved: true },
+  },
+  'settings-refused': {
+    // As if it had been typed.
+    snapshot: { ...off, settings: { ...settings, wallet: 'metamask', directoryIsBuiltIn: false } },
+    answer: { saved: false, field: 'wallet', reason: 'An extension id has 32 letters from a to p.' },
+  },
+} as const satisfies Record<string, Fixture>
+
+export type FixtureName = keyof typeof fixtures

@@ -1,0 +1,282 @@
+/**
+ * What the pages say, in one place. Each claim here has to be true by "Who sees what" in docs/threat-model.md. What
+ * went wrong is said by the sentences of the table of errors, not here.
+ */
+import type { ErrorCode } from '@nightjar/shared/errors'
+import type { ChainView, Step, StepId, UiState } from '../messages/ui.ts'
+
+/** MetaMask's id in the Chrome Web Store. */
+export const metaMaskId = 'nkbihfbeogaeaoehlefnkodbefgpgknn'
+
+export const headlines: Record<UiState, string> = {
+  off: 'Off',
+  connecting: 'Going private',
+  private: 'Private',
+  degraded: 'Partly private',
+  blocked: 'Blocked',
+}
+
+export const stepTexts: Record<StepId, { readonly label: string; readonly note?: string }> = {
+  host: { label: 'Start the Nightjar program' },
+  network: { label: 'Check the network document' },
+  trunks: { label: 'Build two paths' },
+  gateways: { label: 'Ask a gateway for each chain' },
+  endpoint: { label: 'Check the endpoint' },
+  wallet: { label: 'Ask MetaMask to use it', note: 'Approve both dialogs.' },
+  watch: { label: 'See MetaMask’s first request' },
+}
+
+/** Said to screen readers beside the icon. */
+export const stepStates: Record<Step['state'], string> = {
+  waiting: 'waiting',
+  running: 'running',
+  done: 'done',
+  failed: 'failed',
+}
+
+export type DoorId = 'sites' | 'wallet' | 'servers'
+
+export const doorNames: Record<DoorId, string> = {
+  sites: 'Sites',
+  wallet: 'MetaMask’s RPC',
+  servers: 'MetaMask’s own servers',
+}
+
+/** `waiting`: set up, and nothing came yet. `direct`: goes to where it went before Nightjar. */
+export type DoorState = 'open' | 'waiting' | 'closed' | 'direct' | 'uncovered'
+
+export const doorStates: Record<DoorState, string> = {
+  open: 'private',
+  waiting: 'waiting',
+  closed: 'closed',
+  direct: 'not private',
+  uncovered: 'not covered yet',
+}
+
+export const doorDetails = {
+  sites: 'What they ask through the wallet.',
+  someSites: 'What the sites you chose ask through it.',
+  nothingSent: 'Nothing is sent.',
+  walletUnasked: 'Not set up. MetaMask asks its own RPC provider, which sees your IP address and accounts.',
+  walletUnseen: 'Set up, but no request has come yet. Open MetaMask once.',
+  walletCutOff: 'Its requests do not reach Nightjar.',
+  lastRequest: 'Last request',
+  servers: 'They still see your IP address.',
+} as const
+
+export const chainStates: Record<ChainView['state'], string> = {
+  unchecked: 'not checked yet',
+  served: 'served',
+  unserved: 'no gateway',
+}
+
+export const chainWallet: Record<ChainView['wallet'], string> = {
+  unasked: 'MetaMask not set',
+  agreed: 'MetaMask set',
+}
+
+export const actions = {
+  connect: 'Go private',
+  cancel: 'Cancel',
+  retry: 'Retry',
+  disconnect: 'Turn off',
+  stay: 'Stay on',
+  reload: 'Reload tab',
+  settings: 'Settings',
+  setup: 'How to install it',
+  options: 'Open the settings',
+} as const
+
+/** Where a problem is put right on one of our pages. */
+export const remedies: Partial<Record<ErrorCode, 'setup' | 'options'>> = {
+  'host-not-installed': 'setup',
+  'host-forbidden': 'setup',
+  'host-outdated': 'setup',
+  'no-directory-keys': 'options',
+  'wallet-absent': 'options',
+  'wallet-failed': 'options',
+}
+
+export const summaries = {
+  off: 'Your wallet asks its RPC provider directly. The provider sees your IP address and your accounts.',
+  offButSet:
+    'Sites are not private. MetaMask still asks Nightjar’s endpoint: private while the Nightjar program runs, failing when it does not.',
+  connecting: (at: number, of: number) => `Step ${at} of ${of}`,
+  stopped: (at: number, of: number) => `Stopped at step ${at} of ${of}`,
+  private: 'Sites and MetaMask ask the chain over three relays.',
+  privateUnseen: 'Sites ask the chain over three relays. MetaMask has not asked yet.',
+  privateSites: 'Sites ask the chain over three relays. MetaMask does not.',
+  degraded: 'Sites are private. Something else is not.',
+  blocked: 'What Nightjar covers is stopped. Nothing of it goes direct.',
+  loading: 'Asking how things are',
+} as const
+
+export const whatItDoes =
+  'What sites and MetaMask ask the chain goes over three relays. No single party sees both who asks and what is asked.'
+
+export const notCovered = {
+  title: 'Not covered',
+  servers:
+    'MetaMask’s own servers (accounts, prices, phishing lists): not covered yet. They still see your IP address.',
+  sites: 'What a site loads or asks by itself, without the wallet. The site sees your IP address as before.',
+  accounts:
+    'MetaMask asks for all its accounts together. One gateway and its RPC provider see that they belong together, not whose they are.',
+  timing: 'Whoever watches both your connection and a gateway can match the two by their timing.',
+  answers: 'A gateway can answer wrongly: answers are not checked against the chain yet.',
+} as const
+
+export const path = {
+  title: 'Path',
+  you: 'You',
+  entry: 'Entry',
+  middle: 'Middle',
+  gateway: 'Gateway',
+  provider: 'RPC provider',
+  trunk: (number: number) => `Path ${number}`,
+  noTrunk: 'No path is built.',
+  oneTrunk: 'The second path is being built.',
+  noGateway: 'Chosen at the first request',
+  moreGateways: (count: number) => `and ${count} more`,
+  caption: 'No relay sees both who asks and what.',
+} as const
+
+export const chains = {
+  title: 'Chains',
+  served: (served: number, of: number) => `${served} of ${of} served`,
+} as const
+
+export const activity = {
+  title: 'Activity',
+  today: (requests: string) => `${requests} of sites made private today`,
+  lastError: 'Last error',
+} as const
+
+export const uncoveredTab = {
+  all: 'This tab was opened before Nightjar was on. It is not covered until you reload it.',
+  some: 'This tab is not covered. It was opened before Nightjar was on, or is not one of the sites you chose.',
+} as const
+
+export const leaving = {
+  title: 'Turn off?',
+  sites: 'Sites stop being private at once.',
+  wallet:
+    'MetaMask keeps asking Nightjar’s endpoint. Its requests stay private while the Nightjar program runs. When it does not, they fail; they never go direct.',
+  backTitle: 'To put MetaMask back',
+  back: ['Open MetaMask’s Networks menu.', 'Ethereum → Edit → Default RPC URL.', 'Choose Infura.'],
+  others: (names: string) => `For ${names}: choose another RPC URL the same way, or delete the chain.`,
+} as const
+
+export const setup = {
+  title: 'Set up Nightjar',
+  lead: 'Private network access for wallets.',
+  sentences: [
+    'Your wallet tells its RPC provider your IP address and all your accounts.',
+    'Nightjar sends what sites and MetaMask ask the chain over three relays, sealed for the last one, which asks the provider.',
+    'No single party sees both who asks and what is asked; when that cannot be kept, requests fail and never go direct.',
+  ],
+  installTitle: 'Install the Nightjar program',
+  install: 'It holds the connections to the relays. Run this in the folder of Nightjar:',
+  browser: 'Browser',
+  connectTitle: 'Go private',
+  connect: 'One click; then approve MetaMask’s dialogs. Each step shows here.',
+  connected: 'Nightjar is on. Its icon in the toolbar shows how things are.',
+  warningTitle: 'Before you rely on it',
+  warning:
+    'There is no public network yet: relays have to be run by yourself or friends. Nobody outside the project has reviewed Nightjar. Do not trust your safety to it.',
+  copy: 'Copy',
+  copied: 'Copied',
+} as const
+
+export const hostStates = {
+  unchecked: 'Not checked yet. “Go private” checks it.',
+  running: 'Looking for it…',
+  failed: 'It does not answer.',
+  answers: 'It answers.',
+  version: (version: string) => `Version ${version} answers.`,
+} as const
+
+/** Who learns what on the way; drawn on the first-run page. */
+export const whoSees = [
+  { party: 'You', note: 'browser and Nightjar program', address: true, content: true },
+  { party: 'Your network', note: 'sees TLS to the entry, in bursts', address: true, content: false },
+  { party: 'Entry relay', note: 'sees equal, sealed cells', address: true, content: false },
+  { party: 'Middle relay', note: 'sees branches of a nameless client', address: false, content: false },
+  { party: 'Gateway', note: 'opens one site’s or wallet’s requests', address: false, content: true },
+  { party: 'RPC provider', note: 'sees a request from the gateway', address: false, content: true },
+] as const
+
+export const whoSeesTitles = {
+  figure: 'Who sees what',
+  knows: 'knows',
+  address: 'your IP',
+  content: 'the request',
+  neither: 'knows neither',
+} as const
+
+export const options = {
+  title: 'Settings',
+  save: 'Save',
+  discard: 'Discard',
+  saved: 'Saved.',
+  changed: 'Not saved yet.',
+  refused: 'Not saved. One setting was refused; the reason stands beside it.',
+  wallet: {
+    title: 'Wallet',
+    label: 'Extension id of the wallet',
+    hint: 'This wallet is asked to use Nightjar’s endpoint. MetaMask from the Chrome Web Store is the default; other builds have other ids.',
+    reset: 'Use MetaMask’s id',
+  },
+  sites: {
+    title: 'Sites',
+    hint: 'Sites that see Nightjar’s provider can tell that you use Nightjar. On all others, what is asked is not private.',
+    all: 'All sites',
+    some: 'Only these',
+    label: 'Match patterns, one per line',
+    example: 'https://*.example.org/*',
+  },
+  directory: {
+    title: 'Directory',
+    hint: 'The network document is believed when enough of these keys have signed it. Whoever holds them decides which relays there are.',
+    builtIn: 'Built in',
+    own: 'Your own',
+    keys: 'Ed25519 keys in base64, one per line',
+    threshold: 'Signatures needed',
+    reset: 'Use the built-in ones',
+  },
+  endpoint: {
+    title: 'Endpoint by hand',
+    text: 'For a wallet that cannot be asked. This prints the address of the endpoint, one for each chain:',
+    steps: 'In MetaMask: Networks menu → the chain → Edit → Default RPC URL → Add RPC URL.',
+    secret: 'The address holds a token. Keep it to yourself: any program that knows it can use the endpoint.',
+  },
+  permissions: {
+    title: 'Permissions',
+    list: [
+      ['Native messaging', 'Talks to the Nightjar program on this computer, which holds the connections to the relays.'],
+      ['Scripting', 'Puts Nightjar’s provider into the pages of the sites allowed above.'],
+      ['Storage', 'Keeps settings and today’s count on this computer.'],
+      [
+        'Access to sites',
+        'The provider has to be there before a site asks for a wallet. Also used to check that the endpoint on this computer is Nightjar’s.',
+      ],
+    ],
+  },
+  uninstall: {
+    title: 'Uninstall',
+    turnOff: 'Turn Nightjar off.',
+    wallet: 'Put MetaMask back: Networks menu → Ethereum → Edit → Default RPC URL → Infura; the same for other chains.',
+    host: 'Remove the Nightjar program:',
+    extension: 'Remove the extension on the browser’s extensions page.',
+  },
+  setup: 'Set-up page',
+  hostVersion: 'Nightjar program',
+  networkVersion: 'Network document',
+  unknown: 'not known while off',
+} as const
+
+/** The programs are run from the folder of Nightjar. */
+export const commands = {
+  install: (browser: string) => `npm run nightjar -- install --browser ${browser}`,
+  uninstall: 'npm run nightjar -- uninstall',
+  status: 'npm run nightjar -- status',
+} as const

@@ -1,0 +1,76 @@
+/**
+ * `nightjar host`: what a browser starts for each native-messaging port. It copies bytes between stdio and the daemon's
+ * local socket, unread, as both carry the frames of shared/bridge; each direction waits for its reader. Where no daemon
+ * listens it starts one. stdout carries frames and nothing else.
+ *
+ * It ends with the browser (end of stdin) or with the daemon (end of the socket); the extension then starts another.
+ */
+import type { Socket } from 'node:net'
+import type { Readable, Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type BridgeEventMessage, encodeFrames } from '@nightjar/shared/bridge'
+import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
+import { type Clock, second, within } from '@nightjar/shared/runtime'
+import { connectTo } from './connect.ts'
+
+export interface HostContext {
+  readonly input: Readable
+  readonly output: Writable
+  readonly clock: Clock
+  /** Path of the local socket. @throws NightjarError where it must not be used */
+  socket(): Promise<string>
+  /** Starts a daemon that outlives this process; resolves once it serves. @throws NightjarError why it does not */
+  launch(): Promise<void>
+}
+
+/** More than the daemon waits for a network document before it serves without a fresh one (10 s). */
+const launchTimeout = 15 * second
+
+/** @returns the exit code */
+export async function runHost(context: HostContext): Promise<number> {
+  try {
+    await copy(await reachDaemon(context), context)
+    return 0
+  } catch (error) {
+    const { code, detail } = asNightjarError(error)
+    await send(context.output, { event: 'failed', code, ...(detail === undefined ? {} : { detail }) })
+    return 1
+  } finally {
+    context.input.destroy()
+  }
+}
+
+async function reachDaemon({ socket, launch, clock }: HostContext): Promise<Socket> {
+  const path = await socket()
+  const running = await connectTo(path)
+  if (running !== undefined) return running
+  const failure = await within(clock, launchTimeout, launch(), unready).then(
+    () => undefined,
+    (error: unknown) => asNightjarError(error),
+  )
+  // Even after a failure: another host may have started one at the same moment, for which ours gave way.
+  const started = await connectTo(path)
+  if (started === undefined) throw failure ?? new NightjarError('daemon-failed', { detail: 'it ended at once' })
+  return started
+}
+
+function unready(): NightjarError {
+  return new NightjarError('daemon-failed', { detail: `it does not serve after ${launchTimeout / second} seconds` })
+}
+
+/** Until one side ends, however it ends: neither could be told of the other's error. */
+async function copy(socket: Socket, { input, output }: HostContext): Promise<void> {
+  const ended = () => undefined
+  const up = pipeline(input, socket).catch(ended)
+  const down = pipeline(socket, output, { end: false }).catch(ended)
+  await Promise.race([up, down])
+  socket.destroy()
+}
+
+/** Resolves once the browser has it, or is gone. */
+function send(output: Writable, event: BridgeEventMessage): Promise<void> {
+  return new Promise((resolve) => {
+    output.once('error', () => resolve())
+    output.write(Buffer.concat(encodeFrames(event)), () => resolve())
+  })
+}

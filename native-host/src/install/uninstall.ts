@@ -1,0 +1,112 @@
+/**
+ * `nightjar uninstall`: takes back what `nightjar install` did. Nothing remembers what that was: known places are looked
+ * at, and a file is removed only where its content shows that it is ours.
+ */
+import { rmdir } from 'node:fs/promises'
+import type { Clock } from '@nightjar/shared/runtime'
+import { fileError } from '@nightjar/shared-node/config'
+import { connectTo } from '../bridge/connect.ts'
+import { stopDaemon } from '../bridge/stop.ts'
+import { claimSocket, type Places } from '../config.ts'
+import { type Choice, knownBrowsers } from './browsers.ts'
+import type { Machine } from './machine.ts'
+import { wrapperIn } from './manifest.ts'
+import { readIfThere, removeFile } from './registration.ts'
+import { isOurWrapper } from './wrapper.ts'
+
+export interface UninstallOptions extends Choice {
+  /** Whether to delete configuration and state, too. */
+  readonly purge: boolean
+}
+
+export interface UninstallContext {
+  readonly machine: Machine
+  readonly places: Places
+  readonly clock: Clock
+  /** Told each step as it is done. */
+  say(line: string): void
+}
+
+/** A wallet that was given the endpoint asks nobody else, so it stands still when Nightjar is gone. */
+const walletSteps = [
+  'Put MetaMask back to its own RPC URL, or it gets no answers any more (it never goes around Nightjar by itself):',
+  '  MetaMask → networks → ⋮ beside Ethereum → Edit → Default RPC URL → the Infura one → Save;',
+  '  then remove the URL that begins with http://127.0.0.1. The same for every other network that goes through Nightjar.',
+]
+
+export async function uninstall(options: UninstallOptions, context: UninstallContext): Promise<void> {
+  const { places, clock, say } = context
+  for (const line of walletSteps) say(line)
+  say('')
+  const found = await removeRegistrations(options, context)
+  const removed = await removeWrappers(new Set([places.wrapper, ...found]), context)
+  if (found.length === 0 && removed === 0) say('Nothing of Nightjar was installed there.')
+  if (options.purge) return purge(context, await stopDaemon(places, clock))
+  const daemon = await connectTo(await claimSocket(places))
+  daemon?.destroy()
+  if (daemon !== undefined) say('The daemon still runs and serves your wallets; `nightjar stop` ends it.')
+}
+
+/** @returns the scripts that the removed manifests named */
+async function removeRegistrations(choice: Choice, { machine, places, say }: UninstallContext): Promise<string[]> {
+  const wrappers: string[] = []
+  for (const registration of knownBrowsers(choice, machine, places.wrapper)) {
+    const manifest = await registration.read()
+    if (manifest === undefined) continue
+    const wrapper = wrapperIn(manifest)
+    if (wrapper === undefined) {
+      say(`Left the manifest for ${registration.browser} alone: it is not Nightjar's.`)
+      continue
+    }
+    for (const removed of await registration.remove()) say(`Removed ${removed}`)
+    wrappers.push(wrapper)
+  }
+  return wrappers
+}
+
+/** Removes those that no browser starts any more. @returns how many */
+async function removeWrappers(
+  wrappers: ReadonlySet<string>,
+  { machine, places, say }: UninstallContext,
+): Promise<number> {
+  const used = new Set<string | undefined>()
+  for (const { read } of knownBrowsers({}, machine, places.wrapper)) {
+    const manifest = await read()
+    if (manifest !== undefined) used.add(wrapperIn(manifest))
+  }
+  let count = 0
+  for (const wrapper of wrappers) {
+    const text = await readIfThere(wrapper)
+    if (text === undefined || !isOurWrapper(text)) continue
+    if (used.has(wrapper)) {
+      say(`Left ${wrapper}, which another browser starts.`)
+      continue
+    }
+    await removeFile(wrapper)
+    say(`Removed ${wrapper}`)
+    count += 1
+  }
+  return count
+}
+
+/** Deletes the files that Nightjar writes, and its folders where nothing else is in them. */
+async function purge({ places, say }: UninstallContext, wasRunning: boolean): Promise<void> {
+  if (wasRunning) say('Stopped the daemon.')
+  const files = [places.config, places.state, places.document, places.pid]
+  say(`Deleting configuration and state: ${files.join(', ')}`)
+  for (const file of files) await removeFile(file)
+  const exposed = places.exposed === undefined ? [] : [places.exposed]
+  for (const folder of [...places.folders, ...exposed]) await removeFolder(folder)
+  say('Deleted.')
+}
+
+async function removeFolder(folder: string): Promise<void> {
+  try {
+    await rmdir(folder)
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    // Others keep files there, too; or it is gone already.
+    if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOENT') return
+    throw fileError(folder, cause)
+  }
+}

@@ -1,0 +1,219 @@
+import type { ErrorCode } from '@nightjar/shared/errors'
+import type { Outcome } from '@nightjar/shared/rpc'
+import { second } from '@nightjar/shared/runtime'
+import { FakeClock } from '@nightjar/shared/testing'
+import { beforeEach, describe, expect, test } from 'vitest'
+import { HeadFollower, type HeadListener } from './follower.ts'
+import { block, FollowedChain } from './testing/blocks.ts'
+
+const every = 2 * second
+
+class Listener implements HeadListener {
+  readonly numbers: number[] = []
+  readonly ends: ErrorCode[] = []
+  onHead({ number }: { number: bigint }): void {
+    this.numbers.push(Number(number))
+  }
+  onEnd(code: ErrorCode): void {
+    this.ends.push(code)
+  }
+}
+
+let clock: FakeClock
+let chain: FollowedChain
+let heads: HeadFollower
+let listener: Listener
+beforeEach(() => {
+  clock = new FakeClock()
+  chain = new FollowedChain()
+  heads = new HeadFollower({ upstreams: chain, clock, every })
+  listener = new Listener()
+})
+
+/** Follows, with the answer to the first poll come in. */
+async function follow(who: Listener = listener): Promise<void> {
+  heads.follow(who)
+  await clock.elapse(0)
+}
+
+describe('a follower', () => {
+  test('tells the newest head at once, then each that differs', async () => {
+    await follow()
+    expect(listener.numbers).toEqual([1])
+    chain.show(2)
+    await clock.elapse(every - 1)
+    expect(listener.numbers).toEqual([1])
+    await clock.elapse(1)
+    expect(listener.numbers).toEqual([1, 2])
+    await clock.elapse(10 * every)
+    expect(listener.numbers).toEqual([1, 2])
+    chain.show(5)
+    await clock.elapse(every)
+    expect(listener.numbers).toEqual([1, 2, 5])
+  })
+
+  test('asks for the newest block without transactions, as often as it is told', async () => {
+    await follow()
+    await clock.elapse(10 * every)
+    expect(chain.asked).toEqual(Array(11).fill({ method: 'eth_getBlockByNumber', params: ['latest', false] }))
+  })
+
+  test('never asks while an answer is awaited', async () => {
+    let answer: (outcome: Outcome) => void = () => {}
+    chain.latest = new Promise((resolve) => (answer = resolve))
+    await follow()
+    await clock.elapse(5 * every)
+    expect(chain.asked).toHaveLength(1)
+    answer({ result: block(3) })
+    await clock.elapse(0)
+    expect(listener.numbers).toEqual([3])
+    chain.show(4)
+    await clock.elapse(every)
+    expect(listener.numbers).toEqual([3, 4])
+  })
+
+  test('tells of a reorganisation: another block of the same number', async () => {
+    await follow()
+    chain.show(1, 9)
+    await clock.elapse(every)
+    expect(listener.numbers).toEqual([1, 1])
+  })
+
+  test('does not believe one upstream that is behind, but a chain that stays behind', async () => {
+    chain.show(8)
+    await follow()
+    for (const number of [7, 8, 7, 9, 6, 9, 5]) {
+      chain.show(number)
+      await clock.elapse(every)
+    }
+    expect(listener.numbers).toEqual([8, 9])
+    for (const number of [6, 7, 7]) {
+      chain.show(number)
+      await clock.elapse(every)
+    }
+    expect(listener.numbers).toEqual([8, 9, 6, 7])
+  })
+})
+
+describe('several who follow', () => {
+  test('share one poll, and each is told the newest head when it comes', async () => {
+    const late = new Listener()
+    await follow()
+    chain.show(2)
+    await clock.elapse(every)
+    heads.follow(late)
+    expect(late.numbers).toEqual([2])
+    chain.show(3)
+    await clock.elapse(every)
+    expect([listener.numbers, late.numbers]).toEqual([
+      [1, 2, 3],
+      [2, 3],
+    ])
+    expect(chain.asked).toHaveLength(3)
+  })
+
+  test('are all told the first head where they wait for it together', async () => {
+    const other = new Listener()
+    heads.follow(listener)
+    await follow(other)
+    expect([listener.numbers, other.numbers, chain.asked.length]).toEqual([[1], [1], 1])
+  })
+
+  test('keep it going until the last has left; then nothing is asked or remembered', async () => {
+    const other = new Listener()
+    await follow()
+    await follow(other)
+    heads.unfollow(listener)
+    chain.show(2)
+    await clock.elapse(every)
+    expect([listener.numbers, other.numbers]).toEqual([[1], [1, 2]])
+    heads.unfollow(listener)
+    expect(clock.pending).toBeGreaterThan(0)
+    heads.unfollow(other)
+    expect(clock.pending).toBe(0)
+    await clock.elapse(20 * every)
+    expect(chain.asked).toHaveLength(2)
+
+    chain.show(1)
+    await follow()
+    expect(listener.numbers).toEqual([1, 1])
+  })
+
+  test('may leave while they are told, or all at once while an answer is awaited', async () => {
+    const leaving = new Listener()
+    leaving.onHead = () => heads.unfollow(leaving)
+    await follow(leaving)
+    expect(clock.pending).toBe(0)
+
+    let answer: (outcome: Outcome) => void = () => {}
+    chain.latest = new Promise((resolve) => (answer = resolve))
+    await follow()
+    heads.unfollow(listener)
+    expect(chain.signals.map(({ aborted }) => aborted)).toEqual([true, true])
+    answer({ result: block(3) })
+    await clock.elapse(10 * every)
+    expect([listener.numbers, chain.asked.length, clock.pending]).toEqual([[], 2, 0])
+  })
+
+  test('that come again before an old poll is answered do not hear its answer', async () => {
+    let answer: (outcome: Outcome) => void = () => {}
+    chain.latest = new Promise((resolve) => (answer = resolve))
+    await follow()
+    heads.unfollow(listener)
+    chain.show(5)
+    await follow()
+    answer({ result: block(3) })
+    await clock.elapse(3 * every)
+    expect(listener.numbers).toEqual([5])
+    expect(chain.asked).toHaveLength(5)
+  })
+})
+
+describe('an upstream', () => {
+  test.each<[string, FollowedChain['latest']]>([
+    ['that fails', 'upstream-failed'],
+    ['that answers with an error', { error: { code: -32005, message: 'rate limit' } }],
+    ['that has no block', { result: null }],
+    ['that answers with a text', { result: 'latest' }],
+    ['whose block has no hash', { result: { ...block(2), hash: null } }],
+    ['whose block is huge', { result: { ...block(2), extraData: `0x${'00'.repeat(1_000_000)}` } }],
+  ])('%s is counted, shows nothing to anybody, and stops nothing', async (_, latest) => {
+    await follow()
+    chain.latest = latest
+    await clock.elapse(3 * every)
+    expect(heads.failures).toBe(3)
+    chain.show(2)
+    await clock.elapse(every)
+    expect([listener.numbers, listener.ends, heads.failures]).toEqual([[1, 2], [], 3])
+  })
+
+  test('that is dead for half a minute ends them all; whoever comes then tries anew', async () => {
+    const other = new Listener()
+    await follow()
+    await follow(other)
+    chain.latest = 'upstream-failed'
+    await clock.elapse(30 * second - 1)
+    expect(listener.ends).toEqual([])
+    await clock.elapse(1)
+    expect([listener.ends, other.ends]).toEqual([['upstream-failed'], ['upstream-failed']])
+    expect(clock.pending).toBe(0)
+
+    chain.show(2)
+    await follow()
+    expect(listener.numbers).toEqual([1, 2])
+  })
+
+  test('that never answers ends them after as long', async () => {
+    chain.latest = new Promise(() => {})
+    await follow()
+    await clock.elapse(30 * second)
+    expect(listener.ends).toEqual(['upstream-failed'])
+    expect(chain.signals[0]?.aborted).toBe(true)
+  })
+
+  test('that stands still is alive: the same head again will do', async () => {
+    await follow()
+    await clock.elapse(300 * second)
+    expect([listener.numbers, listener.ends]).toEqual([[1], []])
+  })
+})

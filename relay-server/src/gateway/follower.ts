@@ -1,0 +1,121 @@
+/**
+ * Watches one chain for its newest block, on behalf of all clients that follow it, and only while one does. Upstreams are
+ * polled: plain HTTP is all that they have to speak, and they do not learn how many follow.
+ */
+import type { ErrorCode } from '@nightjar/shared/errors'
+import type { Call } from '@nightjar/shared/rpc'
+import { type Clock, second, type Timer } from '@nightjar/shared/runtime'
+import type { Chain } from './broadcasts.ts'
+import { type Head, headOf } from './header.ts'
+
+export interface HeadListener {
+  onHead(head: Head): void
+  /** Nothing more comes. */
+  onEnd(code: ErrorCode): void
+}
+
+/** What a stream of heads needs of a chain. */
+export interface Heads {
+  /** Tells `listener` the newest head, at once where it is known, and then each new one. */
+  follow(listener: HeadListener): void
+  unfollow(listener: HeadListener): void
+}
+
+export interface FollowerOptions {
+  readonly upstreams: Pick<Chain, 'read'>
+  readonly clock: Clock
+  /** Milliseconds from an answer to the next question. */
+  readonly every: number
+}
+
+const newest: Call = { method: 'eth_getBlockByNumber', params: ['latest', false] }
+/** Without a head for this long, followers are told to look elsewhere. */
+const patience = 30 * second
+
+export class HeadFollower implements Heads {
+  readonly #options: FollowerOptions
+  readonly #listeners = new Set<HeadListener>()
+  #polling = new AbortController()
+  #next: Timer | undefined
+  #deadline: Timer | undefined
+  #head: Head | undefined
+  #hasDoubts = false
+  #failures = 0
+
+  constructor(options: FollowerOptions) {
+    this.#options = options
+  }
+
+  /** Polls, since it was made, that gave no head. */
+  get failures(): number {
+    return this.#failures
+  }
+
+  follow(listener: HeadListener): void {
+    this.#listeners.add(listener)
+    if (this.#listeners.size === 1) this.#start()
+    else if (this.#head !== undefined) listener.onHead(this.#head)
+  }
+
+  unfollow(listener: HeadListener): void {
+    if (this.#listeners.delete(listener) && this.#listeners.size === 0) this.#stop()
+  }
+
+  #start(): void {
+    this.#polling = new AbortController()
+    this.#waitForHead()
+    void this.#poll(this.#polling.signal)
+  }
+
+  #stop(): void {
+    this.#polling.abort()
+    this.#next?.cancel()
+    this.#deadline?.cancel()
+    this.#head = undefined
+  }
+
+  #waitForHead(): void {
+    this.#deadline?.cancel()
+    this.#deadline = this.#options.clock.after(patience, () => {
+      const listeners = [...this.#listeners]
+      this.#listeners.clear()
+      this.#stop()
+      for (const listener of listeners) listener.onEnd('upstream-failed')
+    })
+  }
+
+  async #poll(signal: AbortSignal): Promise<void> {
+    const head = await this.#look(signal)
+    if (signal.aborted) return
+    if (head !== undefined) this.#learn(head)
+    else this.#failures += 1
+    // The last listener may have left on hearing of it.
+    if (!signal.aborted) this.#next = this.#options.clock.after(this.#options.every, () => void this.#poll(signal))
+  }
+
+  async #look(signal: AbortSignal): Promise<Head | undefined> {
+    try {
+      return headOf(await this.#options.upstreams.read(newest, signal))
+    } catch {
+      // Counted by the caller; whatever it was, the next poll may do better.
+      return undefined
+    }
+  }
+
+  #learn(head: Head): void {
+    this.#waitForHead()
+    if (this.#isDoubtful(head) || head.hash === this.#head?.hash) return
+    this.#head = head
+    for (const listener of this.#listeners) listener.onHead(head)
+  }
+
+  /**
+   * One of several upstreams may be a block behind, and the next poll reach another: a lower head is believed once two
+   * polls in a row gave one, or everybody would be shown reorganisations that never were.
+   */
+  #isDoubtful(head: Head): boolean {
+    const isLower = this.#head !== undefined && head.number < this.#head.number
+    this.#hasDoubts = isLower && !this.#hasDoubts
+    return this.#hasDoubts
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * One isolation group's way to one gateway, from the side that seals: the envelope session that lives and dies with the
+ * branch that carries it.
+ */
+import type { Crypto } from '../crypto/index.ts'
+import { type Relay, responderOf } from '../directory/index.ts'
+import { EnvelopeSession, sizeClass } from '../envelope/index.ts'
+import { asNightjarError, type ErrorCode, NightjarError } from '../errors/index.ts'
+import { purpose, startHandshake } from '../handshake/index.ts'
+import { limits } from '../limits.ts'
+import { decodeAnswer, encodeQuestion, type Outcome, type Question } from '../rpc/index.ts'
+import { type Clock, minute } from '../runtime.ts'
+import type { Carrier, Following } from './carrier.ts'
+
+const lifetime = 10 * minute
+const lifetimeJitter = 2 * minute
+export const requestsPerBranch = 1000
+
+export interface SealedBranchOptions {
+  readonly crypto: Crypto
+  readonly clock: Clock
+  /** A number in [0, 1), for the lifetime's jitter. */
+  random(): number
+}
+
+export interface OutcomeHandler {
+  onOutcome(outcome: Outcome): void
+  /** Nothing more comes. */
+  onEnd(code: ErrorCode): void
+}
+
+export class SealedBranch {
+  readonly gateway: Relay
+  readonly carrier: Carrier
+  readonly #session: EnvelopeSession
+  readonly #clock: Clock
+  readonly #retireAt: number
+  #requests = 0
+  #running = 0
+
+  /** Takes ownership of `session`. */
+  constructor(options: SealedBranchOptions, gateway: Relay, carrier: Carrier, session: EnvelopeSession) {
+    this.gateway = gateway
+    this.carrier = carrier
+    this.#session = session
+    this.#clock = options.clock
+    this.#retireAt = options.clock.now() + lifetime + (options.random() - 0.5) * 2 * lifetimeJitter
+    carrier.onClosed(() => this.#wipeWhenUnused())
+  }
+
+  get error(): NightjarError | undefined {
+    return this.carrier.error
+  }
+
+  /** Whether it has done its time or its number of requests and a fresh one should take over. */
+  get isDue(): boolean {
+    return this.#requests >= requestsPerBranch || this.#clock.now() >= this.#retireAt
+  }
+
+  /**
+   * Asks the gateway. The answer may be a JSON-RPC error.
+   * @throws NightjarError where no answer came: the branch was lost, the time ran out, or the answer was no answer
+   */
+  async ask(question: Question): Promise<Outcome> {
+    const record = this.#seal(question)
+    this.#running += 1
+    try {
+      return decodeAnswer(this.#session.open(await this.carrier.exchange(record)))
+    } finally {
+      this.#running -= 1
+      this.#wipeWhenUnused()
+    }
+  }
+
+  /** Asks once for many answers, each padded to `question.cells`. An answer that cannot be opened ends it. */
+  follow(question: Question, handler: OutcomeHandler): Following {
+    const following = this.carrier.follow(this.#seal(question), question.cells, {
+      onRecord: (record) => {
+        let outcome: Outcome
+        try {
+          outcome = decodeAnswer(this.#session.open(record))
+        } catch (error) {
+          following.stop()
+          return handler.onEnd(asNightjarError(error).code)
+        }
+        handler.onOutcome(outcome)
+      },
+      onEnd: (code) => handler.onEnd(code),
+    })
+    return following
+  }
+
+  retire(): void {
+    this.carrier.retire()
+  }
+
+  /** A retired carrier closes with its last answer, which is still to be opened then. */
+  #wipeWhenUnused(): void {
+    if (this.error !== undefined && this.#running === 0) this.#session.destroy()
+  }
+
+  #seal(question: Question): Uint8Array {
+    // The session's keys are wiped with its branch: nothing may be sealed with what they then are.
+    if (this.error !== undefined) throw this.error
+    this.#requests += 1
+    const text = encodeQuestion(question)
+    const cells = sizeClass(text.length, {
+      minimum: 1,
+      maximum: limits.questionCells,
+      tooLarge: 'request-too-large',
+    })
+    return this.#session.seal(text, cells)
+  }
+}
+
+/** Opens a carrier to the gateway with `hello` and gives the gateway's reply. */
+export type Greet = (hello: Uint8Array) => Promise<{ readonly reply: Uint8Array; readonly carrier: Carrier }>
+
+/**
+ * Agrees on an envelope session with `gateway`, as the network document describes it.
+ * @throws NightjarError what `greet` throws, or `handshake-failed` where the gateway does not prove who it is
+ */
+export async function openSealedBranch(
+  options: SealedBranchOptions,
+  gateway: Relay,
+  greet: Greet,
+): Promise<SealedBranch> {
+  const { crypto, clock } = options
+  const responder = responderOf(gateway, 'envelope', clock.now())
+  const handshake = await startHandshake(crypto, { purpose: purpose.envelope, depth: 0, responder })
+  const { reply, carrier } = await greet(handshake.hello)
+  try {
+    const { keys } = await handshake.finish(reply)
+    return new SealedBranch(options, gateway, carrier, new EnvelopeSession(crypto, keys, 'client'))
+  } catch (cause) {
+    carrier.retire(true)
+    throw asHandshakeFailed(cause)
+  }
+}
+
+/** A reply that cannot be read proves as little as one that is wrong. */
+function asHandshakeFailed(cause: unknown): NightjarError {
+  const error = asNightjarError(cause)
+  return error.code === 'handshake-failed' ? error : new NightjarError('handshake-failed', { cause })
+}
