@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { crx } from '@crxjs/vite-plugin'
 import { defineConfig, type Plugin } from 'vite'
 import { manifest } from './manifest.ts'
@@ -34,10 +34,20 @@ function hideFromPages(): Plugin {
       const path = join(outDir, 'manifest.json')
       const { web_accessible_resources: _, ...rest } = JSON.parse(readFileSync(path, 'utf8'))
       writeFileSync(path, `${JSON.stringify(rest, null, 2)}\n`)
-      // The module form of the same scripts, which nothing loads.
-      for (const name of readdirSync(join(outDir, 'assets'))) {
-        if (name.includes('.iife.ts-')) rmSync(join(outDir, 'assets', name))
-      }
+      // The module form of the same scripts and what only they import: nothing loads it.
+      while (removeUnused()) {}
     },
   }
+}
+
+/** Removes the assets that no other file names; says whether there were any. */
+function removeUnused(): boolean {
+  const files = readdirSync(outDir, { recursive: true, encoding: 'utf8' }).filter((file) =>
+    /\.(js|html|json)$/.test(file),
+  )
+  const texts = files.map((file) => ({ file, text: readFileSync(join(outDir, file), 'utf8') }))
+  const isUnused = (asset: string) => !texts.some(({ file, text }) => file !== asset && text.includes(basename(asset)))
+  const unused = files.filter((file) => dirname(file) === 'assets' && isUnused(file))
+  for (const file of unused) rmSync(join(outDir, file))
+  return unused.length > 0
 }

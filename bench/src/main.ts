@@ -2,6 +2,8 @@
 import { cpus, totalmem } from 'node:os'
 import { programPath, runProgram } from '@nightjar/e2e/network'
 import { Command } from 'commander'
+import { benchBridge } from './bridge.ts'
+import { benchBundle } from './bundle.ts'
 import { serveEcho } from './echoServer.ts'
 import { benchRelay } from './relay.ts'
 import { benchRpc } from './rpc.ts'
@@ -11,6 +13,8 @@ type Bench = (report: (step: string) => void) => Promise<Record<string, number>>
 const benches: Record<string, { description: string; run: Bench }> = {
   rpc: { description: 'eth_getBalance over the network beside direct', run: benchRpc },
   relay: { description: 'cells per second through one relay beside a plain echo', run: benchRelay },
+  bridge: { description: 'a page’s request of 1 KB through the extension beside the endpoint', run: benchBridge },
+  bundle: { description: 'gzipped size of service worker, popup and the script in pages', run: benchBundle },
   seal: { description: 'three-layer seals per second beside the bare AEAD calls', run: benchSeal },
 }
 

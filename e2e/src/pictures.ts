@@ -73,7 +73,10 @@ async function take(browser: Browser, picture: Picture, theme: (typeof themes)[n
   await page.goto(picture.url)
   for (const name of picture.press) await page.getByRole('button', { name, exact: true }).click()
   if (await isTooWide(page)) complain(picture, 'is wider than its window')
-  await page.screenshot({ path, fullPage: true })
+  // A window as high as its page, so that what sticks to its edge stands where it belongs.
+  const pageHeight = Number(await page.evaluate('document.documentElement.scrollHeight'))
+  await page.setViewportSize({ width: picture.width, height: pageHeight })
+  await page.screenshot({ path })
   await context.close()
 }
 

@@ -1,15 +1,18 @@
 /** `npm start`: a whole private network on this machine, the proof that it works, and an endpoint to try it with. */
 import { createServer } from 'node:net'
 import { Command } from 'commander'
+import { findBrowser, type Stage, setStage } from './browser/index.ts'
 import { call } from './network/chain.ts'
 import { type LocalNetwork, startLocalNetwork } from './network/localNetwork.ts'
 import { type Proof, prove } from './proof.ts'
+import { openWindows, type Tour, tour } from './tour.ts'
 
 interface Options {
   readonly upstream?: string
   readonly once?: true
   readonly json?: true
   readonly port: string
+  readonly browser: boolean
 }
 
 const localChains = [1, 31337]
@@ -17,11 +20,13 @@ const localChains = [1, 31337]
 const program = new Command('npm start --')
   .description(
     'Starts a private network on loopback (eight relays, a daemon, Ethereum nodes), sends real requests through it,\n' +
-      'shows what each party saw of them, and keeps running until Ctrl-C.',
+      'shows what each party saw of them, opens a browser with the extension, a stand-in wallet and a demo dapp, and\n' +
+      'keeps running until Ctrl-C.',
   )
   .option('--upstream <url>', 'use a real RPC provider for the chain it serves, instead of local nodes (reads only)')
   .option('--once', 'run the proof and exit')
   .option('--json', 'print the proof as one JSON line last')
+  .option('--no-browser', 'without the browser')
   .option('--port <number>', 'port of the endpoint to paste into a wallet; 0 = any', '8645')
   .action(main)
 
@@ -30,29 +35,72 @@ async function main(options: Options): Promise<void> {
   const stopped = stopSignal()
   const upstreamChain = options.upstream === undefined ? undefined : await chainOf(options.upstream)
   const chains = upstreamChain === undefined ? localChains : [upstreamChain]
-  const network = await startLocalNetwork({
+  const networkOptions = {
     chains,
     upstream: options.upstream,
     tapped: true,
     endpointPort: await endpointPort(Number(options.port)),
-    onStep: (step) => say(`· ${step}`),
-  })
+  }
+  const onStep = (step: string) => say(`· ${step}`)
+  const stage = wantsBrowser(options, say) ? await setStage({ network: networkOptions, headless, onStep }) : undefined
+  const network = stage?.network ?? (await startLocalNetwork({ ...networkOptions, onStep }))
   try {
     if (stopped.now) return
     const chainId = chains[0] as number
     say('· sending requests over it')
     const proof = await prove(network, chainId, options.upstream === undefined)
-    process.exitCode = proof.ok ? 0 : 1
-    if (!options.json) process.stdout.write(describe(proof, network, chains))
+    const goesByItself = stage !== undefined && (headless || options.once === true) && options.upstream === undefined
+    if (goesByItself) say('· going private in the browser, as a user would')
+    const shown = goesByItself ? await tour(stage) : undefined
+    process.exitCode = proof.ok && shown?.ok !== false ? 0 : 1
+    if (!options.json) process.stdout.write(describe(proof, network, chains) + describeTour(shown))
     if (!options.once) {
-      if (!options.json) process.stdout.write('Running until Ctrl-C.\n')
-      await Promise.race([stopped.promise, network.daemon.process.ended])
+      if (stage !== undefined && !headless) await openWindows(stage)
+      if (!options.json) process.stdout.write(stage !== undefined && !headless ? inWindows : 'Running until Ctrl-C.\n')
+      await Promise.race([stopped.promise, stage === undefined ? network.daemon.process.ended : closed(stage)])
     }
-    if (options.json) process.stdout.write(`${JSON.stringify(withoutParties(proof))}\n`)
+    if (options.json) process.stdout.write(`${JSON.stringify({ ...withoutParties(proof), browser: shown ?? null })}\n`)
   } finally {
     say('· stopping')
-    await network.stop()
+    await (stage ?? network).stop()
   }
+}
+
+/** Without a display nobody could look at a window. */
+const headless = process.platform === 'linux' && !process.env.DISPLAY && !process.env.WAYLAND_DISPLAY
+
+const inWindows = [
+  'The browser shows a demo dapp and the popup of Nightjar. Press "Go private" and approve what the stand-in wallet',
+  'asks; then try the dapp. (The wallet’s accounts are test accounts.) Running until Ctrl-C.',
+  '',
+].join('\n')
+
+function wantsBrowser({ browser }: Options, say: (text: string) => void): boolean {
+  if (!browser) return false
+  try {
+    findBrowser()
+    return true
+  } catch (error) {
+    say(`· without the browser: ${(error as Error).message}`)
+    return false
+  }
+}
+
+/** Resolves when the user has closed the browser. */
+function closed({ browser }: Stage): Promise<void> {
+  return new Promise((resolve) => browser.context.once('close', () => resolve()))
+}
+
+function describeTour(shown: Tour | undefined): string {
+  if (shown === undefined) return ''
+  return [
+    `In the browser: one click, the wallet’s dialogs after ${shown.clickToDialogMs} ms, then the popup says "${shown.popup}".`,
+    `  a dapp’s ${shown.dappRead.method}: ${shown.dappRead.sameAsDirect ? 'same as direct' : 'DIFFERS from direct'}`,
+    `  the wallet’s polls, all accounts in one call, that a gateway asked for it: ${shown.walletRequestsSeenFromGateways}`,
+    `  requests that still reached the wallet’s own RPC provider: ${shown.leaked}`,
+    '',
+    '',
+  ].join('\n')
 }
 
 function stopSignal(): { readonly promise: Promise<void>; now: boolean } {

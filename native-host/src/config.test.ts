@@ -1,10 +1,11 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { loadConfig, missingKeys } from '@nightjar/shared-node/config'
 import * as v from 'valibot'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { configSchema, placesFrom, trustOf } from './config.ts'
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { claimSocket, configSchema, placesFrom, trustOf } from './config.ts'
 
 const example = new URL('../config.example.yaml', import.meta.url).pathname
 const key = (fill: number) => Buffer.alloc(32, fill).toString('base64')
@@ -111,6 +112,8 @@ describe('config', () => {
 })
 
 describe('placesFrom', () => {
+  const own = `nightjar-${process.getuid?.() ?? 0}`
+
   test('NIGHTJAR_HOME overrides everything', () => {
     const places = placesFrom({
       NIGHTJAR_HOME: '/n',
@@ -122,8 +125,11 @@ describe('placesFrom', () => {
       config: '/n/config.yaml',
       state: '/n/state.json',
       document: '/n/newest-network.json',
+      pid: '/n/daemon.pid',
+      wrapper: '/n/nightjar-host',
       socket: '/n/nightjar.sock',
       folders: ['/n'],
+      exposed: undefined,
     })
   })
 
@@ -132,8 +138,11 @@ describe('placesFrom', () => {
       config: '/c/nightjar/config.yaml',
       state: '/s/nightjar/state.json',
       document: '/s/nightjar/newest-network.json',
+      pid: '/s/nightjar/daemon.pid',
+      wrapper: '/s/nightjar/nightjar-host',
       socket: '/r/nightjar/nightjar.sock',
       folders: ['/c/nightjar', '/s/nightjar', '/r/nightjar'],
+      exposed: undefined,
     })
   })
 
@@ -146,6 +155,88 @@ describe('placesFrom', () => {
     const places = placesFrom({})
     expect(places.config).toBe(join(homedir(), '.config/nightjar/config.yaml'))
     expect(places.state).toBe(join(homedir(), '.local/state/nightjar/state.json'))
-    expect(places.socket).toBe(join(tmpdir(), `nightjar-${process.getuid?.() ?? 0}`, 'nightjar/nightjar.sock'))
+    expect(places.socket).toBe(join(tmpdir(), own, 'nightjar/nightjar.sock'))
+    expect(places.exposed).toBe(join(tmpdir(), own))
+  })
+
+  test('a relative folder is the same wherever a process starts', () => {
+    expect(placesFrom({ NIGHTJAR_HOME: 'home/' })).toEqual(placesFrom({ NIGHTJAR_HOME: join(process.cwd(), 'home') }))
+  })
+
+  describe('a socket path', () => {
+    const limit = process.platform === 'linux' ? 107 : 103
+    /** A home whose socket has a path of `length` bytes. */
+    const homeFor = (length: number, letter = 'x') => `/${letter.repeat(length - '//nightjar.sock'.length)}`
+
+    test('of the length that the system allows stays', async () => {
+      const home = homeFor(limit)
+      expect(placesFrom({ NIGHTJAR_HOME: home }).socket).toBe(`${home}/nightjar.sock`)
+    })
+
+    test('that is longer becomes a short one, always the same for the same home', () => {
+      const places = placesFrom({ NIGHTJAR_HOME: homeFor(limit + 1) })
+      expect(places.socket).toMatch(new RegExp(`^/tmp/${own}/[0-9a-f]{16}\\.sock$`))
+      expect(places.folders).toEqual([homeFor(limit + 1), `/tmp/${own}`])
+      expect(places.exposed).toBe(`/tmp/${own}`)
+      expect(placesFrom({ NIGHTJAR_HOME: homeFor(limit + 1), TMPDIR: '/elsewhere' })).toEqual(places)
+      expect(placesFrom({ NIGHTJAR_HOME: homeFor(limit + 1, 'y') }).socket).not.toBe(places.socket)
+    })
+
+    test('is measured in bytes, not in letters', () => {
+      expect(placesFrom({ NIGHTJAR_HOME: `/${'ä'.repeat(limit / 2)}` }).exposed).toBe(`/tmp/${own}`)
+    })
+
+    test('can be listened on', async () => {
+      const home = join(folder, 'long'.repeat(40))
+      const places = placesFrom({ NIGHTJAR_HOME: home })
+      const server = createServer()
+      const path = await claimSocket(places)
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(path, resolve)
+      })
+      expect(placesFrom({ NIGHTJAR_HOME: home }).socket).toBe(server.address())
+      await new Promise((resolve) => server.close(resolve))
+    })
+  })
+})
+
+describe('claimSocket', () => {
+  const claim = (exposed: string | undefined) =>
+    claimSocket({ ...placesFrom({}), socket: '/the/socket', exposed }).catch((error: unknown) => error)
+  let exposed: string
+  beforeEach(() => {
+    exposed = join(folder, `exposed-${process.hrtime.bigint()}`)
+  })
+
+  test('makes the folder for the user alone, and takes it again', async () => {
+    expect(await claim(exposed)).toBe('/the/socket')
+    expect((await stat(exposed)).mode & 0o777).toBe(0o700)
+    expect(await claim(exposed)).toBe('/the/socket')
+  })
+
+  test("a folder that lies among the user's own is not looked at", async () => {
+    expect(await claim(undefined)).toBe('/the/socket')
+  })
+
+  test.each<[string, () => Promise<unknown>]>([
+    ['a link to a folder', () => symlink(folder, exposed)],
+    ['a file', () => writeFile(exposed, '', { mode: 0o600 })],
+    ['a folder that others may enter', () => mkdir(exposed).then(() => chmod(exposed, 0o755))],
+  ])('%s is refused', async (_, make) => {
+    await make()
+    expect(await claim(exposed)).toMatchObject({ code: 'file-unusable', detail: expect.stringContaining(exposed) })
+  })
+
+  test('a folder of somebody else is refused', async () => {
+    await mkdir(exposed, { mode: 0o700 })
+    const somebodyElse = vi.spyOn(process, 'getuid').mockReturnValue(12345)
+    expect(await claim(exposed)).toMatchObject({ code: 'file-unusable' })
+    somebodyElse.mockRestore()
+    expect(await claim(exposed)).toBe('/the/socket')
+  })
+
+  test('one that cannot be made is an error of the file', async () => {
+    expect(await claim(join(folder, 'none', 'deeper'))).toMatchObject({ code: 'file-unusable' })
   })
 })

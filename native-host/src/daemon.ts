@@ -45,7 +45,7 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
   const config = await loadConfig(places.config, configSchema)
   const log = createLog({ name: 'nightjar', level: config.log.level })
   const state = await loadState(places.state, crypto.randomBytes)
-  const save = makeSaver(places.state, state, log)
+  const { save, saved } = makeSaver(places.state, state, log)
   const sessions = new Set<BridgeSession>()
   const tellAll = (event: BridgeEventMessage) => {
     for (const session of sessions) session.tell(event)
@@ -92,12 +92,16 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
     return keeper.text ?? ''
   }
 
-  // The socket first: it is what keeps a second daemon from starting.
+  // The socket first: it is what keeps a second daemon from starting. Who asks before the endpoint is there waits for it.
+  const serving = Promise.withResolvers<void>()
   const control = await listenControl(places.socket, (send) => {
     const session = new BridgeSession({ client, version, proofKey, status, document }, send)
     sessions.add(session)
     return {
-      handle: (request) => session.handle(request),
+      async handle(request) {
+        await serving.promise
+        return session.handle(request)
+      },
       close() {
         sessions.delete(session)
         session.close()
@@ -119,6 +123,7 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
     throw error
   })
   const url = `http://127.0.0.1:${endpoint.port}/${state.token}`
+  serving.resolve()
   save()
   client.start()
   log.info('serving')
@@ -131,6 +136,7 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
       await endpoint.close()
       await client.stop()
       await control.close()
+      await saved()
       log.info('stopped')
     },
   }
@@ -179,11 +185,10 @@ async function useKeptDocument(keeper: NetworkKeeper, places: Places, log: Log):
 }
 
 /** Writes the state, one writing at a time; a change during one is written after it. */
-function makeSaver(path: string, state: State, log: Log): () => void {
-  let writing = false
+function makeSaver(path: string, state: State, log: Log): { save(): void; saved(): Promise<void> } {
+  let writing: Promise<void> | undefined
   let again = false
   const write = async () => {
-    writing = true
     try {
       do {
         again = false
@@ -192,12 +197,15 @@ function makeSaver(path: string, state: State, log: Log): () => void {
     } catch (error) {
       log.error('state not saved', { error })
     } finally {
-      writing = false
+      writing = undefined
     }
   }
-  return () => {
-    again = true
-    if (!writing) void write()
+  return {
+    save() {
+      again = true
+      writing ??= write()
+    },
+    saved: async () => writing,
   }
 }
 

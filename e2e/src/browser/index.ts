@@ -9,6 +9,6 @@ export {
   popupState,
   untilPopup,
 } from './nightjar.ts'
-export { dappUrl, type Stage, type StageOptions, setStage } from './stage.ts'
+export { dappUrl, goPrivate, type Stage, type StageOptions, setStage } from './stage.ts'
 export { type StaticServer, type StaticServerOptions, serveFolder } from './staticServer.ts'
 export { driveWallet, type Wallet, type WalletNetwork, type WalletPrompt, type WalletSettings } from './wallet.ts'

@@ -5,11 +5,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type LocalNetwork, type LocalNetworkOptions, startLocalNetwork } from '../network/index.ts'
+import type { Page } from 'playwright-core'
+import { freePorts, type LocalNetwork, type LocalNetworkOptions, startLocalNetwork } from '../network/index.ts'
 import { distFolder } from '../network/programs.ts'
+import { type Provider, startProvider } from '../network/provider.ts'
 import { type Browser, launchBrowser } from './browser.ts'
 import { extensionIds } from './ids.ts'
-import { driveNightjar, type NightjarExtension } from './nightjar.ts'
+import { driveNightjar, type NightjarExtension, untilPopup } from './nightjar.ts'
 import { type StaticServer, serveFolder } from './staticServer.ts'
 import { driveWallet, type Wallet } from './wallet.ts'
 
@@ -20,6 +22,8 @@ export interface StageOptions {
   readonly withoutWallet?: boolean
   /** Without `nightjar install`. */
   readonly withoutHost?: boolean
+  /** Milliseconds between two polls of the wallet's home page. */
+  readonly pollPeriod?: number
   /** More hosts, by port, beside dapp.example. */
   readonly hosts?: Readonly<Record<string, number>>
   readonly onStep?: (step: string) => void
@@ -27,6 +31,8 @@ export interface StageOptions {
 
 export interface Stage {
   readonly network: LocalNetwork
+  /** What stands for Infura: who asks here was not private. Undefined without the wallet. */
+  readonly leak: Provider | undefined
   readonly browser: Browser
   readonly nightjar: NightjarExtension
   readonly wallet: Wallet
@@ -51,10 +57,14 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
   try {
     const network = await startLocalNetwork({
       wallets: [extensionIds.wallet],
+      // The wallet keeps what it was given, so a daemon that is started again must be found at the same port.
+      endpointPort: (await freePorts('127.0.0.1', 1))[0] as number,
       ...(options.onStep === undefined ? {} : { onStep: options.onStep }),
       ...options.network,
     })
     undo.push(() => network.stop())
+    // A killed daemon was started again by the browser's side; this ends whichever runs now.
+    undo.push(() => network.daemon.run('stop'))
     const dapp = await serveFolder(join(distFolder(), 'dapp'))
     undo.push(() => dapp.close())
     const userDataDir = await mkdtemp(join(tmpdir(), 'nightjar-browser-'))
@@ -78,6 +88,9 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
         headless: options.headless ?? true,
         hostRules: { 'dapp.example': dapp.port, ...options.hosts },
       })
+    const leak =
+      options.withoutWallet === true ? undefined : await startProvider(Object.values(network.nodes)[0] as string)
+    if (leak !== undefined) undo.push(() => leak.close())
     step('starting the browser')
     let browser = await launch()
     undo.push(() => browser.close())
@@ -88,6 +101,7 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
     await driveNightjar(browser).configure({ wallet: extensionIds.wallet, trust: network.relays.trust })
     return {
       network,
+      leak,
       get browser() {
         return browser
       },
@@ -110,4 +124,20 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
     await stop()
     throw error
   }
+}
+
+/** The user's way from Off to Private: one click, the wallet's dialogs for both chains, the wallet's window. */
+export async function goPrivate(stage: Stage): Promise<{ popup: Page; clickToDialogMs: number }> {
+  const popup = await stage.nightjar.openPopup()
+  const begun = performance.now()
+  await popup.getByRole('button', { name: 'Go private' }).click()
+  // The dialogs of the chain that the wallet knows, and of the one it does not.
+  await stage.wallet.prompt()
+  const clickToDialogMs = performance.now() - begun
+  await stage.wallet.approve()
+  await stage.wallet.approve()
+  const home = await stage.wallet.openHome()
+  await untilPopup(popup, 'Private')
+  await home.close()
+  return { popup, clickToDialogMs }
 }

@@ -52,6 +52,9 @@ export interface Wallet {
   useEndpoint(chainId: string, index: number): Promise<void>
 }
 
+/** The dialog of a window in which nothing is asked any more. */
+const nothing = 'none'
+const locked = 'locked'
 const root = `chrome-extension://${extensionIds.wallet}/`
 
 export function driveWallet(browser: Browser): Wallet {
@@ -67,40 +70,36 @@ export function driveWallet(browser: Browser): Wallet {
     }
   }
 
-  function openNotification(): Page | undefined {
-    return context.pages().find((page) => page.url() === `${root}notification.html`)
+  /** The window that shows such a dialog, once there is one. */
+  async function windowThatShows(isWanted: (dialog: string) => boolean): Promise<Page> {
+    let found: Page | undefined
+    await until('the wallet asks', async () => {
+      for (const page of openNotifications()) if (isWanted(await dialogOf(page))) found = page
+      return found !== undefined
+    })
+    return found as Page
   }
 
-  async function notification(): Promise<Page> {
-    await until('the wallet asks', () => openNotification() !== undefined)
-    return openNotification() as Page
+  /** There are two while one closes. */
+  function openNotifications(): readonly Page[] {
+    return context.pages().filter((page) => page.url() === `${root}notification.html`)
   }
 
-  /** The window once it shows a prompt; the wallet is unlocked. */
-  async function asking(): Promise<Page> {
-    const page = await notification()
-    await page.getByTestId('request').waitFor()
-    return page
-  }
+  const notification = () => windowThatShows((dialog) => dialog !== '' && dialog !== nothing)
+  const asking = () => windowThatShows((dialog) => promptOf(dialog) !== '')
 
   /** Clicks, and resolves when the dialog has gone: the next one is shown, or the window has closed. */
   async function settle(button: 'approve' | 'reject'): Promise<void> {
     const page = await asking()
-    const dialog = await page.locator('body').getAttribute('data-dialog')
+    const dialog = await dialogOf(page)
     await page.getByTestId(button).click()
-    const problem = async () => (await page.getByTestId('problem').allTextContents()).join('')
     let why = ''
     await until(`the wallet takes "${button}"`, async () => {
-      if (page.isClosed()) return true
-      try {
-        if ((await page.locator('body').getAttribute('data-dialog')) !== dialog) return true
-        why = await problem()
-        return why !== ''
-      } catch (error) {
-        // It closes itself after the last prompt, perhaps while it is looked at.
-        if (page.isClosed()) return true
-        throw error
-      }
+      const shown = await dialogOf(page)
+      // A window that shows nothing closes itself in a moment.
+      if (shown !== dialog) return shown !== nothing
+      why = await whileOpen(page, async () => (await page.getByTestId('problem').allTextContents()).join(''), '')
+      return why !== ''
     })
     if (why !== '') throw new Error(why)
   }
@@ -123,14 +122,14 @@ export function driveWallet(browser: Browser): Wallet {
 
     async approve(accounts) {
       const page = await asking()
-      const id = await promptId(page)
+      const prompt = promptOf(await dialogOf(page))
       if (accounts !== undefined) {
         for (const [index, box] of (await page.getByRole('checkbox').all()).entries()) {
           await box.setChecked(accounts.includes(index))
         }
       }
       do await settle('approve')
-      while (!page.isClosed() && (await promptId(page)) === id)
+      while (promptOf(await dialogOf(page)) === prompt)
     },
 
     async dismiss() {
@@ -144,15 +143,13 @@ export function driveWallet(browser: Browser): Wallet {
       }),
 
     async unlock() {
-      const open = openNotification()
       const click = async (page: Page) => {
         await page.getByTestId('unlock').click()
-        await until(
-          'the wallet is unlocked',
-          async () => page.isClosed() || (await page.getByTestId('unlock').count()) === 0,
-        )
+        const buttons = () => whileOpen(page, () => page.getByTestId('unlock').count(), 0)
+        await until('the wallet is unlocked', async () => (await buttons()) === 0)
       }
-      await (open === undefined ? inSettings(click) : click(open))
+      for (const page of openNotifications()) if ((await dialogOf(page)) === locked) return click(page)
+      await inSettings(click)
     },
 
     openHome: () => browser.openPage('wallet', 'home.html'),
@@ -178,12 +175,23 @@ export function driveWallet(browser: Browser): Wallet {
   }
 }
 
-async function promptId(page: Page): Promise<string> {
+/** Which dialog of which prompt a window shows, `locked` or `none`; empty before it shows anything and when it closed. */
+function dialogOf(page: Page): Promise<string> {
+  return whileOpen(page, async () => (await page.locator('body').getAttribute('data-dialog')) ?? '', '')
+}
+
+/** The id of the prompt that a dialog belongs to, empty for what is no prompt. */
+function promptOf(dialog: string): string {
+  const [prompt = '', number] = dialog.split(' ')
+  return number === undefined ? '' : prompt
+}
+
+/** The window closes itself after the last prompt, perhaps while it is looked at: then `instead`. */
+async function whileOpen<Result>(page: Page, look: () => Promise<Result>, instead: Result): Promise<Result> {
   try {
-    return ((await page.locator('body').getAttribute('data-dialog')) ?? '').split(' ')[0] ?? ''
+    return await look()
   } catch (error) {
-    // It closes itself after the last prompt.
-    if (page.isClosed()) return ''
+    if (page.isClosed()) return instead
     throw error
   }
 }

@@ -137,7 +137,7 @@ function configOf(
 ): unknown {
   const { certificates, tls, upstreams, upstreamTimeout } = options
   const timeout = upstreamTimeout === undefined ? {} : { request_timeout_seconds: upstreamTimeout }
-  const chains = Object.entries(upstreams).map(([id, url]) => [id, { upstreams: [{ url }] }])
+  const chains = Object.entries(upstreams).map(([id, url]) => [id, { upstreams: [{ url }], heads_poll_ms: 250 }])
   return {
     server_name: plan.name,
     region: plan.region,

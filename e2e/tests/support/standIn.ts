@@ -114,3 +114,29 @@ export function chainParams(chainId: string, url: string, more: Record<string, u
   const nativeCurrency = { name: 'Ether', symbol: 'ETH', decimals: 18 }
   return [{ chainId, chainName: 'Private', nativeCurrency, rpcUrls: [url], ...more }]
 }
+
+export async function openDapp(standIn: StandIn, host: string): Promise<Page> {
+  const page = await standIn.browser.context.newPage()
+  await page.goto(`http://${host}/`)
+  return page
+}
+
+/** A dapp that may see the first account. */
+export async function openConnected(standIn: StandIn, host: string): Promise<Page> {
+  const page = await openDapp(standIn, host)
+  const connecting = ask(page, 'wallet_requestPermissions', [{ eth_accounts: {} }])
+  await standIn.wallet.approve([0])
+  await connecting
+  return page
+}
+
+/** An endpoint that says it serves `chainId`. */
+export async function withEndpoint(chainId: string, use: (endpoint: RpcEndpoint) => Promise<void>): Promise<void> {
+  const endpoint = await startRpcEndpoint()
+  endpoint.script = ({ method }) => (method === 'eth_chainId' ? { result: chainId } : undefined)
+  try {
+    await use(endpoint)
+  } finally {
+    await endpoint.close()
+  }
+}

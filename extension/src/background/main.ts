@@ -1,7 +1,7 @@
 /** The composition root of the service worker. Listeners are set before anything is awaited, or events would be lost. */
 import { nobleCrypto } from '@nightjar/shared/crypto/noble'
 import { NightjarError } from '@nightjar/shared/errors'
-import type { Clock } from '@nightjar/shared/runtime'
+import { type Clock, second } from '@nightjar/shared/runtime'
 import browser, { type Runtime } from 'webextension-polyfill'
 import content from '../content/content.iife.ts?script&iife'
 import inpage from '../inpage/inpage.iife.ts?script&iife'
@@ -35,11 +35,19 @@ browser.runtime.onConnect.addListener((port) => {
   const isOwnPage = port.sender.url?.startsWith(browser.runtime.getURL('')) === true
   // What is said before the stored state is read is kept until then.
   const early = holdMessages(port)
-  void started.then((nightjar) => {
-    if (port.name === uiPort && isOwnPage) nightjar.serveUi(messagesOf(port, early))
-    else if (port.name === pagePort && !isOwnPage) nightjar.servePage({ ...messagesOf(port, early), ...pageEnd(port) })
-    else port.disconnect()
-  })
+  started.then(
+    (nightjar) => {
+      if (early.isGone) return
+      if (port.name === uiPort && isOwnPage) nightjar.serveUi(messagesOf(port, early))
+      else if (port.name === pagePort && !isOwnPage) nightjar.servePage({ ...messagesOf(port, early), ...pageEnd(port) })
+      else port.disconnect()
+    },
+    (error: unknown) => {
+      // Whoever asks is refused by its own end then; nothing goes direct.
+      console.error('Nightjar could not start', error)
+      port.disconnect()
+    },
+  )
 })
 // Only so that the service worker starts with the browser.
 browser.runtime.onStartup.addListener(() => undefined)
@@ -57,7 +65,7 @@ async function start() {
     builtIn: __DIRECTORY__ ?? undefined,
     randomBytes: nobleCrypto.randomBytes,
   })
-  let scripts = Promise.resolve()
+  let scripts: Promise<void> = Promise.resolve()
   return createNightjar({
     crypto: nobleCrypto,
     clock,
@@ -69,21 +77,32 @@ async function start() {
     applyScripts() {
       const { enabled, settings } = store.state
       // One change after the other, or the later one could be undone by the earlier.
-      scripts = scripts
-        .then(() => applyScripts(registry, { content, inpage }, { enabled, sites: settings.sites }))
-        .catch((error: unknown) => console.error('Nightjar could not register its scripts', error))
+      const applied = scripts.then(() => applyScripts(registry, { content, inpage }, { enabled, sites: settings.sites }))
+      scripts = applied.catch(() => undefined)
+      return applied
     },
     onState: showState,
   })
 }
 
-type Messages = readonly unknown[]
+interface EarlyMessages {
+  /** Whether the other end has gone away already. */
+  readonly isGone: boolean
+  taken(): readonly unknown[]
+}
 
-function holdMessages(port: Runtime.Port): { taken(): Messages } {
+function holdMessages(port: Runtime.Port): EarlyMessages {
   const held: unknown[] = []
   const hold = (message: unknown) => void held.push(message)
+  let isGone = false
   port.onMessage.addListener(hold)
+  port.onDisconnect.addListener(() => {
+    isGone = true
+  })
   return {
+    get isGone() {
+      return isGone
+    },
     taken() {
       port.onMessage.removeListener(hold)
       return held
@@ -91,7 +110,7 @@ function holdMessages(port: Runtime.Port): { taken(): Messages } {
   }
 }
 
-function messagesOf(port: Runtime.Port, early: { taken(): Messages }) {
+function messagesOf(port: Runtime.Port, early: EarlyMessages) {
   return {
     postMessage: (message: unknown) => port.postMessage(message),
     onMessage(listener: (message: unknown) => void) {
@@ -156,35 +175,42 @@ async function askProvider(request: unknown): Promise<unknown> {
   const { ethereum } = window as { ethereum?: { request(request: unknown): Promise<unknown> } }
   if (ethereum === undefined) return null
   try {
-    return { result: await ethereum.request(request) }
+    // Some wallets answer with nothing at all, which would not come across.
+    return { result: (await ethereum.request(request)) ?? null }
   } catch (error) {
     const { code, message } = error as { code?: unknown; message?: unknown }
     return { error: { code: Number(code), message: String(message) } }
   }
 }
 
+/** Whoever answers may send without end: no more is read than the connection's check waits for. */
+const postTimeout = 5 * second
+
 async function post(url: string, body: string): Promise<string | undefined> {
-  const response = await fetch(url, { method: 'POST', body, credentials: 'omit', cache: 'no-store', redirect: 'error' })
+  const signal = AbortSignal.timeout(postTimeout)
+  const options = { method: 'POST', body, credentials: 'omit', cache: 'no-store', redirect: 'error', signal } as const
+  const response = await fetch(url, options)
   return response.ok ? response.text() : undefined
 }
 
 const registry = {
   registered: () => browser.scripting.getRegisteredContentScripts(),
-  async register(scripts: readonly ContentScript[]) {
-    await browser.scripting.registerContentScripts(
-      scripts.map(({ id, js, matches, world }) => ({
-        id,
-        js: [...js],
-        matches: [...matches],
-        world,
-        runAt: 'document_start' as const,
-        allFrames: true,
-        matchOriginAsFallback: true,
-        persistAcrossSessions: true,
-      })),
-    )
-  },
+  register: (scripts: readonly ContentScript[]) => browser.scripting.registerContentScripts(scripts.map(toRegistered)),
+  update: (scripts: readonly ContentScript[]) => browser.scripting.updateContentScripts(scripts.map(toRegistered)),
   unregister: () => browser.scripting.unregisterContentScripts(),
+}
+
+function toRegistered({ id, js, matches, world }: ContentScript) {
+  return {
+    id,
+    js: [...js],
+    matches: [...matches],
+    world,
+    runAt: 'document_start' as const,
+    allFrames: true,
+    matchOriginAsFallback: true,
+    persistAcrossSessions: true,
+  }
 }
 
 const badges: Readonly<Record<Snapshot['state'], readonly [text: string, colour: string]>> = {

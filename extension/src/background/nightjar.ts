@@ -1,7 +1,7 @@
 /** The background, put together: the daemon's connection, private requests, pages, the extension's own pages. */
 import type { BridgeEvent } from '@nightjar/shared/bridge'
 import type { Crypto } from '@nightjar/shared/crypto'
-import { NightjarError } from '@nightjar/shared/errors'
+import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import type { Call, Outcome } from '@nightjar/shared/rpc'
 import type { Clock } from '@nightjar/shared/runtime'
 import type { Problem, Snapshot } from '../messages/ui.ts'
@@ -18,7 +18,7 @@ import { groupLabel } from './requests/groups.ts'
 import { type HeadChange, HeadFollower, type HeadsOptions } from './requests/heads.ts'
 import { NetworkDocument } from './requests/network.ts'
 import { PrivateRequests } from './requests/privateRequests.ts'
-import type { Store } from './store.ts'
+import type { State, Store } from './store.ts'
 import { Ui, type UiPort } from './ui.ts'
 
 export interface NightjarOptions extends Pick<EndpointCheck, 'post'> {
@@ -28,8 +28,8 @@ export interface NightjarOptions extends Pick<EndpointCheck, 'post'> {
   readonly version: string
   connectNative(): NativePort
   readonly wallet: Omit<WalletOptions, 'clock'>
-  /** Registers or removes the scripts in pages, as `store` says now. */
-  applyScripts(): void
+  /** Registers or removes the scripts in pages, as `store` says now. @throws where the browser refuses them */
+  applyScripts(): Promise<void>
   /** What the toolbar shows changed. */
   onState(state: Snapshot['state']): void
 }
@@ -53,7 +53,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     onDown(error) {
       carriers.loseAll(error)
       requests.reset()
-      connection.onHostDown()
+      connection.onHostDown(error)
     },
     onEvent,
   })
@@ -80,7 +80,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
       start: () => link.start(),
       stop: () => link.stop(),
       hurry: () => link.hurry(),
-      whenUp: () => link.whenUp(),
+      whenUp: (patience) => link.whenUp(patience),
       status: () => link.ask('status', {}),
       get info() {
         return link.info
@@ -90,7 +90,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     checkChain,
     async checkEndpoint(endpoint) {
       const { proofKey } = await link.whenUp()
-      await checkEndpoint({ crypto, post: options.post }, endpoint, proofKey)
+      await checkEndpoint({ crypto, clock, post: options.post }, endpoint, proofKey)
     },
     askWallet: (chain, url, signal) =>
       askWallet({ clock, ...options.wallet }, { walletId: store.state.settings.wallet, chain, url, signal }),
@@ -100,20 +100,22 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     snapshot,
     connect() {
       store.change({ enabled: true })
-      options.applyScripts()
+      applyScripts()
       connection.start()
     },
     disconnect() {
       store.change({ enabled: false })
-      options.applyScripts()
+      applyScripts()
       connection.stop()
       network.forget()
     },
     retry: () => connection.retry(),
     save(settings) {
-      const isNewWallet = settings.wallet !== store.state.settings.wallet
-      const wallet = isNewWallet ? { endpoint: '', chains: [], seen: false } : store.state.wallet
-      change({ settings, wallet })
+      const isOtherWallet = settings.wallet !== store.state.settings.wallet
+      change({ settings })
+      if (!isOtherWallet) return
+      store.change({ wallet: { endpoint: '', chains: [], seen: false } })
+      if (connection.isOn) connection.start()
     },
     resetDirectory() {
       const { directory: _, ...settings } = store.state.settings
@@ -138,7 +140,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
   }
 
   /** Other settings: what was built on the old ones is given up. */
-  function change(changes: Parameters<Store['change']>[0]): void {
+  function change(changes: Pick<State, 'settings'>): void {
     const before = JSON.stringify(store.settings.directory)
     store.change(changes)
     if (JSON.stringify(store.settings.directory) !== before) {
@@ -146,9 +148,18 @@ export function createNightjar(options: NightjarOptions): Nightjar {
       store.change({ mark: undefined })
       network.forget()
       requests.reset()
+      connection.onOtherTrust()
     }
-    options.applyScripts()
-    if (connection.isOn) connection.start()
+    applyScripts()
+    update()
+  }
+
+  function applyScripts(): void {
+    options.applyScripts().catch((error: unknown) => noteError(asNightjarError(error)))
+  }
+
+  function noteError(error: NightjarError): void {
+    lastError = { ...problemOfError(error), at: clock.now() }
     update()
   }
 
@@ -177,10 +188,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
       store.count(today())
       update()
     },
-    failed(error) {
-      lastError = { ...problemOfError(error), at: clock.now() }
-      update()
-    },
+    failed: noteError,
   }
 
   /** One follower for each group and chain, while somebody listens. */
@@ -194,7 +202,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     const end = follower.listen(listener)
     return () => {
       end()
-      if (!follower.isUsed) followers.delete(key)
+      if (!follower.isUsed && followers.get(key) === follower) followers.delete(key)
     }
   }
 
@@ -208,6 +216,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     }
   }
 
+  let shown: Snapshot['state'] | undefined
   let updating = false
   /** Once for all that changes in one turn. */
   function update(): void {
@@ -216,12 +225,14 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     queueMicrotask(() => {
       updating = false
       ui.update()
-      options.onState(snapshot().state)
+      const { state } = connection.view()
+      if (state !== shown) options.onState(state)
+      shown = state
     })
   }
 
-  options.applyScripts()
-  if (connection.isOn) connection.start()
+  applyScripts()
+  if (connection.isOn) connection.resume()
   update()
   return { servePage: (port) => servePage(pages, port), serveUi: (port) => ui.serve(port) }
 }

@@ -29,13 +29,15 @@ const directory = v.pipe(
   v.check(({ keys, threshold }) => threshold <= new Set(keys).size, 'must not ask for more signatures than keys'),
 )
 
-/** Chrome's match patterns for web pages. */
+/** Chrome's match patterns for web pages: one that Chrome refuses would leave all sites without the scripts. */
 const site = v.pipe(
   v.string(),
+  v.toLowerCase(),
   v.regex(
-    /^(\*|https?):\/\/(\*|(\*\.)?[a-z0-9.-]+|\[[0-9a-f:]+\])(:(\d+|\*))?\/\*$/i,
+    /^(\*|https?):\/\/(\*|(\*\.)?[a-z0-9.-]+|\[[0-9a-f:]+\])(:(\d+|\*))?\/\*$/,
     'must look like https://app.example.org/*',
   ),
+  v.check((text) => Number(/:(\d+)\/\*$/.exec(text)?.[1] ?? 0) <= 0xffff, 'must have a port up to 65535'),
 )
 
 export const settingsSchema = v.strictObject({
@@ -95,11 +97,17 @@ export class Store {
     this.state = state
   }
 
-  /** What was stored, or a fresh state. What cannot be read is replaced: a damaged store must not lock the user out. */
+  /**
+   * What was stored, or a fresh state. What cannot be read is replaced, as a damaged store must not lock the user out; but
+   * it stays on where it was, or what the user thinks is private would go direct.
+   */
   static async load(options: StoreOptions): Promise<Store> {
-    const stored = v.safeParse(stateSchema, await options.storage.read())
-    const store = new Store(options, stored.success ? stored.output : freshState(options.randomBytes))
-    if (!stored.success) await options.storage.write(store.state)
+    const value = await options.storage.read()
+    const stored = v.safeParse(stateSchema, value)
+    if (stored.success) return new Store(options, stored.output)
+    const { enabled } = (value ?? {}) as { readonly enabled?: unknown }
+    const store = new Store(options, { ...freshState(options.randomBytes), enabled: enabled === true })
+    store.#write()
     return store
   }
 
@@ -132,7 +140,7 @@ export class Store {
   }
 
   setMark({ version, hash }: DocumentMark): void {
-    if (this.state.mark?.version === version) return
+    if (this.state.mark !== undefined && this.state.mark.version >= version) return
     this.change({ mark: { version, hash: base64(hash) } })
   }
 

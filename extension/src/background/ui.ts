@@ -36,17 +36,29 @@ export class Ui {
     this.#ports.add(port)
     port.onDisconnect(() => this.#ports.delete(port))
     port.onMessage((message) => {
-      const answer = this.#handle(v.parse(commands, message))
-      if (answer !== undefined) port.postMessage(answer)
+      const command = v.safeParse(commands, message)
+      // Of a page of another version that was left open over an update.
+      if (!command.success) return
+      const answer = this.#handle(command.output)
+      if (answer !== undefined) this.#post(port, answer)
     })
-    port.postMessage({ snapshot: this.#options.snapshot() })
+    this.#post(port, { snapshot: this.#options.snapshot() })
   }
 
   /** Something changed. */
   update(): void {
     if (this.#ports.size === 0) return
     const snapshot = this.#options.snapshot()
-    for (const port of this.#ports) port.postMessage({ snapshot })
+    for (const port of [...this.#ports]) this.#post(port, { snapshot })
+  }
+
+  #post(port: UiPort, message: UiMessage): void {
+    try {
+      port.postMessage(message)
+    } catch {
+      // The page is gone, and we have not been told so yet.
+      this.#ports.delete(port)
+    }
   }
 
   #handle(command: v.InferOutput<typeof commands>): UiMessage | undefined {

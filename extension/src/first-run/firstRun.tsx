@@ -4,7 +4,7 @@ import type { Snapshot, UiCommand } from '../messages/ui.ts'
 import { Announcer } from '../ui/announcer.tsx'
 import { CopyLine } from '../ui/copyLine.tsx'
 import { CheckIcon, CrossIcon, DotsIcon } from '../ui/icons.tsx'
-import { ProblemCard, Sentence } from '../ui/problem.tsx'
+import { ProblemCard } from '../ui/problem.tsx'
 import { type HostState, hostState, progressOf } from '../ui/progress.ts'
 import { Sky } from '../ui/sky.tsx'
 import { Steps } from '../ui/steps.tsx'
@@ -93,15 +93,13 @@ const hostIcons: Record<HostState, typeof CheckIcon> = {
 function Host({ snapshot }: { readonly snapshot: Snapshot }) {
   const state = hostState(snapshot)
   const Icon = hostIcons[state]
-  const problem = snapshot.steps.find(({ id }) => id === 'host')?.problem
   return (
     <p class={`host host-${state}`} role="status">
       <Icon />
       <span>
         {state === 'answers' && snapshot.hostVersion !== undefined
           ? hostStates.version(snapshot.hostVersion)
-          : hostStates[state]}{' '}
-        {state === 'failed' && problem !== undefined && <Sentence problem={problem} />}
+          : hostStates[state]}
       </span>
     </p>
   )
@@ -117,7 +115,7 @@ function Connect({ snapshot, send }: { readonly snapshot: Snapshot; readonly sen
         </button>
       </>
     )
-  if (snapshot.state === 'connecting') {
+  if (snapshot.steps.some(({ state }) => state !== 'done')) {
     const { failed } = progressOf(snapshot.steps)
     return (
       <>

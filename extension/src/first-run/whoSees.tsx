@@ -28,7 +28,14 @@ export function WhoSees() {
               {title}
             </text>
             {runs(key).map(([first, last]) => (
-              <rect key={first} x={x - 13} y={middleOf(first) - 20} width={26} height={(last - first) * row + 40} rx={13} />
+              <rect
+                key={first}
+                x={x - 13}
+                y={middleOf(first) - 20}
+                width={26}
+                height={(last - first) * row + 40}
+                rx={13}
+              />
             ))}
           </g>
         ))}

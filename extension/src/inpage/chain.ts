@@ -11,6 +11,7 @@ export interface ChainSource {
 export class Chain {
   readonly #source: ChainSource
   #known: number | undefined
+  #asking: Promise<number> | undefined
   /** Counts what may have changed the chain: an answer is of use only if nothing did since it was asked for. */
   #changes = 0
 
@@ -24,19 +25,29 @@ export class Chain {
 
   /** Decimal chain id. @throws what the wallet throws, or TypeError where it names no chain */
   async current(): Promise<number> {
-    while (this.#known === undefined) {
-      const changes = this.#changes
-      const chain = toChain(await this.#source.request({ method: 'eth_chainId' }))
-      if (changes !== this.#changes) continue
-      if (chain === undefined) throw new TypeError('The wallet named no chain.')
-      this.#known = chain
-    }
-    return this.#known
+    if (this.#known !== undefined) return this.#known
+    this.#asking ??= this.#ask()
+    return this.#asking
   }
 
   forget(): void {
     this.#changes += 1
     this.#known = undefined
+  }
+
+  async #ask(): Promise<number> {
+    try {
+      while (this.#known === undefined) {
+        const changes = this.#changes
+        const chain = toChain(await this.#source.request({ method: 'eth_chainId' }))
+        if (changes !== this.#changes) continue
+        if (chain === undefined) throw new TypeError('The wallet named no chain.')
+        this.#known = chain
+      }
+      return this.#known
+    } finally {
+      this.#asking = undefined
+    }
   }
 }
 

@@ -26,11 +26,14 @@ const page = {
 const later = window.setTimeout.bind(window)
 const soon = window.queueMicrotask.bind(window)
 const port = offerPort(window)
+// A getter that the page replaced would be handed the event, and with it the port.
+const dataOf = Reflect.getOwnPropertyDescriptor(MessageEvent.prototype, 'data')?.get as (this: MessageEvent) => never
+const { apply } = Reflect
 
 const exchange = new Exchange({
   post: port.postMessage.bind(port),
   listen(listener) {
-    port.onmessage = (event) => listener(event.data)
+    port.onmessage = (event) => listener(apply(dataOf, event, []))
   },
 })
 const background = {

@@ -2,7 +2,7 @@
  * `request` of EIP-1193, for both doors: keys, accounts and the choice of chain are the wallet's; everything else goes to
  * the background, which also refuses what no gateway forwards. A wallet's own RPC provider is asked nothing.
  */
-import { type Owner, ownerOf } from '@nightjar/shared/wallet'
+import { ownerOf } from '@nightjar/shared/wallet'
 import type { Door } from '../messages/page.ts'
 import { copy, type PageCall, readCall } from './call.ts'
 import type { Answer, Exchange, Question } from './exchange.ts'
@@ -27,9 +27,6 @@ export interface DoorWay {
   deliver?(message: SubscriptionMessage): void
 }
 
-/** What gateways forward is not listed here: the background knows, and when Nightjar is off the wallet decides. */
-const ownerHere = (method: string): Owner => ownerOf(method, () => true)
-
 export type Request = (args: unknown) => Promise<unknown>
 
 /** @returns `request`, which rejects with a ProviderError */
@@ -52,6 +49,7 @@ export function createRequest({ exchange, subscriptions }: Background, way: Door
   }
 }
 
+/** Whose else a method is, and whether anybody's, is not asked here: the background knows, or, off, the wallet. */
 export function isWallets(method: string): boolean {
-  return ownerHere(method) === 'wallet'
+  return ownerOf(method, () => true) === 'wallet'
 }

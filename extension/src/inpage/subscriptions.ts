@@ -86,7 +86,9 @@ export class Subscriptions {
 
 /** The user turned Nightjar off, which ends subscriptions. */
 function isOff(answer: Answer): boolean {
-  return 'pass' in answer || ('error' in answer && nightjarCodeOf(answer.error) === turnedOff)
+  if (!('error' in answer)) return 'pass' in answer
+  const data = answer.error.data as { readonly nightjar?: unknown } | null | undefined
+  return data?.nightjar === 'turned-off'
 }
 
 function idIn(answer: Answer): string | undefined {

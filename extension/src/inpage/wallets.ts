@@ -40,21 +40,16 @@ export interface Wallet {
 
 export class Wallets {
   readonly #background: Background
-  readonly #onFirst: (wallet: Wallet) => void
+  #onFirst: ((wallet: Wallet) => void) | undefined
   /** By original and by Proxy. */
   readonly #known = new WeakMap<object, Wallet>()
   /** Announced by another wallet. */
   readonly #others = new WeakSet<object>()
-  #first: Wallet | undefined
 
   /** @param onFirst told of the wallet that Nightjar's own provider will ask */
   constructor(background: Background, onFirst: (wallet: Wallet) => void) {
     this.#background = background
     this.#onFirst = onFirst
-  }
-
-  get first(): Wallet | undefined {
-    return this.#first
   }
 
   /** What the page is given for a provider announced as `rdns`: the Proxy, or what was announced. */
@@ -79,10 +74,8 @@ export class Wallets {
     const wallet = createWallet(this.#background, original)
     this.#known.set(original, wallet)
     this.#known.set(wallet.proxy, wallet)
-    if (this.#first === undefined) {
-      this.#first = wallet
-      this.#onFirst(wallet)
-    }
+    this.#onFirst?.(wallet)
+    this.#onFirst = undefined
     return wallet
   }
 }

@@ -37,10 +37,16 @@ export function About({ snapshot }: { readonly snapshot: Snapshot | undefined })
           <li>{uninstall.extension}</li>
         </ol>
       </section>
-      <p class="versions">
-        {texts.hostVersion} {snapshot?.hostVersion ?? texts.unknown} · {texts.networkVersion}{' '}
-        {snapshot?.networkVersion ?? texts.unknown}
-      </p>
+      <p class="versions">{versionsOf(snapshot)}</p>
     </>
   )
+}
+
+function versionsOf(snapshot: Snapshot | undefined): string {
+  return [
+    snapshot?.hostVersion && `${texts.hostVersion} ${snapshot.hostVersion}`,
+    snapshot?.networkVersion && `${texts.networkVersion} ${snapshot.networkVersion}`,
+  ]
+    .filter(Boolean)
+    .join(' · ')
 }

@@ -25,18 +25,24 @@ export function toDraft({ wallet, sites, directory }: Savable): Draft {
 export function fromDraft(draft: Draft): Savable {
   return {
     wallet: draft.wallet.trim(),
-    sites: draft.onlySome ? linesOf(draft.sites) : [],
-    directory: { keys: linesOf(draft.keys), threshold: /^\d+$/.test(draft.threshold.trim()) ? Number(draft.threshold) : 0 },
+    sites: draft.onlySome ? listOf(draft.sites) : [],
+    directory: {
+      keys: listOf(draft.keys),
+      threshold: /^\d+$/.test(draft.threshold.trim()) ? Number(draft.threshold) : 0,
+    },
   }
 }
 
 export function isChanged(draft: Draft, settings: Savable): boolean {
-  return JSON.stringify(fromDraft(draft)) !== JSON.stringify(fromDraft(toDraft(settings)))
+  return lacksSites(draft) || JSON.stringify(fromDraft(draft)) !== JSON.stringify(fromDraft(toDraft(settings)))
 }
 
-function linesOf(text: string): string[] {
-  return text
-    .split(/\s+/)
-    .map((line) => line.trim())
-    .filter((line) => line !== '')
+/** "Only these" without any: saved as it stands, it would mean all. */
+export function lacksSites(draft: Draft): boolean {
+  return draft.onlySome && listOf(draft.sites).length === 0
+}
+
+/** Neither keys nor match patterns have blanks in them. */
+function listOf(text: string): string[] {
+  return text.split(/\s+/).filter((entry) => entry !== '')
 }

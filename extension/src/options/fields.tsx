@@ -78,12 +78,7 @@ interface DirectoryProps extends FieldsProps {
 export function DirectoryFields({ draft, edit, refusal, builtIn, onReset }: DirectoryProps) {
   const { title, hint, keys, threshold, reset } = texts.directory
   return (
-    <Section
-      id="directory"
-      title={title}
-      hint={hint}
-      badge={builtIn ? texts.directory.builtIn : texts.directory.own}
-    >
+    <Section id="directory" title={title} hint={hint} badge={builtIn ? texts.directory.builtIn : texts.directory.own}>
       <label for="directory-keys">{keys}</label>
       <textarea
         id="directory-keys"

@@ -6,7 +6,7 @@ import { pages } from '../ui/pages.ts'
 import { Sky } from '../ui/sky.tsx'
 import { options as texts } from '../ui/texts.ts'
 import { About } from './about.tsx'
-import { type Draft, fromDraft, isChanged, toDraft } from './draft.ts'
+import { type Draft, fromDraft, isChanged, lacksSites, toDraft } from './draft.ts'
 import { DirectoryFields, SitesFields, WalletFields } from './fields.tsx'
 
 interface OptionsProps {
@@ -78,13 +78,14 @@ function SettingsForm({ snapshot, answer, send }: FormProps) {
 
   function submit(event: Event) {
     event.preventDefault()
+    if (lacksSites(draft)) return
     send({ command: 'save', settings: fromDraft(draft) })
   }
 
   return (
     <form onSubmit={submit} noValidate>
       <WalletFields draft={draft} edit={edit} refusal={refusal('wallet')} />
-      <SitesFields draft={draft} edit={edit} refusal={refusal('sites')} />
+      <SitesFields draft={draft} edit={edit} refusal={lacksSites(draft) ? texts.sites.none : refusal('sites')} />
       <DirectoryFields
         draft={draft}
         edit={edit}
@@ -92,14 +93,14 @@ function SettingsForm({ snapshot, answer, send }: FormProps) {
         builtIn={settings.directoryIsBuiltIn}
         onReset={resetDirectory}
       />
-      <div class="save-bar">
+      <div class={changed ? 'save-bar save-bar-needed' : 'save-bar'}>
         <p role="status" class={refused && 'refusal'}>
           {refused !== undefined ? texts.refused : changed ? texts.changed : heard?.saved === true && texts.saved}
         </p>
         <button type="button" disabled={!changed} onClick={() => setEdits({})}>
           {texts.discard}
         </button>
-        <button type="submit" class="primary" disabled={!changed}>
+        <button type="submit" class="primary" disabled={!changed || lacksSites(draft)}>
           {texts.save}
         </button>
       </div>

@@ -1,5 +1,5 @@
 import type { ChainView } from '../messages/ui.ts'
-import { chains as texts, chainStates, chainWallet } from '../ui/texts.ts'
+import { chainStates, chainWallet, chains as texts } from '../ui/texts.ts'
 
 /** As many as may stand open without pushing the rest away. */
 const unfolded = 3

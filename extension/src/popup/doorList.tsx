@@ -22,7 +22,8 @@ export function Doors({ doors }: { readonly doors: readonly Door[] }) {
               <Icon />
             </span>
             <div>
-              <span class="door-name">{doorNames[door.id]}</span> <span class="door-state">{doorStates[door.state]}</span>
+              <span class="door-name">{doorNames[door.id]}</span>{' '}
+              <span class="door-state">{doorStates[door.state]}</span>
               <p>{door.detail}</p>
             </div>
           </li>

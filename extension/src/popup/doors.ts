@@ -30,7 +30,7 @@ function wallet({ state, wallet, problem }: Snapshot, now: number): Omit<Door, '
   if (wallet.state === 'none') return { state: 'direct', detail: doorDetails.walletUnasked }
   if (state === 'blocked') return { state: 'closed', detail: doorDetails.nothingSent }
   if (problem?.code === 'endpoint-not-ours') return { state: 'closed', detail: doorDetails.walletCutOff }
-  if (wallet.state === 'agreed' || wallet.lastRequest === undefined)
-    return { state: 'waiting', detail: doorDetails.walletUnseen }
+  if (wallet.state === 'agreed') return { state: 'waiting', detail: doorDetails.walletUnseen }
+  if (wallet.lastRequest === undefined) return { state: 'waiting', detail: doorDetails.walletQuiet }
   return { state: 'open', detail: `${doorDetails.lastRequest} ${formatAgo(wallet.lastRequest, now)}` }
 }

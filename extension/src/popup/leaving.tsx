@@ -19,7 +19,7 @@ export function Leaving({ snapshot, send, onStay }: LeavingProps) {
         <button type="button" onClick={onStay}>
           {actions.stay}
         </button>
-        <button type="button" class="primary" onClick={() => send({ command: 'disconnect' })}>
+        <button type="button" class="strong" onClick={() => send({ command: 'disconnect' })}>
           {actions.disconnect}
         </button>
       </footer>
@@ -31,6 +31,7 @@ const ethereum = 1
 const names = new Intl.ListFormat('en')
 
 interface PutBackProps {
+  /** Empty while off: the background does not know them then. */
   readonly chains: readonly ChainView[]
   readonly folded?: boolean
 }
@@ -46,12 +47,14 @@ export function PutBack({ chains, folded = false }: PutBackProps) {
         ))}
       </ol>
       {others.length > 0 && <p>{leaving.others(names.format(others))}</p>}
+      {chains.length === 0 && <p>{leaving.each}</p>}
     </>
   )
   if (folded)
     return (
       <details class="card">
         <summary>{leaving.backTitle}</summary>
+        <p class="fold-lead">{leaving.wallet}</p>
         {how}
       </details>
     )

@@ -3,7 +3,9 @@ import { useEffect, useState } from 'preact/hooks'
 import type { Snapshot, UiCommand } from '../messages/ui.ts'
 import { formatAgo, formatCount } from '../ui/format.ts'
 import { ProblemCard, Prose } from '../ui/problem.tsx'
-import { actions, activity, uncoveredTab as tabTexts } from '../ui/texts.ts'
+import { progressOf } from '../ui/progress.ts'
+import { Steps } from '../ui/steps.tsx'
+import { actions, activity, stepsTexts, summaries, uncoveredTab as tabTexts } from '../ui/texts.ts'
 import { useNow } from '../ui/useNow.ts'
 import { Chains } from './chains.tsx'
 import { Doors } from './doorList.tsx'
@@ -20,6 +22,7 @@ interface OnProps {
 export function On({ snapshot, send, onLeave }: OnProps) {
   const now = useNow()
   const { state, problem, lastError } = snapshot
+  const { at, of, failed } = progressOf(snapshot.steps)
   const path = <Path trunks={snapshot.trunks} gateways={snapshot.gateways} />
   return (
     <>
@@ -29,6 +32,14 @@ export function On({ snapshot, send, onLeave }: OnProps) {
         {state === 'private' && path}
         <Doors doors={doorsOf(snapshot, now)} />
         {state === 'degraded' && path}
+        {failed !== undefined && (
+          <details class="card" open={state === 'blocked'}>
+            <summary>
+              {stepsTexts.title} <span class="aside">{summaries.stopped(at, of)}</span>
+            </summary>
+            <Steps steps={snapshot.steps} bare />
+          </details>
+        )}
         {snapshot.chains.length > 0 && <Chains chains={snapshot.chains} />}
         {lastError !== undefined && (
           <p class="last-error">

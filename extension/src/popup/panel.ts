@@ -1,6 +1,6 @@
 /** Which panel the popup shows for a snapshot, and what stands over it in the sky. */
 import type { Snapshot } from '../messages/ui.ts'
-import type { MoonState } from '../ui/moon.tsx'
+import type { MoonState } from '../ui/phase.ts'
 import { progressOf } from '../ui/progress.ts'
 import { headlines, leaving as leavingTexts, summaries } from '../ui/texts.ts'
 
@@ -34,8 +34,8 @@ function summaryOf({ state, steps, wallet }: Snapshot): string {
       return failed === undefined ? summaries.connecting(at, of) : summaries.stopped(at, of)
     }
     case 'private':
-      if (wallet.state === 'seen') return summaries.private
-      return wallet.state === 'agreed' ? summaries.privateUnseen : summaries.privateSites
+      if (wallet.state === 'none') return summaries.privateSites
+      return wallet.lastRequest === undefined ? summaries.privateUnseen : summaries.private
     case 'degraded':
       return summaries.degraded
     case 'blocked':

@@ -1,5 +1,5 @@
 /** The popup: one panel for each state of things, under a sky that says which. */
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Snapshot, UiCommand } from '../messages/ui.ts'
 import { Announcer } from '../ui/announcer.tsx'
 import { SettingsIcon } from '../ui/icons.tsx'
@@ -74,7 +74,7 @@ function Loading() {
 function useFocusKept(panel: Panel) {
   const root = useRef<HTMLDivElement>(null)
   const shown = useRef(panel)
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = shown.current
     shown.current = panel
     if (before === panel || before === 'loading') return

@@ -9,7 +9,7 @@ export function Sentence({ problem }: { readonly problem: Problem }) {
   return (
     <>
       <Prose text={problem.sentence} />
-      {remedy !== undefined && (
+      {remedy !== undefined && pages[remedy] !== location.pathname && (
         <>
           {' '}
           <a href={pages[remedy]} target="_blank" rel="noreferrer">
@@ -37,6 +37,5 @@ export function ProblemCard({ problem, onRetry }: { readonly problem: Problem; r
 
 /** The sentences of the table of errors set commands between back quotes. */
 export function Prose({ text }: { readonly text: string }) {
-  // biome-ignore lint/suspicious/noArrayIndexKey: the parts of a text have nothing but their place
   return <>{text.split('`').map((part, index) => (index % 2 === 1 ? <code key={index}>{part}</code> : part))}</>
 }

@@ -10,7 +10,8 @@ export interface Progress {
 
 export function progressOf(steps: readonly Step[]): Progress {
   const failed = steps.find((step) => step.state === 'failed')
-  const current = failed ?? steps.find((step) => step.state === 'running') ?? steps.find((step) => step.state !== 'done')
+  const current =
+    failed ?? steps.find((step) => step.state === 'running') ?? steps.find((step) => step.state !== 'done')
   const at = current === undefined ? steps.length : steps.indexOf(current) + 1
   return { at, of: steps.length, ...(failed && { failed }) }
 }

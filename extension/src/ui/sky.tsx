@@ -1,7 +1,8 @@
 /** The band of night on top of each page: mark, moon and headline. It is night in both themes. */
 import type { ComponentChildren } from 'preact'
-import { birdPath } from './bird.ts'
-import { Moon, type MoonState } from './moon.tsx'
+import { mark } from './mark.ts'
+import { Moon } from './moon.tsx'
+import type { MoonState } from './phase.ts'
 
 /** Position in percent and radius of each star. */
 const stars = [
@@ -38,7 +39,7 @@ export function Sky({ moon, headline, summary, action }: SkyProps) {
         ))}
       </svg>
       <div class="brand">
-        <Mark />
+        <img class="mark" src={`data:image/svg+xml,${encodeURIComponent(mark)}`} alt="" />
         <span>Nightjar</span>
         {action}
       </div>
@@ -48,14 +49,5 @@ export function Sky({ moon, headline, summary, action }: SkyProps) {
         {summary !== undefined && <p>{summary}</p>}
       </div>
     </header>
-  )
-}
-
-function Mark() {
-  return (
-    <svg class="mark" viewBox="-20 -20 40 40" aria-hidden="true">
-      <circle r="20" fill="#f3bb55" />
-      <path d={birdPath} fill="#0a1024" transform="translate(-.4 -1.7) rotate(38) scale(.86)" />
-    </svg>
   )
 }

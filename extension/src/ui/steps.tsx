@@ -4,11 +4,21 @@ import { CheckIcon, CrossIcon } from './icons.tsx'
 import { Sentence } from './problem.tsx'
 import { stepStates, stepTexts } from './texts.ts'
 
-export function Steps({ steps }: { readonly steps: readonly Step[] }) {
+interface StepsProps {
+  readonly steps: readonly Step[]
+  /** Without what went wrong, where that stands elsewhere. */
+  readonly bare?: boolean
+}
+
+export function Steps({ steps, bare = false }: StepsProps) {
   return (
     <ol class="steps">
       {steps.map((step) => (
-        <li key={step.id} class={`step step-${step.state}`} aria-current={step.state === 'running' ? 'step' : undefined}>
+        <li
+          key={step.id}
+          class={`step step-${step.state}`}
+          aria-current={step.state === 'running' ? 'step' : undefined}
+        >
           <span class="step-icon" aria-hidden="true">
             {step.state === 'done' && <CheckIcon />}
             {step.state === 'failed' && <CrossIcon />}
@@ -16,7 +26,7 @@ export function Steps({ steps }: { readonly steps: readonly Step[] }) {
           <div>
             <span class="step-label">{stepTexts[step.id].label}</span>
             <span class="unseen">: {stepStates[step.state]}</span>
-            <StepDetail step={step} />
+            {!bare && <StepDetail step={step} />}
           </div>
         </li>
       ))}

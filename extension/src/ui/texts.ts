@@ -55,10 +55,11 @@ export const doorStates: Record<DoorState, string> = {
 
 export const doorDetails = {
   sites: 'What they ask through the wallet.',
-  someSites: 'What the sites you chose ask through it.',
+  someSites: 'What the sites you chose ask.',
   nothingSent: 'Nothing is sent.',
   walletUnasked: 'Not set up. MetaMask asks its own RPC provider, which sees your IP address and accounts.',
   walletUnseen: 'Set up, but no request has come yet. Open MetaMask once.',
+  walletQuiet: 'Set up. No request since the start.',
   walletCutOff: 'Its requests do not reach Nightjar.',
   lastRequest: 'Last request',
   servers: 'They still see your IP address.',
@@ -99,13 +100,12 @@ export const remedies: Partial<Record<ErrorCode, 'setup' | 'options'>> = {
 
 export const summaries = {
   off: 'Your wallet asks its RPC provider directly. The provider sees your IP address and your accounts.',
-  offButSet:
-    'Sites are not private. MetaMask still asks Nightjar’s endpoint: private while the Nightjar program runs, failing when it does not.',
+  offButSet: 'Sites are not private. MetaMask still asks Nightjar’s endpoint, unless you put it back.',
   connecting: (at: number, of: number) => `Step ${at} of ${of}`,
   stopped: (at: number, of: number) => `Stopped at step ${at} of ${of}`,
   private: 'Sites and MetaMask ask the chain over three relays.',
-  privateUnseen: 'Sites ask the chain over three relays. MetaMask has not asked yet.',
-  privateSites: 'Sites ask the chain over three relays. MetaMask does not.',
+  privateUnseen: 'Sites ask over three relays. MetaMask has not asked yet.',
+  privateSites: 'Sites ask over three relays. MetaMask does not.',
   degraded: 'Sites are private. Something else is not.',
   blocked: 'What Nightjar covers is stopped. Nothing of it goes direct.',
   loading: 'Asking how things are',
@@ -140,6 +140,10 @@ export const path = {
   caption: 'No relay sees both who asks and what.',
 } as const
 
+export const stepsTexts = {
+  title: 'Steps',
+} as const
+
 export const chains = {
   title: 'Chains',
   served: (served: number, of: number) => `${served} of ${of} served`,
@@ -163,6 +167,7 @@ export const leaving = {
     'MetaMask keeps asking Nightjar’s endpoint. Its requests stay private while the Nightjar program runs. When it does not, they fail; they never go direct.',
   backTitle: 'To put MetaMask back',
   back: ['Open MetaMask’s Networks menu.', 'Ethereum → Edit → Default RPC URL.', 'Choose Infura.'],
+  each: 'Do the same for each other chain that you approved.',
   others: (names: string) => `For ${names}: choose another RPC URL the same way, or delete the chain.`,
 } as const
 
@@ -192,17 +197,17 @@ export const hostStates = {
   running: 'Looking for it…',
   failed: 'It does not answer.',
   answers: 'It answers.',
-  version: (version: string) => `Version ${version} answers.`,
+  version: (version: string) => `It answers, version ${version}.`,
 } as const
 
 /** Who learns what on the way; drawn on the first-run page. */
 export const whoSees = [
   { party: 'You', note: 'browser and Nightjar program', address: true, content: true },
-  { party: 'Your network', note: 'sees TLS to the entry, in bursts', address: true, content: false },
-  { party: 'Entry relay', note: 'sees equal, sealed cells', address: true, content: false },
-  { party: 'Middle relay', note: 'sees branches of a nameless client', address: false, content: false },
-  { party: 'Gateway', note: 'opens one site’s or wallet’s requests', address: false, content: true },
-  { party: 'RPC provider', note: 'sees a request from the gateway', address: false, content: true },
+  { party: 'Your network', note: 'TLS to the entry, in bursts', address: true, content: false },
+  { party: 'Entry relay', note: 'equal, sealed cells', address: true, content: false },
+  { party: 'Middle relay', note: 'branches of a nameless client', address: false, content: false },
+  { party: 'Gateway', note: 'one site’s or wallet’s requests', address: false, content: true },
+  { party: 'RPC provider', note: 'a request from the gateway', address: false, content: true },
 ] as const
 
 export const whoSeesTitles = {
@@ -232,6 +237,7 @@ export const options = {
     all: 'All sites',
     some: 'Only these',
     label: 'Match patterns, one per line',
+    none: 'Enter at least one, or choose all sites.',
     example: 'https://*.example.org/*',
   },
   directory: {
@@ -252,7 +258,10 @@ export const options = {
   permissions: {
     title: 'Permissions',
     list: [
-      ['Native messaging', 'Talks to the Nightjar program on this computer, which holds the connections to the relays.'],
+      [
+        'Native messaging',
+        'Talks to the Nightjar program on this computer, which holds the connections to the relays.',
+      ],
       ['Scripting', 'Puts Nightjar’s provider into the pages of the sites allowed above.'],
       ['Storage', 'Keeps settings and today’s count on this computer.'],
       [
@@ -271,7 +280,6 @@ export const options = {
   setup: 'Set-up page',
   hostVersion: 'Nightjar program',
   networkVersion: 'Network document',
-  unknown: 'not known while off',
 } as const
 
 /** The programs are run from the folder of Nightjar. */

@@ -27,11 +27,11 @@ export function addBrowserCommands(program: Command, context: BrowserCommands): 
     .description('let browsers start Nightjar for the extension, and try whether it works')
     .addOption(browserOption('the browser to install for; without it, every one of these that is there'))
     .option('--user-data-dir <folder>', 'the folder of a browser that is started with --user-data-dir')
-    .option('--extension-id <ids...>', 'the extensions that may use it', collectIds, [extensionId])
+    .option('--extension-id <ids...>', `the extensions that may use it, instead of ${extensionId}`, collectIds)
     .option('--no-check', 'do not try whether it works')
     .option('--json', 'print one JSON object')
     .addHelpText('after', '\nExample:\n  nightjar install --browser chromium\n')
-    .action(async (options: BrowserOptions & { extensionId: string[]; check: boolean; json?: boolean }) => {
+    .action(async (options: BrowserOptions & { extensionId?: string[]; check: boolean; json?: boolean }) => {
       const { browser, userDataDir, extensionId: extensionIds, check } = options
       const installed = await context.install({ browser, userDataDir, extensionIds, check })
       context.print(options.json ? `${JSON.stringify(installed)}\n` : formatInstalled(installed))
@@ -64,8 +64,8 @@ function browserOption(description: string): Option {
 }
 
 /** Of an option that may be given several times, or with several values. */
-function collectIds(id: string, before: string[]): string[] {
+function collectIds(id: string, before: string[] = []): string[] {
   // Letters a to p stand for the sixteen digits of a hash.
   if (!/^[a-p]{32}$/.test(id)) throw new InvalidArgumentError('an extension id is 32 letters from a to p')
-  return before.length === 1 && before[0] === extensionId ? [id] : [...before, id]
+  return [...before, id]
 }

@@ -29,6 +29,7 @@ export function buildProgram(context: CliContext): Command {
   program
     .command('stop')
     .description('end the daemon, whoever started it; an extension that is switched on starts it again')
+    .addHelpText('after', '\nExample:\n  nightjar stop\n')
     .action(async () => {
       context.print((await context.stop()) ? 'Stopped.\n' : 'No daemon was running.\n')
     })

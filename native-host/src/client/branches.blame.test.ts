@@ -1,5 +1,6 @@
 import { second } from '@nightjar/shared/runtime'
 import { codeOfAsync } from '@nightjar/shared/testing'
+import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { describe, expect, test } from 'vitest'
 import { carrierOf, question, startBranches, watch } from './testing/branches.ts'
 
@@ -12,6 +13,30 @@ describe('whose fault it is', () => {
     gateway.up = true
     await net.run(get())
     expect(failures()).toBe(0)
+  })
+
+  test.each(['onionKeys', 'envelopeKeys'] as const)(
+    'a gateway that has not the key of its %s: counted once each time, until it has',
+    async (use) => {
+      const { net, branches, gateway, failures, open } = await startBranches()
+      const { publicKey } = await nativeCrypto.dh.generate()
+      const pretended = { ...gateway.relay, [use]: gateway.relay[use].map((key) => ({ ...key, key: publicKey })) }
+      for (const count of [1, 2, 3]) {
+        expect(await codeOfAsync(() => net.run(branches.get('me', pretended)))).toBe('handshake-failed')
+        expect(failures()).toBe(count)
+      }
+      expect([open.all, gateway.hops.size]).toEqual([[], 0])
+      await net.run(branches.get('me', gateway.relay))
+      expect(failures()).toBe(0)
+    },
+  )
+
+  test('a gateway without a valid key: counted, so that another one is asked', async () => {
+    const { net, branches, gateway, failures } = await startBranches()
+    const envelopeKeys = gateway.relay.envelopeKeys.map((key) => ({ ...key, validUntil: 0 }))
+    const get = () => net.run(branches.get('me', { ...gateway.relay, envelopeKeys }))
+    expect(await codeOfAsync(get)).toBe('unknown-key')
+    expect(failures()).toBe(1)
   })
 
   test('a gateway that closes a branch: counted once, however many requests were lost', async () => {

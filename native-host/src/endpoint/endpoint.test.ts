@@ -1,9 +1,13 @@
+import { endpointProof } from '@nightjar/shared/bridge'
+import { hex } from '@nightjar/shared/bytes'
 import { NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import type { Order } from '@nightjar/shared/requests'
 import type { Outcome } from '@nightjar/shared/rpc'
+import { flipBit, pattern } from '@nightjar/shared/testing'
+import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type Endpoint, listenEndpoint } from './endpoint.ts'
+import { type Endpoint, type EndpointOptions, listenEndpoint } from './endpoint.ts'
 import { type Call, Caller, type Reply } from './testing/http.ts'
 
 const token = '0123456789abcdef0123456789abcdef'
@@ -13,16 +17,32 @@ const question = { jsonrpc: '2.0', id: 7, method: 'eth_blockNumber', params: [] 
 let endpoint: Endpoint
 let caller: Caller
 let orders: Order[]
+let calls: [origin: string, chain: number][]
 let answer: (order: Order) => Promise<Outcome>
+
+const proofKey = pattern(32)
+const { hmac } = nativeCrypto.hash
+
+function listen(port: number, changes: Partial<EndpointOptions> = {}): Promise<Endpoint> {
+  return listenEndpoint({
+    port,
+    token,
+    wallets: [wallet],
+    request(order) {
+      orders.push(order)
+      return answer(order)
+    },
+    onCall: (origin, chain) => void calls.push([origin, chain]),
+    prove: (challenge, at) => endpointProof(hmac, proofKey, at, challenge),
+    ...changes,
+  })
+}
 
 beforeEach(async () => {
   orders = []
+  calls = []
   answer = async () => ({ result: '0x10' })
-  const request = (order: Order) => {
-    orders.push(order)
-    return answer(order)
-  }
-  endpoint = await listenEndpoint({ port: 0, token, wallets: [wallet], request })
+  endpoint = await listen(0)
   caller = new Caller(endpoint.port)
 })
 
@@ -51,8 +71,7 @@ test('answers a call, with its id, in JSON', async () => {
 
 test('a port that is taken is an error that names what to set', async () => {
   const { port } = endpoint
-  const again = listenEndpoint({ port, token, wallets: [], request: answer })
-  await expect(again).rejects.toMatchObject({
+  await expect(listen(port)).rejects.toMatchObject({
     code: 'connect-failed',
     detail: `port ${port} is taken; set endpoint.port`,
   })
@@ -62,7 +81,7 @@ test('close ends open sockets and frees the port', async () => {
   await post(question)
   await endpoint.close()
   await expect(post(question)).rejects.toThrow()
-  endpoint = await listenEndpoint({ port: endpoint.port, token, wallets: [], request: answer })
+  endpoint = await listen(endpoint.port)
 })
 
 describe('who may call', () => {
@@ -89,7 +108,7 @@ describe('who may call', () => {
     const reply = await post(call.method === undefined ? question : undefined, call)
     expect(reply).toMatchObject({ status: 403, text: '' })
     expect(Object.keys(reply.headers).filter((name) => name.startsWith('access-control'))).toEqual([])
-    expect(orders).toEqual([])
+    expect([orders, calls]).toEqual([[], []])
     await expectUsable(reply.socketPort)
   })
 
@@ -114,6 +133,121 @@ describe('who may call', () => {
     const reply = await post('x'.repeat(200_000), { path: '/wrong/1' })
     expect(reply.status).toBe(403)
     await expectUsable(reply.socketPort)
+  })
+})
+
+describe('who has called', () => {
+  test('is noted with origin and chain, whatever becomes of the call', async () => {
+    const origin = `chrome-extension://${wallet}`
+    await post(question)
+    await post([question, question], { headers: { origin } })
+    answer = () => Promise.reject(new NightjarError('network-unreachable'))
+    await post(question, { path: `/${token}/31337`, headers: { origin } })
+    expect(calls).toEqual([
+      ['local', 1],
+      [origin, 1],
+      [origin, 31337],
+    ])
+  })
+
+  test('not without a chain, nor for a proof', async () => {
+    await post(question, { path: `/${token}/mainnet` })
+    await post('00'.repeat(32), { path: `/${token}/proof` })
+    expect(calls).toEqual([])
+  })
+
+  test('need not be noted at all', async () => {
+    const other = await listenEndpoint({ port: 0, token, wallets: [], request: answer, prove: () => proofKey })
+    const local = new Caller(other.port)
+    expect((await local.send({ path: `/${token}/1`, body: question })).json).toMatchObject({ result: '0x10' })
+    local.close()
+    await other.close()
+  })
+})
+
+describe('the proof whose port it is', () => {
+  const ours = 'chrome-extension://abcdefghijklmnopabcdefghijklmnop'
+  const challenge = pattern(32, 5)
+  const ask = (call: Call = {}, body: unknown = hex(challenge)) =>
+    post(body, { path: `/${token}/proof`, headers: { origin: ours, 'sec-fetch-site': 'none' }, ...call })
+
+  test.each([ours, 'moz-extension://3c078156-979c-498b-8990-85f7987dd929', undefined])(
+    'is given to %s, who may not call for it',
+    async (origin) => {
+      const headers: Record<string, string> = origin === undefined ? {} : { origin }
+      const reply = await caller.send({ path: `/${token}/proof`, headers, body: hex(challenge) })
+      expect(reply).toMatchObject({ status: 200, text: hex(endpointProof(hmac, proofKey, endpoint.port, challenge)) })
+      expect(reply.headers['content-type']).toBe('text/plain')
+      expect(Object.keys(reply.headers).filter((name) => name.startsWith('access-control'))).toEqual([])
+      if (origin !== undefined) expect((await post(question, { headers })).status).toBe(403)
+      expect(orders).toEqual([])
+    },
+  )
+
+  test('depends on challenge, port and key', async () => {
+    const { text } = await ask()
+    expect((await ask()).text).toBe(text)
+    expect((await ask({}, hex(flipBit(challenge, 7)))).text).not.toBe(text)
+
+    const elsewhere = await listen(0)
+    const sameKey = new Caller(elsewhere.port)
+    const path = `/${token}/proof`
+    expect((await sameKey.send({ path, body: hex(challenge) })).text).not.toBe(text)
+    sameKey.close()
+    await elsewhere.close()
+
+    const { port } = endpoint
+    caller.close()
+    await endpoint.close()
+    endpoint = await listen(port, { prove: (said, at) => endpointProof(hmac, flipBit(proofKey, 0), at, said) })
+    caller = new Caller(port)
+    const other = await ask()
+    expect(other.status).toBe(200)
+    expect(other.text).not.toBe(text)
+  })
+
+  test.each<[string, Call]>([
+    ['another token', { path: '/ffffffffffffffffffffffffffffffff/proof' }],
+    ['no token', { path: '/proof' }],
+    ['the origin of a web page', { headers: { origin: 'https://dapp.example' } }],
+    ['the origin of a web page that looks like ours', { headers: { origin: 'https://chrome-extension' } }],
+    ['ours in a longer one', { headers: { origin: `https://dapp.example/${ours}` } }],
+    ['an opaque origin', { headers: { origin: 'null' } }],
+    ['a foreign Host (DNS rebinding)', { headers: { origin: ours, host: 'rebound.example' } }],
+    ['our Host with another port', { headers: { origin: ours, host: '127.0.0.1:1' } }],
+    ['sec-fetch-site cross-site', { headers: { origin: ours, 'sec-fetch-site': 'cross-site' } }],
+    ['a GET of a web page', { method: 'GET', headers: { origin: 'https://dapp.example' } }],
+  ])('is refused with 403: %s', async (_, call) => {
+    const reply = await ask(call, call.method === undefined ? hex(challenge) : '')
+    expect(reply).toMatchObject({ status: 403, text: '' })
+    await expectUsable(reply.socketPort)
+  })
+
+  test.each(['GET', 'OPTIONS', 'PUT'])('is refused with 405: %s', async (method) => {
+    expect(await caller.send({ path: `/${token}/proof`, method })).toMatchObject({ status: 405, text: '' })
+  })
+
+  test.each<[string, string]>([
+    ['nothing', ''],
+    ['too short', '00'.repeat(31)],
+    ['too long', '00'.repeat(33)],
+    ['half a byte more', `${'00'.repeat(32)}0`],
+    ['capitals', 'AB'.repeat(32)],
+    ['no hexadecimal', 'xy'.repeat(32)],
+    ['with its prefix', `0x${'00'.repeat(31)}`],
+    ['the bytes themselves', '\u0001'.repeat(32)],
+    ['other characters of that length', 'ä'.repeat(64)],
+    ['a line more', `${'00'.repeat(32)}\n`],
+    ['large', '0'.repeat(500_000)],
+  ])('of a challenge that is %s is refused with 400', async (_, body) => {
+    const reply = await ask({}, body)
+    expect(reply).toMatchObject({ status: 400, text: '' })
+    await expectUsable(reply.socketPort)
+  })
+
+  test('of a challenge beyond all bounds ends the socket, and the next call is served', async () => {
+    expect((await ask({}, '0'.repeat(limits.endpointBodyBytes + 1)).catch(() => undefined))?.status).not.toBe(200)
+    expect((await post(question)).json).toMatchObject({ result: '0x10' })
   })
 })
 

@@ -10,6 +10,7 @@ import {
   parseResult,
 } from '@nightjar/shared/bridge'
 import { asNightjarError, type ErrorCode, isErrorCode, NightjarError } from '@nightjar/shared/errors'
+import { nightjarCodeOf, type RpcError } from '@nightjar/shared/rpc'
 import { type Clock, second, within } from '@nightjar/shared/runtime'
 import { placeVariables } from '../config.ts'
 
@@ -97,16 +98,16 @@ function checkIn(message: unknown): BridgeCheck | undefined {
   if ('event' in said) {
     if (said.event !== 'failed') return undefined
     const { code, detail } = said
-    return {
-      bridge: true,
-      daemon: null,
-      code: isErrorCode(code) ? code : 'daemon-failed',
-      ...(detail === undefined ? {} : { detail }),
-    }
+    return withoutDaemon(isErrorCode(code) ? code : undefined, detail)
   }
-  if ('error' in said) return { bridge: true, daemon: null, code: 'daemon-failed', detail: said.error.message }
+  if ('error' in said) return withoutDaemon(nightjarCodeOf(said.error as RpcError), undefined)
   const { bridge, version } = parseResult('hello', said.result)
   if (bridge === bridgeVersion) return { bridge: true, daemon: version }
   const detail = `a daemon of version ${version} still runs; end it with \`nightjar stop\``
-  return { bridge: true, daemon: null, code: 'host-outdated', detail }
+  return withoutDaemon('host-outdated', detail)
+}
+
+/** @param code undefined where it is one of another version */
+function withoutDaemon(code: ErrorCode = 'daemon-failed', detail: string | undefined): BridgeCheck {
+  return { bridge: true, daemon: null, code, ...(detail === undefined ? {} : { detail }) }
 }

@@ -234,6 +234,7 @@ export const errorTable = {
     rpc: disconnected,
     sentence: 'The wallet agreed, but nothing has come from it yet. Open it once: it asks when its window is open.',
   },
+  'page-orphaned': { rpc: disconnected, sentence: 'Nightjar was updated or removed. Reload this page.' },
   'wallet-missing': {
     rpc: unauthorised,
     sentence: 'This needs a wallet, and none was found on this page. Install one, or unlock it, and reload the page.',

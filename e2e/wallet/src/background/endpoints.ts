@@ -67,7 +67,7 @@ interface Answer {
 /** @throws RpcError for a refusal by HTTP that repeating does not help; any other error where it may */
 async function post(url: string, body: string): Promise<Answer> {
   const headers = { Accept: 'application/json', 'Content-Type': 'application/json' }
-  const response = await fetch(url, { method: 'POST', headers, body })
+  const response = await fetch(url, { method: 'POST', headers, body, credentials: 'omit' })
   if (response.status >= 500) throw new Error(`RPC endpoint not found or unavailable (HTTP ${response.status}).`)
   if (!response.ok) {
     throw new RpcError(-32080, 'RPC endpoint returned HTTP client error.', { httpStatus: response.status })

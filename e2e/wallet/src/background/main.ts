@@ -29,7 +29,7 @@ const notification = createNotification({
   isNeeded: () => prompts.pending.length > 0,
   onClosed: () => void prompts.rejectAll(),
 })
-const permissions = createPermissions(store, prompts, (origin) => void tellState((client) => client.origin === origin))
+const permissions = createPermissions(store, prompts, (origin) => tellState((client) => client.origin === origin))
 const networks = createNetworks(store, prompts, permissions)
 const keyring = createKeyring(permissions, prompts)
 const transactions = createTransactions(chains, permissions, prompts, keyring)

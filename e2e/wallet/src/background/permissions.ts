@@ -27,8 +27,12 @@ export interface Permission {
 
 const nothing: Site = { accounts: [], chains: [], chainId: mainnet }
 
-/** @param onChange called when accounts or chain of an origin have changed */
-export function createPermissions(store: Store, prompts: Prompts, onChange: (origin: string) => void): Permissions {
+/** @param onChange called when accounts or chain of an origin have changed, before that is answered */
+export function createPermissions(
+  store: Store,
+  prompts: Prompts,
+  onChange: (origin: string) => Promise<void>,
+): Permissions {
   /** Origins whose `eth_requestAccounts` waits for the user. */
   const requesting = new Set<string>()
 
@@ -41,7 +45,7 @@ export function createPermissions(store: Store, prompts: Prompts, onChange: (ori
       ...state,
       sites: { ...state.sites, [origin]: next(state.sites[origin] ?? nothing) },
     }))
-    onChange(origin)
+    await onChange(origin)
   }
 
   async function connect(origin: string, method: string): Promise<void> {

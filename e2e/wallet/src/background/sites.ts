@@ -24,6 +24,27 @@ export function createSites(
   onGone: (client: Client) => void,
 ): Sites {
   const clients = new Set<Client>()
+  /** By document and id. */
+  const underWay = new Map<string, Promise<RpcMessage>>()
+
+  /**
+   * The answer to a request. A page that connects again asks again what it asked before, and that may be under way: a
+   * port that was opened while a worker was ending reaches the next one even though the page was told it failed.
+   */
+  function answerOnce(document: string, client: Client, id: number | string, call: Call): Promise<RpcMessage> {
+    const key = `${document} ${id}`
+    const running = underWay.get(key) ?? outcome(client, id, call).finally(() => underWay.delete(key))
+    underWay.set(key, running)
+    return running
+  }
+
+  async function outcome(client: Client, id: number | string, call: Call): Promise<RpcMessage> {
+    try {
+      return { id, jsonrpc: '2.0', result: (await answer(client, call)) ?? null }
+    } catch (error) {
+      return { id, jsonrpc: '2.0', error: toErrorObject(error) }
+    }
+  }
 
   return {
     get clients() {
@@ -34,6 +55,7 @@ export function createSites(
         origin: originOf(port),
         notify: (method, params) => send({ jsonrpc: '2.0', method, params }),
       }
+      const document = port.sender?.documentId ?? crypto.randomUUID()
       clients.add(client)
       port.onDisconnect.addListener(() => {
         clients.delete(client)
@@ -50,11 +72,7 @@ export function createSites(
 
       async function serve({ id, method, params }: RpcMessage): Promise<void> {
         if (id === undefined || typeof method !== 'string') return
-        try {
-          send({ id, jsonrpc: '2.0', result: (await answer(client, { method, params })) ?? null })
-        } catch (error) {
-          send({ id, jsonrpc: '2.0', error: toErrorObject(error) })
-        }
+        send(await answerOnce(document, client, id, { method, params }))
       }
     },
   }

@@ -28,6 +28,8 @@ function connect(): chrome.runtime.Port {
     sendToPage(data)
   })
   opened.onDisconnect.addListener(() => {
+    // Read, or the browser complains to the page's console: a worker that is just ending receives nobody.
+    void chrome.runtime.lastError
     port = undefined
     for (const message of underWay.values()) sendToBackground(message)
   })

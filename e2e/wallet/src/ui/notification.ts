@@ -14,17 +14,26 @@ import { type Dialog, dialogsOf } from './prompts.ts'
 const main = document.querySelector('main') as HTMLElement
 /** The dialog on show, so that a snapshot that changes nothing leaves it as it is. */
 let shown = ''
+/** What is asked from now on is asked in another window. */
+let isClosing = false
 /** How many of the current prompt's dialogs were approved. */
 let approved = 0
 
 connect('notification', {
   onSnapshot: showSnapshot,
-  onClose: () => window.close(),
+  onClose: close,
   // What it asked went with the worker; pages ask the next one again.
-  onEnd: () => window.close(),
+  onEnd: close,
 })
 
+function close(): void {
+  isClosing = true
+  show('none', 'none', [])
+  window.close()
+}
+
 function showSnapshot({ isUnlocked, prompts, accounts }: Snapshot): void {
+  if (isClosing) return
   const [prompt] = prompts
   if (!isUnlocked) return show('locked', 'locked', lockedView())
   if (prompt === undefined) return show('none', 'none', [element('p', { class: 'quiet' }, 'Nothing to approve.')])

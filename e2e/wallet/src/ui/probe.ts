@@ -7,6 +7,7 @@ export async function probe(url: string, chainId: Hex): Promise<string | undefin
   try {
     const response = await fetch(url, {
       method: 'POST',
+      credentials: 'omit',
       headers: { 'Content-Type': 'application/json' },
       body: JSON.stringify({ id: '1', jsonrpc: '2.0', method: 'eth_chainId', params: [] }),
     })

@@ -1,76 +1,91 @@
 /**
  * Going private, step by step, and staying so: each step is done once, shown as it happens, and done again when what it
- * stands on was lost. Steps up to the gateways are retried by themselves; those that show the user a dialog only when
- * the user asks.
+ * stands on was lost. Steps are retried by themselves, except those that need the user: they wait for a click.
  */
 import type { Status } from '@nightjar/shared/bridge'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
-import { type Clock, second, type Timer, within } from '@nightjar/shared/runtime'
+import { type Clock, hour, minute, second, type Timer, within } from '@nightjar/shared/runtime'
 import { type ChainView, type Snapshot, type Step, type StepId, stepIds } from '../../messages/ui.ts'
 import type { Store } from '../store.ts'
 import { chainInfo } from './chains.ts'
 import { type Endpoint, parseEndpoint } from './endpointCheck.ts'
 import { type Facts, problemOf, problemOfError, stateOf } from './facts.ts'
-import { silentAfter } from './wallet.ts'
+import { Gate } from './gate.ts'
+import { ServedChains } from './servedChains.ts'
+import { StatusWatch } from './statusWatch.ts'
+import { WalletDoor, type WalletDoorOptions } from './walletDoor.ts'
 
-export interface ConnectionOptions {
+export interface ConnectionOptions extends Pick<WalletDoorOptions, 'askWallet'> {
   readonly clock: Clock
   readonly store: Store
   readonly host: {
     start(): void
     stop(): void
     hurry(): void
-    /** Resolves once the daemon answers. @throws NightjarError why it does not */
-    whenUp(): Promise<unknown>
+    /** Resolves once the daemon answers; `patience`: through failures for that long. @throws NightjarError why it does not */
+    whenUp(patience?: number): Promise<unknown>
     status(): Promise<Status>
     readonly info: { readonly version: string } | undefined
   }
   /** Fetches and verifies the network document. @throws NightjarError what is wrong with it */
-  verifyNetwork(): Promise<{ readonly version: number }>
+  verifyNetwork(): Promise<{ readonly version: number; readonly validUntil: number }>
   /** Asks a gateway for its chain id over the private path. @throws NightjarError where none answers */
   checkChain(chain: number): Promise<void>
   /** @throws NightjarError `endpoint-not-ours` */
   checkEndpoint(endpoint: Endpoint): Promise<void>
-  /** @throws NightjarError why the wallet does not ask at `url` now */
-  askWallet(chain: number, url: string, signal: AbortSignal): Promise<void>
   onChange(): void
 }
 
 const firstPause = 1 * second
 const longestPause = 30 * second
+/** A daemon that restarts is back within this: nothing is said before. */
+const restartPatience = 5 * second
 /** Trunks take a moment after the daemon's start. */
 const trunksTimeout = 12 * second
 /** How long a page's request waits for the network document. */
 const verifiedTimeout = 8 * second
 /** How long the wallet's first request is waited for before the user is told to open it. */
 const watchTimeout = 20 * second
+/** How often it is looked whether a gateway has come for a chain that had none. */
+const unservedEvery = 1 * minute
+/** The network document is looked at again when it ends, or after this, which a timer can still count. */
+const documentEvery = 1 * hour
 
 /** Steps that ask the user something: never repeated without being asked to. */
 const userSteps: ReadonlySet<StepId> = new Set(['wallet', 'watch'])
 
 export class Connection {
   readonly #options: ConnectionOptions
-  readonly #statusListeners = new Set<() => void>()
+  readonly #status: StatusWatch
+  readonly #wallet: WalletDoor
+  readonly #chains: ServedChains
+  readonly #verified = new Gate()
   #steps: Step[] = freshSteps()
-  #status: Status | undefined
-  #chains = new Map<number, 'served' | 'unserved'>()
   #networkVersion: number | undefined
   #run: AbortController | undefined
   #retry: Timer | undefined
+  #documentTimer: Timer | undefined
   #failures = 0
-  #networkReady = deferred<void>()
-  #networkFailed = false
 
   constructor(options: ConnectionOptions) {
     this.#options = options
+    this.#status = new StatusWatch(options.clock)
+    this.#chains = new ServedChains((chain) => options.checkChain(chain))
+    this.#wallet = new WalletDoor({ ...options, onHint: (hint) => this.#set({ id: 'wallet', state: 'running', hint }) })
   }
 
   get isOn(): boolean {
     return this.#options.store.state.enabled
   }
 
-  /** The user's click, or a restart of browser or service worker while it is on. */
+  /** The user's click. */
   start(): void {
+    this.#wallet.allowAsking()
+    this.resume()
+  }
+
+  /** Browser or service worker were restarted while it was on. */
+  resume(): void {
     this.#options.host.start()
     this.#begin()
   }
@@ -78,82 +93,93 @@ export class Connection {
   /** Turns off: nothing is sent any more, and nothing is touched. */
   stop(): void {
     this.#cancelRun()
+    this.#documentTimer?.cancel()
     this.#options.host.stop()
+    this.#verified.fail(new NightjarError('turned-off'))
+    this.#verified.close()
     this.#steps = freshSteps()
-    this.#status = undefined
-    this.#chains.clear()
-    this.#networkVersion = undefined
+    this.#chains.forget()
     this.#failures = 0
     this.#options.onChange()
   }
 
   /** The user wants the failed steps taken again, now. */
   retry(): void {
+    if (!this.isOn) return
+    this.#wallet.allowAsking()
     this.#failures = 0
     this.#options.host.hurry()
     const failed = this.#steps.find(({ state }) => state === 'failed')?.id
-    this.#begin(failed ?? (this.#facts.unserved.length > 0 ? 'gateways' : 'host'))
+    this.#begin(failed ?? (this.#chains.unserved.length > 0 ? 'gateways' : 'host'))
   }
 
   /** Resolves once the network document was verified. @throws NightjarError why it cannot be */
   async whenVerified(): Promise<void> {
     if (!this.isOn) throw new NightjarError('turned-off')
     const late = () => new NightjarError('network-unreachable')
-    await within(this.#options.clock, verifiedTimeout, this.#networkReady.promise, late)
+    await within(this.#options.clock, verifiedTimeout, this.#verified.passed(), late)
   }
 
   onHostUp(): void {
     if (this.isOn) this.#begin()
   }
 
-  onHostDown(): void {
-    this.#status = undefined
+  /** The connection to the daemon was lost, or could not be made. What the wallet agreed to holds. */
+  onHostDown(error: NightjarError): void {
+    this.#status.set(undefined)
     this.#networkVersion = undefined
-    this.#networkReady = deferred<void>()
-    this.#networkFailed = false
-    // What stands on the daemon is to be done again; what the wallet agreed to holds.
-    this.#steps = this.#steps.map((step) => (step.state === 'done' ? { id: step.id, state: 'waiting' } : step))
+    this.#verified.close()
+    const host = this.#stateOf('host')
+    if (this.isOn && host === 'done') this.#begin('host', restartPatience)
+    // Why it is not there may be another reason by now.
+    else if (host === 'failed') this.#set({ id: 'host', state: 'failed', problem: problemOfError(error) })
     this.#options.onChange()
   }
 
   onStatus(status: Status): void {
-    this.#status = status
-    this.#noteWallet(status)
-    for (const listener of [...this.#statusListeners]) listener()
+    this.#status.set(status)
+    // The wallet may have come after all, with nobody waiting any more.
+    if (this.#wallet.note(status) && this.#stateOf('watch') === 'failed') this.#set({ id: 'watch', state: 'done' })
     this.#options.onChange()
   }
 
-  /** There is a newer network document, or other keys are trusted. */
+  /** There is a newer network document, or the one in use has ended. */
   onDocument(): void {
-    if (this.isOn && this.#run === undefined) this.#begin()
+    if (!this.isOn || this.#options.host.info === undefined) return
+    const state = this.#stateOf('network')
+    if (state === 'failed') this.#begin('network')
+    // The other steps go on meanwhile: they hold with either document. Where it is refused, that is to be seen.
+    else if (state !== 'waiting') this.#verifyNetwork().catch(() => this.#onRefused())
+  }
+
+  /** Other directory keys are trusted: what was verified before says nothing. */
+  onOtherTrust(): void {
+    this.#networkVersion = undefined
+    this.#verified.close()
+    if (this.isOn) this.#begin('network')
   }
 
   view(): Omit<Snapshot, 'requestsToday' | 'lastError' | 'settings'> {
-    const { store, host } = this.#options
+    const { host } = this.#options
     const facts = this.#facts
     const problem = problemOf(facts)
-    const lastRequest = this.#walletRequests(this.#status).reduce((latest, { last }) => Math.max(latest, last), 0)
-    const { chains, seen } = store.state.wallet
+    const status = this.#status.current
     return {
       state: stateOf(facts),
       steps: this.isOn ? this.#steps : [],
       ...(problem === undefined ? {} : { problem }),
-      trunks: this.#status?.trunks ?? [],
-      gateways: this.#status?.gateways ?? [],
-      chains: (this.#status?.chains ?? []).map((id) => this.#chainView(id)),
-      wallet: {
-        id: store.state.settings.wallet,
-        state: chains.length === 0 ? 'none' : seen ? 'seen' : 'agreed',
-        ...(lastRequest === 0 ? {} : { lastRequest }),
-      },
+      trunks: status?.trunks ?? [],
+      gateways: status?.gateways ?? [],
+      chains: (status?.chains ?? []).map((id) => this.#chainView(id)),
+      wallet: this.#wallet.view(status),
       ...(host.info === undefined ? {} : { hostVersion: host.info.version }),
       ...(this.#networkVersion === undefined ? {} : { networkVersion: this.#networkVersion }),
     }
   }
 
   get #facts(): Facts {
-    const unserved = [...this.#chains].filter(([, state]) => state === 'unserved').map(([id]) => id)
-    return { enabled: this.isOn, steps: this.#steps, status: this.#status, unserved }
+    const { unserved } = this.#chains
+    return { enabled: this.isOn, steps: this.#steps, status: this.#status.current, unserved }
   }
 
   #chainView(id: number): ChainView {
@@ -161,19 +187,19 @@ export class Connection {
     return {
       id,
       name: chainInfo(id).name,
-      state: this.#chains.get(id) ?? 'unchecked',
+      state: this.#chains.stateOf(id),
       wallet: agreed ? 'agreed' : 'unasked',
     }
   }
 
   /** Takes the steps from `from` on; those before it hold, unless the daemon itself is gone. */
-  #begin(from: StepId = 'host'): void {
+  #begin(from: StepId = 'host', patience?: number): void {
     this.#cancelRun()
     const run = new AbortController()
     this.#run = run
     const first = this.#options.host.info === undefined ? 0 : stepIds.indexOf(from)
     this.#steps = stepIds.map((id, index) => ({ id, state: index < first ? 'done' : 'waiting' }))
-    void this.#takeSteps(stepIds.slice(first), run.signal)
+    void this.#takeSteps(stepIds.slice(first), run.signal, patience)
   }
 
   #cancelRun(): void {
@@ -183,11 +209,11 @@ export class Connection {
     this.#run = undefined
   }
 
-  async #takeSteps(ids: readonly StepId[], signal: AbortSignal): Promise<void> {
+  async #takeSteps(ids: readonly StepId[], signal: AbortSignal, patience: number | undefined): Promise<void> {
     for (const id of ids) {
       this.#set({ id, state: 'running' })
       try {
-        await this.#take(id, signal)
+        await this.#take(id, signal, patience)
         if (signal.aborted) return
         this.#set({ id, state: 'done' })
       } catch (error) {
@@ -196,176 +222,102 @@ export class Connection {
       }
     }
     this.#failures = 0
-    this.#run = undefined
+    this.#lookForGateways()
   }
 
-  #take(id: StepId, signal: AbortSignal): Promise<unknown> {
+  #take(id: StepId, signal: AbortSignal, patience: number | undefined): Promise<unknown> {
     switch (id) {
       case 'host':
-        return this.#options.host.whenUp()
+        return this.#options.host.whenUp(patience)
       case 'network':
         return this.#verifyNetwork()
       case 'trunks':
-        return this.#waitForTrunks()
+        return this.#waitForTrunks(signal)
       case 'gateways':
-        return this.#checkChains()
+        return this.#chains.checkAll(this.#status.current?.chains ?? [], signal)
       case 'endpoint':
-        return this.#checkEndpoint()
+        return this.#options.checkEndpoint(this.#endpoint())
       case 'wallet':
-        return this.#askWallet(signal)
+        return this.#wallet.ask(this.#endpoint().base, this.#chains.served, signal)
       case 'watch':
-        return this.#waitForWallet()
+        return this.#waitForWallet(signal)
     }
   }
 
   #fail(id: StepId, error: NightjarError): void {
     this.#set({ id, state: 'failed', problem: problemOfError(error) })
-    this.#run = undefined
-    if (id === 'network') {
-      this.#networkReady.reject(error)
-      this.#networkFailed = true
-    }
+    if (id === 'network') this.#verified.fail(error)
     // The connection to the daemon is retried by its own means, and begins anew when it stands.
-    if (id === 'host' || userSteps.has(id)) return
+    if (id === 'host') return
+    if (userSteps.has(id)) return this.#lookForGateways()
     const pause = Math.min(firstPause * 2 ** Math.min(this.#failures, 10), longestPause)
     this.#failures += 1
     this.#retry = this.#options.clock.after(pause, () => this.#begin(id))
   }
 
   async #verifyNetwork(): Promise<void> {
-    if (this.#networkFailed) this.#networkReady = deferred<void>()
-    this.#networkFailed = false
-    this.#networkVersion = (await this.#options.verifyNetwork()).version
-    this.#networkReady.resolve()
+    if (this.#verified.hasFailed) this.#verified.close()
+    const { version, validUntil } = await this.#options.verifyNetwork()
+    const { clock, host } = this.#options
+    // Lost meanwhile: on the next connection it is fetched again.
+    if (host.info === undefined) return
+    this.#networkVersion = version
+    this.#verified.open()
+    this.#documentTimer?.cancel()
+    this.#documentTimer = clock.after(Math.min(validUntil - clock.now(), documentEvery), () => this.onDocument())
+    this.#options.onChange()
   }
 
-  async #waitForTrunks(): Promise<void> {
+  #onRefused(): void {
+    if (this.isOn && this.#options.host.info !== undefined) this.#begin('network')
+  }
+
+  async #waitForTrunks(signal: AbortSignal): Promise<void> {
     this.onStatus(await this.#options.host.status())
-    await this.#untilStatus(
-      trunksTimeout,
-      ({ state }) => state === 'private' || state === 'degraded',
-      () => {
-        const code = this.#status?.lastError
+    await this.#status.until(({ state }) => state === 'private' || state === 'degraded', {
+      timeout: trunksTimeout,
+      onTimeout: () => {
+        const code = this.#status.current?.lastError
         return new NightjarError('network-unreachable', code ? { detail: code } : {})
       },
-    )
+      signal,
+    })
   }
 
-  /** Private for one chain is enough to go on; those without a gateway are shown. */
-  async #checkChains(): Promise<void> {
-    const chains = this.#status?.chains ?? []
-    const results = await Promise.allSettled(chains.map((chain) => this.#options.checkChain(chain)))
-    this.#chains = new Map(
-      chains.map((chain, index) => [chain, results[index]?.status === 'fulfilled' ? 'served' : 'unserved']),
-    )
-    const failed = results.find((result) => result.status === 'rejected')
-    if (failed !== undefined && results.every(({ status }) => status === 'rejected')) throw failed.reason
-  }
-
-  async #checkEndpoint(): Promise<void> {
-    await this.#options.checkEndpoint(this.#endpoint())
+  /** From time to time, while a chain has no gateway and nothing else is under way. */
+  #lookForGateways(): void {
+    if (this.#chains.unserved.length === 0) return
+    const timer = this.#options.clock.after(unservedEvery, async () => {
+      const hasNew = await this.#chains.hasNew()
+      // Something else has begun meanwhile.
+      if (this.#retry !== timer) return
+      if (hasNew) this.#begin('gateways')
+      else this.#lookForGateways()
+    })
+    this.#retry = timer
   }
 
   #endpoint(): Endpoint {
-    return parseEndpoint(this.#status?.endpoint ?? '')
+    return parseEndpoint(this.#status.current?.endpoint ?? '')
   }
 
-  /** Chain by chain, each with its dialogs. What the wallet agreed to before is not asked again. */
-  async #askWallet(signal: AbortSignal): Promise<void> {
-    const { store, askWallet, clock } = this.#options
-    const { base } = this.#endpoint()
-    if (store.state.wallet.endpoint !== base) {
-      store.change({ wallet: { endpoint: base, chains: [], seen: false } })
-    }
-    for (const [chain, state] of this.#chains) {
-      if (signal.aborted) return
-      if (state === 'unserved' || store.state.wallet.chains.includes(chain)) continue
-      const { name } = chainInfo(chain)
-      const running = { id: 'wallet', state: 'running' } as const
-      this.#set({ ...running, hint: `Approve what your wallet shows for ${name}.` })
-      const reminder = clock.after(silentAfter, () => {
-        if (!signal.aborted) {
-          this.#set({
-            ...running,
-            hint: `Still waiting for ${name}. Open your wallet: it may be locked, or its dialog hidden.`,
-          })
-        }
-      })
-      try {
-        await askWallet(chain, `${base}/${chain}`, signal)
-      } finally {
-        reminder.cancel()
-      }
-      if (signal.aborted) return
-      const { wallet } = store.state
-      store.change({ wallet: { ...wallet, chains: [...wallet.chains, chain] } })
-    }
-  }
-
-  async #waitForWallet(): Promise<void> {
-    if (this.#options.store.state.wallet.seen) return
+  async #waitForWallet(signal: AbortSignal): Promise<void> {
+    if (this.#wallet.note(this.#status.current)) return
     this.#set({ id: 'watch', state: 'running', hint: 'Open your wallet once: it asks when its window is open.' })
-    const unseen = () => new NightjarError('wallet-unseen')
-    await this.#untilStatus(watchTimeout, () => this.#options.store.state.wallet.seen, unseen)
+    const onTimeout = () => new NightjarError('wallet-unseen')
+    await this.#status.until((status) => this.#wallet.note(status), { timeout: watchTimeout, onTimeout, signal })
   }
 
-  /** The wallet's requests to the endpoint, in the daemon's words. */
-  #walletRequests(status: Status | undefined) {
-    const { wallet } = this.#options.store.state.settings
-    const isWallet = (origin: string) => origin.endsWith(`-extension://${wallet}`)
-    return (status?.callers ?? []).filter(({ origin }) => isWallet(origin))
-  }
-
-  #noteWallet(status: Status): void {
-    const { store } = this.#options
-    const { wallet } = store.state
-    if (wallet.seen || wallet.chains.length === 0 || this.#walletRequests(status).length === 0) return
-    store.change({ wallet: { ...wallet, seen: true } })
-    // It came after all, with nobody waiting any more.
-    const watch = this.#steps.find(({ id }) => id === 'watch')
-    if (watch?.state === 'failed') this.#set({ id: 'watch', state: 'done' })
+  #stateOf(id: StepId): Step['state'] | undefined {
+    return this.#steps.find((step) => step.id === id)?.state
   }
 
   #set(step: Step): void {
     this.#steps = this.#steps.map((each) => (each.id === step.id ? step : each))
     this.#options.onChange()
   }
-
-  /** Until the daemon's status is as wanted. @throws what `onTimeout` gives after `timeout` milliseconds */
-  #untilStatus(timeout: number, isWanted: (status: Status) => boolean, onTimeout: () => Error): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const look = () => {
-        if (this.#status === undefined || !isWanted(this.#status)) return
-        finish()
-        resolve()
-      }
-      const timer = this.#options.clock.after(timeout, () => {
-        finish()
-        reject(onTimeout())
-      })
-      const finish = () => {
-        timer.cancel()
-        this.#statusListeners.delete(look)
-      }
-      this.#statusListeners.add(look)
-      look()
-    })
-  }
 }
 
 function freshSteps(): Step[] {
   return stepIds.map((id) => ({ id, state: 'waiting' }))
-}
-
-interface Deferred<T> {
-  readonly promise: Promise<T>
-  resolve(value: T): void
-  reject(error: Error): void
-}
-
-function deferred<T>(): Deferred<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>()
-  // Nobody may be waiting.
-  promise.catch(() => undefined)
-  return { promise, resolve, reject }
 }

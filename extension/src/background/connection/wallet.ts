@@ -4,7 +4,7 @@
  * active tab is asked instead.
  */
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import { type Clock, minute, second, within } from '@nightjar/shared/runtime'
+import { type Clock, minute, second } from '@nightjar/shared/runtime'
 import { chainInfo } from './chains.ts'
 
 /** An external port to a wallet, as far as it is used. */
@@ -73,7 +73,7 @@ export async function askWallet(options: WalletOptions, question: WalletQuestion
     ],
   }
   const answer = await ask(options, question, request)
-  if ('result' in answer) return
+  if (!('error' in answer)) return
   const { code, message } = answer.error
   const detail = typeof message === 'string' ? message.slice(0, 200) : `code ${code}`
   const known = codes[code]
@@ -82,33 +82,41 @@ export async function askWallet(options: WalletOptions, question: WalletQuestion
 
 async function ask(options: WalletOptions, question: WalletQuestion, request: WalletRequest): Promise<WalletAnswer> {
   const { clock } = options
-  const silent = () => new NightjarError('wallet-silent')
+  const { walletId, signal } = question
+  const over = Promise.withResolvers<never>()
+  // Nobody waits for it where the wallet was quicker.
+  over.promise.catch(() => undefined)
+  const cancel = () => over.reject(new NightjarError('cancelled'))
+  const timer = clock.after(dialogTimeout, () => over.reject(new NightjarError('wallet-silent')))
+  signal.addEventListener('abort', cancel, { once: true })
   try {
-    return await within(clock, dialogTimeout, askExtension(options, question, request), silent)
+    return await askExtension(options.connect(walletId), request, over.promise)
   } catch (error) {
     if (asNightjarError(error).code !== 'wallet-absent') throw error
-    return within(clock, dialogTimeout, options.askPage(request), silent)
+    return await Promise.race([options.askPage(request), over.promise])
+  } finally {
+    timer.cancel()
+    signal.removeEventListener('abort', cancel)
   }
 }
 
-function askExtension(
-  options: WalletOptions,
-  { walletId, signal }: WalletQuestion,
-  request: WalletRequest,
-): Promise<WalletAnswer> {
-  const port = options.connect(walletId)
-  return new Promise<WalletAnswer>((resolve, reject) => {
-    let wasHeard = false
-    port.onMessage((message) => {
-      wasHeard = true
-      const answer = answerIn(message)
-      if (answer !== undefined) resolve(answer)
-    })
-    // Without its port the wallet takes the dialog away.
-    signal.addEventListener('abort', () => reject(new NightjarError('cancelled')), { once: true })
-    port.onDisconnect(() => reject(new NightjarError(wasHeard ? 'wallet-silent' : 'wallet-absent')))
+/** @param over rejects when nobody waits for the answer any more */
+async function askExtension(port: WalletPort, request: WalletRequest, over: Promise<never>): Promise<WalletAnswer> {
+  const answer = Promise.withResolvers<WalletAnswer>()
+  let wasHeard = false
+  port.onMessage((message) => {
+    wasHeard = true
+    const ours = answerIn(message)
+    if (ours !== undefined) answer.resolve(ours)
+  })
+  port.onDisconnect(() => answer.reject(new NightjarError(wasHeard ? 'wallet-silent' : 'wallet-absent')))
+  try {
     port.postMessage({ name: 'metamask-provider', data: { jsonrpc: '2.0', id: 1, ...request } })
-  }).finally(() => port.disconnect())
+    return await Promise.race([answer.promise, over])
+  } finally {
+    // Without its port the wallet takes the dialog away.
+    port.disconnect()
+  }
 }
 
 /** The answer to our request; anything else that comes on the port, such as notifications, is not ours. */

@@ -33,8 +33,9 @@ export class BridgeCarrier implements Carrier {
     return this.#bridge.follow({ branch: this.number, record: base64(record), cells }, handler)
   }
 
-  retire(): void {
-    this.#bridge.close(this.number, false)
+  retire(failed = false): void {
+    // Numbers are the connection's own: on a later one this may be another branch's.
+    if (this.#error === undefined) this.#bridge.close(this.number, failed)
   }
 
   /** The daemon lost it, or was itself lost. */

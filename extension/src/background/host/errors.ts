@@ -1,8 +1,9 @@
-/** What Chromium says when native messaging fails (facts: the four texts of `runtime.lastError`), as our errors. */
+/** What Chromium says when native messaging fails (the texts of `runtime.lastError`), as our errors. */
 import { type ErrorCode, isErrorCode, NightjarError } from '@nightjar/shared/errors'
 
 const codes: readonly (readonly [RegExp, ErrorCode])[] = [
-  [/host not found|no such native application/i, 'host-not-installed'],
+  // "Failed to start": its manifest is there, and what that names is not.
+  [/host not found|no such native application|failed to start/i, 'host-not-installed'],
   [/forbidden|permission/i, 'host-forbidden'],
   [/error when communicating/i, 'host-garbled'],
 ]
@@ -20,7 +21,8 @@ export function errorOfCode(code: string, fallback: ErrorCode = 'internal'): Nig
 
 /** The error inside an answer of the daemon. */
 export function errorOfAnswer(error: { code: number; message: string; data?: unknown }): NightjarError {
-  const { nightjar, ...facts } = (error.data ?? {}) as { readonly [key: string]: unknown }
+  const data = typeof error.data === 'object' ? error.data : undefined
+  const { nightjar, ...facts } = (data ?? {}) as { readonly [key: string]: unknown }
   const code = typeof nightjar === 'string' && isErrorCode(nightjar) ? nightjar : 'internal'
   return new NightjarError(code, Object.keys(facts).length === 0 ? {} : { facts })
 }

@@ -54,6 +54,8 @@ const longestPause = 30 * second
 const helloTimeout = 20 * second
 /** Longer than the daemon's own: it fires where the program hangs. */
 const answerTimeout = 45 * second
+/** A connection that did not hold this long is a failure too: a program that greets and falls over is not started on and on. */
+const steadyAfter = 10 * second
 
 export class HostLink {
   readonly #options: HostLinkOptions
@@ -63,6 +65,7 @@ export class HostLink {
   #info: HostInfo | undefined
   #error: NightjarError | undefined
   #running = false
+  #upSince: number | undefined
   #lastId = 0
   #failures = 0
   #retry: Timer | undefined
@@ -129,11 +132,15 @@ export class HostLink {
     }
   }
 
-  /** As `ask`, with the id by which events refer to it, and without a limit of time. */
+  /**
+   * As `ask`, with the id by which events refer to it, and without a limit of time. Before both sides have said which
+   * version they are, nothing but `hello` goes out.
+   */
   send<T extends Asked>(type: T, fields: Fields<T>): { id: number; answer: Promise<BridgeResults[T]> } {
     const id = ++this.#lastId
     const answer = new Promise<BridgeResults[T]>((resolve, reject) => {
       if (this.#port === undefined) return reject(this.#error ?? new NightjarError('turned-off'))
+      if (this.#info === undefined && type !== 'hello') return reject(new NightjarError('host-exited'))
       const settle = (value: unknown) => resolve(parseResult(type, value))
       this.#pending.set(id, { settle, reject })
       for (const part of toParts({ id, type, ...fields })) this.#port.postMessage(part)
@@ -179,7 +186,7 @@ export class HostLink {
       if (this.#port !== port) return
       this.#info = hello
       this.#error = undefined
-      this.#failures = 0
+      this.#upSince = this.#options.clock.now()
       this.#wakeAll()
       this.#options.onUp()
     } catch (error) {
@@ -191,10 +198,11 @@ export class HostLink {
 
   #onResponse(response: { id: number } & ({ result: unknown } | { error: Parameters<typeof errorOfAnswer>[0] })): void {
     const pending = this.#pending.get(response.id)
-    this.#pending.delete(response.id)
     if (pending === undefined) return
     if ('error' in response) pending.reject(errorOfAnswer(response.error))
+    // Throws where the result cannot be read. The connection then ends, and this request with it.
     else pending.settle(response.result)
+    this.#pending.delete(response.id)
   }
 
   #onEvent(event: BridgeEvent): void {
@@ -207,11 +215,13 @@ export class HostLink {
   }
 
   #lost(error: NightjarError): void {
+    const { clock } = this.#options
+    if (this.#upSince !== undefined && clock.now() - this.#upSince >= steadyAfter) this.#failures = 0
     this.#drop(error)
     if (!this.#running) return
     const pause = Math.min(firstPause * 2 ** Math.min(this.#failures, 10), longestPause)
     this.#failures += 1
-    this.#retry = this.#options.clock.after(pause, () => {
+    this.#retry = clock.after(pause, () => {
       this.#retry = undefined
       this.#connect()
     })
@@ -220,6 +230,7 @@ export class HostLink {
   #drop(error: NightjarError): void {
     this.#port = undefined
     this.#info = undefined
+    this.#upSince = undefined
     this.#error = error
     const pending = [...this.#pending.values()]
     this.#pending.clear()
@@ -247,7 +258,7 @@ export class HostLink {
 
 /** There is no daemon and none could be started: with the reason, if that is one we know. */
 function startFailure({ code, detail }: { code: string; detail?: string | undefined }): NightjarError {
-  const why = isErrorCode(code) ? errorTable[code].sentence : undefined
+  const why = isErrorCode(code) && code !== 'daemon-failed' ? errorTable[code].sentence : undefined
   const text = [why, detail].filter((part) => part !== undefined).join(' ')
   return new NightjarError('daemon-failed', text === '' ? {} : { detail: text })
 }

@@ -8,7 +8,7 @@ import type { Clock } from '@nightjar/shared/runtime'
 import { ownerOf } from '@nightjar/shared/wallet'
 import { type PageEvent, type PageRequest, type PageResponse, parsePageRequest } from '../../messages/page.ts'
 import { Filters } from '../requests/filters.ts'
-import { type PageSender, topOriginOf } from '../requests/groups.ts'
+import { frameOriginOf, type PageSender, topOriginOf } from '../requests/groups.ts'
 import type { HeadChange } from '../requests/heads.ts'
 import { Subscriptions } from '../requests/subscriptions.ts'
 
@@ -41,7 +41,7 @@ const requestsAtOnce = 1000
 export function servePage(options: PagesOptions, port: PagePort): void {
   const origin = topOriginOf(port.sender)
   if (origin === undefined) return port.disconnect()
-  const page = new Page(options, port, origin)
+  const page = new Page(options, port, { origin, frame: frameOriginOf(port.sender) ?? origin })
   port.onMessage((message) => void page.onMessage(message))
   port.onDisconnect(() => page.close())
 }
@@ -49,20 +49,23 @@ export function servePage(options: PagesOptions, port: PagePort): void {
 class Page {
   readonly #options: PagesOptions
   readonly #port: PagePort
+  /** Of the top-level page: the isolation group. */
   readonly #origin: string
+  readonly #frame: string
   readonly #subscriptions: Subscriptions
   readonly #filters: Filters
   #running = 0
   #isClosed = false
 
-  constructor(options: PagesOptions, port: PagePort, origin: string) {
+  constructor(options: PagesOptions, port: PagePort, { origin, frame }: { origin: string; frame: string }) {
     this.#options = options
     this.#port = port
     this.#origin = origin
+    this.#frame = frame
     const read = (chain: number, call: Call) => options.request(origin, chain, call)
     this.#filters = new Filters({ ...options, read })
     this.#subscriptions = new Subscriptions({
-      randomBytes: options.randomBytes,
+      ...options,
       heads: (chain, listener) => options.heads(origin, chain, listener),
       read,
       send: (subscription, result) => this.#post({ event: 'subscription', subscription, result }),
@@ -77,7 +80,10 @@ class Page {
   async onMessage(message: unknown): Promise<void> {
     const request = parsePageRequest(message)
     // Our own content script never sends such a thing.
-    if (request === undefined) return this.#port.disconnect()
+    if (request === undefined) {
+      this.close()
+      return this.#port.disconnect()
+    }
     const { id } = request
     this.#running += 1
     try {
@@ -92,7 +98,7 @@ class Page {
   }
 
   async #answer({ method, params, chain, door }: PageRequest): Promise<Outcome | { readonly pass: true }> {
-    if (!this.#options.isOnFor(this.#origin)) {
+    if (!this.#isOn()) {
       if (door === 'wallet') return { pass: true }
       throw new NightjarError('turned-off')
     }
@@ -114,12 +120,23 @@ class Page {
     }
   }
 
+  /** A frame of a chosen site is one wherever it is framed, as its script is there too. */
+  #isOn(): boolean {
+    return this.#options.isOnFor(this.#origin) || this.#options.isOnFor(this.#frame)
+  }
+
   #subscription(chain: number, { method, params }: Call): Json {
     if (method === 'eth_subscribe') return this.#subscriptions.subscribe(chain, params)
     return this.#subscriptions.unsubscribe(Array.isArray(params) ? params[0] : undefined)
   }
 
   #post(message: PageResponse | PageEvent): void {
-    if (!this.#isClosed) this.#port.postMessage(message)
+    if (this.#isClosed) return
+    try {
+      this.#port.postMessage(message)
+    } catch {
+      // The frame is gone, and we have not been told so yet.
+      this.close()
+    }
   }
 }

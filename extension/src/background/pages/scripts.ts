@@ -13,6 +13,8 @@ export interface ContentScript {
 export interface ScriptRegistry {
   registered(): Promise<readonly { readonly id: string; readonly matches?: readonly string[] | undefined }[]>
   register(scripts: readonly ContentScript[]): Promise<void>
+  /** All or none: where it throws, the scripts are what they were. */
+  update(scripts: readonly ContentScript[]): Promise<void>
   unregister(): Promise<void>
 }
 
@@ -23,7 +25,10 @@ export interface ScriptFiles {
   readonly inpage: string
 }
 
-/** Makes what is registered what should be. Registered scripts outlive the browser, so most often nothing changes. */
+/**
+ * Makes what is registered what should be. Registered scripts outlive the browser, so most often nothing changes; and
+ * while they are wanted there is no moment without them, in which a page would load uncovered.
+ */
 export async function applyScripts(
   registry: ScriptRegistry,
   files: ScriptFiles,
@@ -36,11 +41,13 @@ export async function applyScripts(
     { id: 'inpage', js: [files.inpage], matches, world: 'MAIN' },
   ]
   const registered = await registry.registered()
-  const isRight =
-    registered.length === scripts.length && registered.every((script) => sameSet(script.matches ?? [], matches))
-  if (wanted.enabled && isRight) return
-  if (registered.length > 0) await registry.unregister()
-  if (wanted.enabled) await registry.register(scripts)
+  const isComplete = scripts.every(({ id }) => registered.some((script) => script.id === id))
+  if (!wanted.enabled) {
+    if (registered.length > 0) await registry.unregister()
+  } else if (!isComplete) {
+    if (registered.length > 0) await registry.unregister()
+    await registry.register(scripts)
+  } else if (!registered.every((script) => sameSet(script.matches ?? [], matches))) await registry.update(scripts)
 }
 
 function sameSet(a: readonly string[], b: readonly string[]): boolean {

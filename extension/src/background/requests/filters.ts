@@ -20,6 +20,8 @@ interface Filter {
   /** The newest block that was looked at. */
   last: number
   usedAt: number
+  /** Ends with the call before: of two at once, each log is to be in one answer only. */
+  turn: Promise<unknown>
 }
 
 /** As nodes do: a filter that nobody asks for is forgotten. */
@@ -49,25 +51,36 @@ export class Filters {
       case 'eth_getFilterLogs':
         return this.#all(this.#find(first))
       default:
-        return this.#changes(this.#find(first))
+        return this.#nextChanges(this.#find(first))
     }
   }
 
   async #add(chain: number, logs: Filter['logs']): Promise<string> {
-    const now = this.#options.clock.now()
-    for (const [id, { usedAt }] of this.#filters) if (now - usedAt > lifetime) this.#filters.delete(id)
-    if (this.#filters.size >= atMost) throw new NightjarError('limit-reached', { detail: 'filters of one page' })
     const last = await this.#newest(chain)
+    this.#expire()
+    if (this.#filters.size >= atMost) throw new NightjarError('limit-reached', { detail: 'filters of one page' })
     const id = `0x${hex(this.#options.randomBytes(16))}`
-    this.#filters.set(id, { chain, logs, last, usedAt: now })
+    this.#filters.set(id, { chain, logs, last, usedAt: this.#options.clock.now(), turn: Promise.resolve() })
     return id
   }
 
+  #expire(): void {
+    const now = this.#options.clock.now()
+    for (const [id, { usedAt }] of this.#filters) if (now - usedAt > lifetime) this.#filters.delete(id)
+  }
+
   #find(id: Json | undefined): Filter {
+    this.#expire()
     const filter = typeof id === 'string' ? this.#filters.get(id) : undefined
     if (filter === undefined) throw new NightjarError('bad-request', { detail: 'filter not found' })
     filter.usedAt = this.#options.clock.now()
     return filter
+  }
+
+  #nextChanges(filter: Filter): Promise<Json> {
+    const changes = filter.turn.then(() => this.#changes(filter))
+    filter.turn = changes.catch(() => undefined)
+    return changes
   }
 
   async #changes(filter: Filter): Promise<Json> {

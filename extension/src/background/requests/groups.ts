@@ -11,19 +11,28 @@ export interface PageSender {
   readonly id?: string | undefined
   readonly frameId?: number | undefined
   readonly url?: string | undefined
+  /** Of the frame, also where its URL is `about:blank`. */
+  readonly origin?: string | undefined
+  readonly documentLifecycle?: string | undefined
   readonly tab?: { readonly url?: string | undefined } | undefined
 }
 
 /** The origin of the top-level page that `sender` is part of; undefined where it is no web page. */
 export function topOriginOf(sender: PageSender): string | undefined {
-  if (sender.tab === undefined) return undefined
-  // A page that is still being pre-rendered is not what the tab shows yet: the top frame speaks for itself.
+  // What is still being prerendered is not what its tab shows yet, and would be taken for a part of that.
+  if (sender.tab === undefined || sender.documentLifecycle === 'prerender') return undefined
   const url = sender.frameId === 0 ? sender.url : sender.tab.url
   return url === undefined ? undefined : webOrigin(url)
 }
 
+/** The origin of the frame itself, which a site that frames it may have nothing to do with. */
+export function frameOriginOf({ origin, url }: PageSender): string | undefined {
+  return webOrigin(origin ?? url ?? '')
+}
+
 function webOrigin(url: string): string | undefined {
-  const { protocol, origin } = URL.parse(url) ?? {}
+  if (!URL.canParse(url)) return undefined
+  const { protocol, origin } = new URL(url)
   return protocol === 'http:' || protocol === 'https:' ? origin : undefined
 }
 

@@ -1,9 +1,8 @@
 /**
  * Follows the newest blocks of a chain over the private path, for all subscriptions of one isolation group. The gateway
  * pushes a header whenever its newest block changes; blocks in between are read here, and so is what became of a chain
- * that was reorganised. Blocks further back than `remembered` are given up.
+ * that was reorganised. Blocks further back than `remembered`, and those that cannot be read, are told as missed.
  */
-import { NightjarError } from '@nightjar/shared/errors'
 import type { Following, OutcomeHandler } from '@nightjar/shared/requests'
 import type { Call, Json, Outcome } from '@nightjar/shared/rpc'
 import { type Clock, second, type Timer } from '@nightjar/shared/runtime'
@@ -21,6 +20,8 @@ export interface HeadChange {
   readonly removed: readonly Head[]
   /** New blocks, oldest first. */
   readonly added: readonly Head[]
+  /** Blocks before `added` that are new too, and not in it: from this number up to that one. */
+  readonly missed?: { readonly from: number; readonly to: number }
 }
 
 export interface HeadsOptions {
@@ -41,7 +42,9 @@ export class HeadFollower {
   #following: Following | undefined
   #retry: Timer | undefined
   #failures = 0
-  #work: Promise<void> = Promise.resolve()
+  /** The head to go to next. One that comes while blocks are read takes the place of another that waits. */
+  #next: Head | undefined
+  #isWorking = false
   #isRunning = false
 
   constructor(options: HeadsOptions) {
@@ -52,7 +55,7 @@ export class HeadFollower {
     return this.#listeners.size > 0
   }
 
-  /** @returns what ends it */
+  /** @returns what ends it; the follower ends with its last listener, for good */
   listen(listener: (change: HeadChange) => void): () => void {
     this.#listeners.add(listener)
     if (!this.#isRunning) {
@@ -100,53 +103,74 @@ export class HeadFollower {
     const head = asHead(outcome.result)
     if (head === undefined) return
     this.#failures = 0
-    // One after the other: filling a gap takes requests.
-    this.#work = this.#work.then(() => this.#advance(head)).catch(() => this.#goOnFrom(head))
+    this.#next = head
+    if (!this.#isWorking) void this.#work()
   }
 
-  /** Blocks in between cannot be had: better to go on from here than not at all. */
-  #goOnFrom(head: Head): void {
-    this.#chain = [head]
-    this.#tell({ removed: [], added: [head] })
+  /** One head after the other: filling a gap takes requests. */
+  async #work(): Promise<void> {
+    this.#isWorking = true
+    for (let head = this.#take(); head !== undefined; head = this.#take()) await this.#advance(head)
+    this.#isWorking = false
+  }
+
+  #take(): Head | undefined {
+    const head = this.#next
+    this.#next = undefined
+    return this.#isRunning ? head : undefined
   }
 
   async #advance(head: Head): Promise<void> {
-    const last = this.#chain.at(-1)
-    if (last?.hash === head.hash || !this.#isRunning) return
     // The first one is where it begins: only what comes after it is new.
-    if (last === undefined) {
-      this.#chain = [head]
-      return
-    }
+    if (this.#chain.length === 0) this.#chain = [head]
+    // A gateway that is behind is no reorganisation: one that ends in a known block shows with the next new one.
+    if (this.#chain.some(({ hash }) => hash === head.hash)) return
     const added = await this.#backToKnown(head)
+    if (!this.#isRunning) return
     const first = added[0] as Head
     const parent = this.#chain.findIndex(({ hash }) => hash === first.parentHash)
-    // Not linked to what is known: either a gap too long to fill, or everything known was replaced.
-    const isGap = parent < 0 && first.number > last.number
-    const removed = isGap ? [] : this.#chain.slice(parent + 1).reverse()
-    this.#chain = [...(isGap ? [] : this.#chain.slice(0, parent + 1)), ...added].slice(-remembered)
-    this.#tell({ removed, added })
+    const isLinked = parent >= 0
+    // Where it is not linked to what is known, the block before it is another than the known one too.
+    const isKept = ({ number }: Head, index: number) => (isLinked ? index <= parent : number < first.number - 1)
+    const kept = this.#chain.filter(isKept)
+    const removed = this.#chain.slice(kept.length).reverse()
+    const missed = isLinked ? undefined : this.#between(first)
+    this.#chain = [...(isLinked ? kept : []), ...added].slice(-remembered)
+    this.#tell({ removed, added, ...(missed === undefined ? {} : { missed }) })
   }
 
-  /** The blocks from the first after a known one to `head`, as far as they are remembered. */
+  /** Blocks before `first` that were not told, as far back as is known of the chain. */
+  #between(first: Head): HeadChange['missed'] {
+    const [oldest, last] = [this.#chain[0] as Head, this.#chain.at(-1) as Head]
+    const to = first.number - 1
+    const from = Math.max(oldest.number, Math.min(last.number + 1, to))
+    return from <= to ? { from, to } : undefined
+  }
+
+  /** The blocks from the first after a known one to `head`, as far as they are remembered and can be had. */
   async #backToKnown(head: Head): Promise<Head[]> {
     const added = [head]
     const oldest = this.#chain[0] as Head
-    while (added.length < remembered) {
+    while (added.length < remembered && this.#isRunning) {
       const { parentHash, number } = added[0] as Head
       if (number <= oldest.number || this.#chain.some(({ hash }) => hash === parentHash)) break
-      added.unshift(await this.#block(parentHash))
+      const parent = await this.#block(parentHash)
+      if (parent === undefined) break
+      added.unshift(parent)
     }
     return added
   }
 
-  async #block(hash: string): Promise<Head> {
-    const outcome = await this.#options.read({ method: 'eth_getBlockByHash', params: [hash, false] })
-    const head = 'result' in outcome ? asHead(outcome.result) : undefined
-    if (head?.hash !== hash) throw new NightjarError('upstream-failed')
-    return head
+  async #block(hash: string): Promise<Head | undefined> {
+    try {
+      const outcome = await this.#options.read({ method: 'eth_getBlockByHash', params: [hash, false] })
+      const head = 'result' in outcome ? asHead(outcome.result) : undefined
+      return head?.hash === hash ? head : undefined
+    } catch {
+      // No answer: better to go on without it than not at all. Whoever needs it is told that it was missed.
+      return undefined
+    }
   }
-
   #tell(change: HeadChange): void {
     for (const listener of [...this.#listeners]) listener(change)
   }

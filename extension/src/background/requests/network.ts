@@ -21,13 +21,12 @@ export interface NetworkOptions {
 export class NetworkDocument {
   readonly #options: NetworkOptions
   #network: Network | undefined
+  #work: Promise<unknown> = Promise.resolve()
+  /** Rises when everything is forgotten. */
+  #era = 0
 
   constructor(options: NetworkOptions) {
     this.#options = options
-  }
-
-  get current(): Network | undefined {
-    return this.#network
   }
 
   /** The document in use. @throws NightjarError `document-expired` */
@@ -38,18 +37,31 @@ export class NetworkDocument {
     return this.#network
   }
 
-  /** Fetches and verifies the daemon's document. @throws NightjarError what is wrong with it */
+  /**
+   * Fetches and verifies the daemon's document.
+   * @throws NightjarError what is wrong with it, `cancelled` where other keys are trusted by now
+   */
   async refresh(): Promise<Network> {
-    const { crypto, clock, trust, seen, accepted, fetch } = this.#options
-    const text = await fetch()
+    const era = this.#era
+    const text = await this.#options.fetch()
+    // One after the other: of two that are verified at once, the older one must not be accepted last.
+    const verified = this.#work.then(() => this.#accept(text, era))
+    this.#work = verified.catch(() => undefined)
+    return verified
+  }
+
+  /** Other keys are trusted from now on, or nothing is to be sent. */
+  forget(): void {
+    this.#network = undefined
+    this.#era += 1
+  }
+
+  async #accept(text: string, era: number): Promise<Network> {
+    const { crypto, clock, trust, seen, accepted } = this.#options
     const network = await verifyDocument(crypto, text, { trust: trust(), now: clock.now(), seen: seen() })
+    if (era !== this.#era) throw new NightjarError('cancelled')
     this.#network = network
     accepted({ version: network.version, hash: network.hash })
     return network
-  }
-
-  /** Other keys are trusted from now on. */
-  forget(): void {
-    this.#network = undefined
   }
 }

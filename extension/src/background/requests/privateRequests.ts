@@ -4,7 +4,7 @@
  */
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Network, Relay } from '@nightjar/shared/directory'
-import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
+import { NightjarError } from '@nightjar/shared/errors'
 import {
   Branches,
   type Following,
@@ -61,7 +61,7 @@ export class PrivateRequests {
       clock: options.clock,
       gateways: async (group, chain) => (await this.#ranking(group, chain)).gateways,
       isAvoided: (gateway, order) => this.#isAvoidedNow(gateway, order),
-      branch: (group, gateway) => this.#branches.get(group, gateway),
+      branch: (group, gateway) => this.#branch(group, gateway),
     }
   }
 
@@ -73,7 +73,7 @@ export class PrivateRequests {
   /** New heads of `chain`, pushed. @throws NightjarError where they cannot be followed now */
   async followHeads(group: string, chain: number, handler: OutcomeHandler): Promise<Following> {
     const { gateways } = await this.#ranking(group, chain)
-    const branch = await this.#branches.get(group, gateways[0] as Relay)
+    const branch = await this.#branch(group, gateways[0] as Relay)
     return branch.follow({ chain, cells: headCells, method: 'eth_subscribe', params: ['newHeads'] }, handler)
   }
 
@@ -83,19 +83,18 @@ export class PrivateRequests {
     this.#branches.closeAll()
   }
 
+  async #branch(group: string, gateway: Relay): Promise<SealedBranch> {
+    await this.#options.carriers.link.whenUp(hostPatience)
+    return this.#branches.get(group, gateway)
+  }
+
   async #open(group: string, gateway: Relay): Promise<SealedBranch> {
-    const { carriers } = this.#options
-    let opened: number | undefined
+    const options = { ...this.#options, random: () => this.#random() }
     try {
-      return await openSealedBranch({ ...this.#options, random: () => this.#random() }, gateway, async (hello) => {
-        const { reply, carrier } = await carriers.open(group, gateway.id, hello)
-        opened = carrier.number
-        return { reply, carrier }
-      })
+      return await openSealedBranch(options, gateway, (hello) => this.#options.carriers.open(group, gateway.id, hello))
     } catch (error) {
+      // The daemon may rank it lower now.
       this.#rankings.clear()
-      const { code } = asNightjarError(error)
-      if (opened !== undefined && code === 'handshake-failed') carriers.close(opened, true)
       throw error
     }
   }
@@ -108,22 +107,29 @@ export class PrivateRequests {
     const known = this.#rankings.get(key)
     if (known !== undefined && clock.now() < known.until) return known
     const named = await carriers.link.ask('gateways', { group, chain })
+    if (named.length === 0) throw new NightjarError('no-path')
     const ranking: Ranking = {
-      gateways: named.map(({ relay }) => this.#gateway(relay, chain)),
+      gateways: this.#known(named, chain),
       avoided: new Set(named.filter(({ avoided }) => avoided).map(({ relay }) => relay)),
       until: clock.now() + rankingFor,
     }
-    if (ranking.gateways.length === 0) throw new NightjarError('no-path')
+    for (const [old, { until }] of this.#rankings) if (until <= clock.now()) this.#rankings.delete(old)
     this.#rankings.set(key, ranking)
     return ranking
   }
 
-  /** The daemon says who; what it is and which key it has, the verified document says. */
-  #gateway(id: string, chain: number): Relay {
-    const relay = this.#options.network().byIdentity.get(id)
-    const isGateway = relay?.roles.includes('gateway') === true && relay.chains.includes(chain)
-    if (relay === undefined || !isGateway) throw new NightjarError('gateway-untrusted')
-    return relay
+  /**
+   * The daemon says who; what it is and which key it has, the verified document says. Others are left out: for a moment
+   * the daemon may know a newer document than we do.
+   */
+  #known(named: readonly { readonly relay: string }[], chain: number): readonly Relay[] {
+    const { byIdentity } = this.#options.network()
+    const known = named.flatMap(({ relay: id }) => {
+      const relay = byIdentity.get(id)
+      return relay?.roles.includes('gateway') === true && relay.chains.includes(chain) ? [relay] : []
+    })
+    if (known.length === 0) throw new NightjarError('gateway-untrusted')
+    return known
   }
 
   /** What the daemon thinks of it now, after a failure. */

@@ -1,13 +1,13 @@
-/**
- * `eth_subscribe` of one page: `newHeads` and `logs`, made from the pushed heads. Logs are read by block hash, so that no
- * filter stays at a gateway; those of a block that was dropped come again with `removed: true`.
- */
+/** `eth_subscribe` of one page: `newHeads` and `logs`, made from the pushed heads. */
 import { hex } from '@nightjar/shared/bytes'
 import { NightjarError } from '@nightjar/shared/errors'
 import type { Call, Json, Outcome } from '@nightjar/shared/rpc'
-import type { Head, HeadChange } from './heads.ts'
+import type { Clock } from '@nightjar/shared/runtime'
+import type { HeadChange } from './heads.ts'
+import { LogFeed, type LogFilter } from './logFeed.ts'
 
 export interface SubscriptionsOptions {
+  readonly clock: Clock
   randomBytes(length: number): Uint8Array
   /** Listens to the heads of a chain; returns what ends it. */
   heads(chain: number, listener: (change: HeadChange) => void): () => void
@@ -17,7 +17,6 @@ export interface SubscriptionsOptions {
 
 /** Bounds what one page can make the extension ask at each block. */
 const atMost = 100
-const blocksRemembered = 64
 
 export class Subscriptions {
   readonly #options: SubscriptionsOptions
@@ -27,16 +26,12 @@ export class Subscriptions {
     this.#options = options
   }
 
-  get count(): number {
-    return this.#ends.size
-  }
-
   /** @returns the id. @throws NightjarError `bad-request`, `method-not-allowed`, `limit-reached` */
   subscribe(chain: number, params: Call['params']): string {
     const [kind, filter] = Array.isArray(params) ? (params as readonly Json[]) : []
     if (this.#ends.size >= atMost) throw new NightjarError('limit-reached', { detail: 'subscriptions of one page' })
     const id = `0x${hex(this.#options.randomBytes(16))}`
-    this.#ends.set(id, this.#options.heads(chain, this.#listener(id, chain, kind, filter)))
+    this.#ends.set(id, this.#begin(id, chain, kind, filter))
     return id
   }
 
@@ -52,56 +47,32 @@ export class Subscriptions {
     this.#ends.clear()
   }
 
-  #listener(id: string, chain: number, kind: Json | undefined, filter: Json | undefined) {
+  /** Begins to tell the page, under `id`; returns what ends it. */
+  #begin(id: string, chain: number, kind: Json | undefined, filter: Json | undefined): () => void {
+    const { clock, heads, read, send } = this.#options
     if (kind === 'newHeads') {
-      return ({ added }: HeadChange) => {
-        for (const { header } of added) this.#options.send(id, header)
-      }
+      return heads(chain, ({ added }) => {
+        for (const { header } of added) send(id, header)
+      })
     }
-    if (kind === 'logs') return this.#logs(id, chain, filterOf(filter))
-    throw new NightjarError('method-not-allowed', { detail: 'subscription' })
-  }
-
-  #logs(id: string, chain: number, filter: { readonly [key: string]: Json }): (change: HeadChange) => void {
-    const told = new Map<string, readonly Json[]>()
-    let work: Promise<void> = Promise.resolve()
-
-    const tell = async ({ removed, added }: HeadChange) => {
-      for (const { hash } of removed) {
-        for (const log of [...(told.get(hash) ?? [])].reverse())
-          this.#sendIfWanted(id, { ...asObject(log), removed: true })
-        told.delete(hash)
-      }
-      for (const head of added) {
-        const logs = await this.#logsOf(chain, head, filter)
-        told.set(head.hash, logs)
-        for (const log of logs) this.#sendIfWanted(id, log)
-      }
-      for (const hash of [...told.keys()].slice(0, -blocksRemembered)) told.delete(hash)
+    if (kind !== 'logs') throw new NightjarError('method-not-allowed', { detail: 'subscription' })
+    const feed = new LogFeed({
+      clock,
+      filter: filterOf(filter),
+      read: (call) => read(chain, call),
+      send: (log) => send(id, log),
+      // The page is not told, as there is no such message: it finds its subscription ended.
+      onFailed: () => this.unsubscribe(id),
+    })
+    const end = heads(chain, (change) => feed.onChange(change))
+    return () => {
+      end()
+      feed.end()
     }
-
-    return (change) => {
-      work = work.then(() => tell(change)).catch(() => this.#fail(id))
-    }
-  }
-
-  async #logsOf(chain: number, { hash }: Head, filter: { readonly [key: string]: Json }): Promise<readonly Json[]> {
-    const outcome = await this.#options.read(chain, { method: 'eth_getLogs', params: [{ ...filter, blockHash: hash }] })
-    if ('error' in outcome || !Array.isArray(outcome.result)) throw new NightjarError('upstream-failed')
-    return outcome.result as readonly Json[]
-  }
-
-  #sendIfWanted(id: string, result: Json): void {
-    if (this.#ends.has(id)) this.#options.send(id, result)
-  }
-
-  /** A block's logs cannot be had. To go on would leave a hole that nobody sees: the page finds its subscription ended. */
-  #fail(id: string): void {
-    this.unsubscribe(id)
   }
 }
 
-function filterOf(filter: Json | undefined): { readonly [key: string]: Json } {
+function filterOf(filter: Json | undefined): LogFilter {
   const { address, topics, ...rest } = asObject(filter ?? {})
   if (Object.keys(rest).some((key) => key !== 'fromBlock' && key !== 'toBlock')) {
     throw new NightjarError('bad-request', { detail: 'filter' })
@@ -109,9 +80,9 @@ function filterOf(filter: Json | undefined): { readonly [key: string]: Json } {
   return { ...(address === undefined ? {} : { address }), ...(topics === undefined ? {} : { topics }) }
 }
 
-function asObject(value: Json): { readonly [key: string]: Json } {
+function asObject(value: Json): LogFilter {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new NightjarError('bad-request', { detail: 'filter' })
   }
-  return value as { readonly [key: string]: Json }
+  return value as LogFilter
 }

@@ -1,6 +1,6 @@
 /** Stands for ui/background.ts in the gallery: shows the fixture that the page's address names, `?fixture=private`. */
 import type { Background, View } from '../connection.ts'
-import { type FixtureName, fixtures, type Fixture } from './fixtures.ts'
+import { type Fixture, type FixtureName, fixtures } from './fixtures.ts'
 
 /** The test program is compiled without DOM types. */
 const { location } = globalThis as unknown as { readonly location: { readonly search: string } }

@@ -1,7 +1,15 @@
 /** A snapshot for each state of things, for the gallery and for tests. */
 import { type ErrorCode, errorTable } from '@nightjar/shared/errors'
 import { hour, minute, second } from '@nightjar/shared/runtime'
-import { type ChainView, type Problem, type Settings, type Snapshot, type Step, type StepId, stepIds } from '../../messages/ui.ts'
+import {
+  type ChainView,
+  type Problem,
+  type Settings,
+  type Snapshot,
+  type Step,
+  type StepId,
+  stepIds,
+} from '../../messages/ui.ts'
 import type { SaveAnswer } from '../connection.ts'
 import { metaMaskId } from '../texts.ts'
 
@@ -69,20 +77,33 @@ function problem(code: ErrorCode): Problem {
   return { code, sentence: errorTable[code].sentence }
 }
 
-function connecting(at: StepId, state: 'running' | 'failed', code?: ErrorCode): Snapshot {
-  const place = stepIds.indexOf(at)
-  const steps = stepIds.map((id, index): Step => {
-    if (index !== place) return { id, state: index < place ? 'done' : 'waiting' }
-    return code === undefined ? { id, state } : { id, state, problem: problem(code) }
+/** Done up to the step, which is running, or failed with `code`. */
+function at(id: StepId, code?: ErrorCode): Snapshot['steps'] {
+  const place = stepIds.indexOf(id)
+  return stepIds.map((each, index): Step => {
+    if (index !== place) return { id: each, state: index < place ? 'done' : 'waiting' }
+    return code === undefined ? { id: each, state: 'running' } : { id: each, state: 'failed', problem: problem(code) }
   })
-  return {
-    ...off,
-    state: 'connecting',
-    steps,
-    ...(place > 0 && { hostVersion: '0.1.0' }),
-    ...(code !== undefined && { problem: problem(code) }),
-  }
 }
+
+function connecting(id: StepId): Snapshot {
+  return { ...off, state: 'connecting', steps: at(id), ...(id !== 'host' && { hostVersion: '0.1.0' }) }
+}
+
+/** Without host, network, trunks and gateways nothing can be sent. */
+function blocked(id: StepId, code: ErrorCode): Snapshot {
+  return { ...connecting(id), state: 'blocked', steps: at(id, code), problem: problem(code) }
+}
+
+/** The other steps are the wallet's: sites are private without them. */
+function degraded(id: StepId, code: ErrorCode): Snapshot {
+  return { ...on, state: 'degraded', steps: at(id, code), problem: problem(code), ...unsetWallet }
+}
+
+const unsetWallet = {
+  wallet: { id: metaMaskId, state: 'none' },
+  chains: bothChains.map((each): ChainView => ({ ...each, wallet: 'unasked' })),
+} as const
 
 const longNames: Snapshot = {
   ...on,
@@ -113,40 +134,45 @@ const manyChains: Snapshot = {
   requestsToday: 1_048_576,
 }
 
-const unsetWallet = {
-  wallet: { id: metaMaskId, state: 'none' },
-  chains: bothChains.map((each): ChainView => ({ ...each, wallet: 'unasked' })),
-} as const
-
 export const fixtures = {
   loading: {},
   off: { snapshot: off },
-  'off-wallet-set': { snapshot: { ...off, chains: bothChains, wallet: { id: metaMaskId, state: 'agreed' } } },
-  'connecting-host': { snapshot: connecting('host', 'running') },
-  'connecting-network': { snapshot: connecting('network', 'running') },
-  'connecting-trunks': { snapshot: connecting('trunks', 'running') },
-  'connecting-gateways': { snapshot: connecting('gateways', 'running') },
-  'connecting-endpoint': { snapshot: connecting('endpoint', 'running') },
-  'connecting-wallet': { snapshot: connecting('wallet', 'running') },
-  'connecting-watch': { snapshot: connecting('watch', 'running') },
-  'failed-host': { snapshot: connecting('host', 'failed', 'host-not-installed') },
-  'failed-network': { snapshot: connecting('network', 'failed', 'document-under-signed') },
-  'failed-trunks': { snapshot: connecting('trunks', 'failed', 'network-unreachable') },
-  'failed-gateways': { snapshot: connecting('gateways', 'failed', 'chain-not-served') },
-  'failed-endpoint': { snapshot: connecting('endpoint', 'failed', 'endpoint-not-ours') },
-  'failed-wallet': { snapshot: connecting('wallet', 'failed', 'wallet-refused') },
-  'failed-watch': { snapshot: connecting('watch', 'failed', 'wallet-unseen') },
+  'off-wallet-set': { snapshot: { ...off, wallet: { id: metaMaskId, state: 'agreed' } } },
+  'connecting-host': { snapshot: connecting('host') },
+  'connecting-network': { snapshot: connecting('network') },
+  'connecting-trunks': { snapshot: connecting('trunks') },
+  'connecting-gateways': { snapshot: connecting('gateways') },
+  'connecting-endpoint': { snapshot: connecting('endpoint') },
+  'connecting-wallet': { snapshot: connecting('wallet') },
+  'connecting-watch': { snapshot: connecting('watch') },
+  'connecting-failed': { snapshot: { ...connecting('wallet'), steps: at('wallet', 'wallet-refused') } },
+  'failed-host': { snapshot: blocked('host', 'host-not-installed') },
+  'failed-network': { snapshot: blocked('network', 'document-under-signed') },
+  'failed-trunks': { snapshot: blocked('trunks', 'network-unreachable') },
+  'failed-gateways': { snapshot: blocked('gateways', 'chain-not-served') },
+  'failed-endpoint': { snapshot: degraded('endpoint', 'endpoint-not-ours') },
+  'failed-wallet': { snapshot: degraded('wallet', 'wallet-refused') },
+  'failed-watch': {
+    snapshot: {
+      ...degraded('watch', 'wallet-unseen'),
+      chains: bothChains,
+      wallet: { id: metaMaskId, state: 'agreed' },
+    },
+  },
   private: { snapshot: on },
   'private-unseen': { snapshot: { ...on, wallet: { id: metaMaskId, state: 'agreed' }, requestsToday: 0 } },
-  'private-sites': { snapshot: { ...on, settings: { ...settings, sites: ['https://*.example.org/*'] }, ...unsetWallet } },
+  'private-quiet': { snapshot: { ...on, wallet: { id: metaMaskId, state: 'seen' } } },
+  'private-sites': {
+    snapshot: { ...on, settings: { ...settings, sites: ['https://*.example.org/*'] }, ...unsetWallet },
+  },
   'private-error': {
     snapshot: { ...on, lastError: { ...problem('upstream-failed'), at: fixtureTime - 3 * minute }, requestsToday: 1 },
   },
   'private-long-names': { snapshot: longNames },
   'private-many-chains': { snapshot: manyChains },
   'private-one-path': { snapshot: { ...on, trunks: trunks.slice(0, 1), gateways: [] } },
-  'degraded-wallet': { snapshot: { ...on, state: 'degraded', problem: problem('wallet-absent'), ...unsetWallet } },
   'degraded-endpoint': { snapshot: { ...on, state: 'degraded', problem: problem('endpoint-not-ours') } },
+  'degraded-path': { snapshot: { ...on, state: 'degraded', problem: problem('link-lost'), trunks: trunks.slice(1) } },
   'degraded-chain': {
     snapshot: {
       ...on,
@@ -165,18 +191,22 @@ export const fixtures = {
       wallet: { id: metaMaskId, state: 'seen', lastRequest: fixtureTime - 2 * hour },
     },
   },
-  'blocked-host': { snapshot: { ...on, state: 'blocked', problem: problem('host-exited'), trunks: [], gateways: [] } },
+  'blocked-host': { snapshot: { ...blocked('host', 'host-exited'), wallet: { id: metaMaskId, state: 'seen' } } },
   'settings-own': {
     snapshot: {
       ...on,
-      settings: { ...settings, directoryIsBuiltIn: false, sites: ['https://app.example.org/*', 'https://*.example.com/*'] },
+      settings: {
+        ...settings,
+        directoryIsBuiltIn: false,
+        sites: ['https://app.example.org/*', 'https://*.example.com/*'],
+      },
     },
     answer: { saved: true },
   },
   'settings-refused': {
     // As if it had been typed.
     snapshot: { ...off, settings: { ...settings, wallet: 'metamask', directoryIsBuiltIn: false } },
-    answer: { saved: false, field: 'wallet', reason: 'An extension id has 32 letters from a to p.' },
+    answer: { saved: false, field: 'wallet', reason: 'must be an extension id: 32 letters from a to p' },
   },
 } as const satisfies Record<string, Fixture>
 

@@ -75,6 +75,11 @@ export class TestBridge {
     }
   }
 
+  /** What a session that lies would send. */
+  inject(event: BridgeEventMessage): void {
+    this.#receive(event)
+  }
+
   #say(fields: object): Promise<unknown> {
     this.lastId += 1
     const id = this.lastId

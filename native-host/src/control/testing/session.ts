@@ -35,7 +35,12 @@ export async function startSession(options = { relays: 5, gateways: 3 }) {
   const bridge = new TestBridge(context)
 
   /** A branch that the extension of `by` seals on. `known`: the gateway as that extension knows it. */
-  const open = (group: string = labels[0], name = 'g0', by = bridge, known: Relay = net.named(name).relay) => {
+  const open = (
+    group: string = labels[0],
+    name = 'g0',
+    by: Pick<TestBridge, 'greet'> = bridge,
+    known: Relay = net.named(name).relay,
+  ) => {
     const sealing = { crypto: nativeCrypto, clock, random: () => 0.5 }
     return net.run(openSealedBranch(sealing, known, by.greet(group, net.named(name).relay.id)))
   }

@@ -5,7 +5,7 @@ export interface Reply {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly text: string
-  /** Parsed where there is any text. */
+  /** Parsed where it is any. */
   readonly json: unknown
   /** The caller's port: the same for two replies where they came over one socket. */
   readonly socketPort: number | undefined
@@ -39,7 +39,8 @@ export class Caller {
         response.on('error', reject)
         response.on('end', () => {
           const text = Buffer.concat(parts).toString()
-          const json: unknown = text === '' ? undefined : JSON.parse(text)
+          const isJson = text !== '' && response.headers['content-type'] === 'application/json'
+          const json: unknown = isJson ? JSON.parse(text) : undefined
           resolve({ status: response.statusCode ?? 0, headers: response.headers, text, json, socketPort })
         })
       })

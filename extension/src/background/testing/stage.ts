@@ -1,0 +1,197 @@
+/** The whole background on a stage: its own storage and clock, a scripted daemon, wallet and browser. */
+import type { ErrorCode } from '@nightjar/shared/errors'
+import type { Clock } from '@nightjar/shared/runtime'
+import { FakeClock, turn } from '@nightjar/shared/testing'
+import { nobleCrypto as crypto } from '@nightjar/shared/crypto/noble'
+import type { Json } from '@nightjar/shared/rpc'
+import type { Door, PageEvent, PageResponse } from '../../messages/page.ts'
+import type { Snapshot, StepId, UiCommand, UiMessage } from '../../messages/ui.ts'
+import { createNightjar, type Nightjar } from '../nightjar.ts'
+import type { PageSender } from '../requests/groups.ts'
+import { type State, Store } from '../store.ts'
+import { ScriptedDaemon } from './daemon.ts'
+import { endpointBase } from './fixtures.ts'
+import type { TestNetwork } from './network.ts'
+import { ScriptedPort } from './ports.ts'
+import { ScriptedWallet } from './wallet.ts'
+
+/** State that a stage may begin with, beside what is fresh. */
+export type Begun = Partial<Pick<State, 'enabled' | 'mark' | 'wallet' | 'settings'>>
+
+export const agreed = (...chains: number[]) => ({ endpoint: endpointBase, chains, seen: true })
+
+export class Stage {
+  readonly clock: FakeClock
+  readonly daemon: ScriptedDaemon
+  readonly wallet: ScriptedWallet
+  /** What storage holds. */
+  stored: unknown
+  /** What the toolbar showed. */
+  readonly states: Snapshot['state'][] = []
+  /** Whether scripts were to be in pages, at each change. */
+  readonly scripts: boolean[] = []
+  applyScripts = async (): Promise<void> => undefined
+  nightjar!: Nightjar
+  ui!: ScriptedPort<UiMessage>
+  store!: Store
+  readonly #network: TestNetwork
+  /** Ends with the service worker. */
+  #life = new AbortController()
+
+  private constructor(network: TestNetwork, clock: FakeClock, document: string) {
+    this.#network = network
+    this.clock = clock
+    this.daemon = new ScriptedDaemon(network, document)
+    this.wallet = new ScriptedWallet()
+  }
+
+  /** The extension as installed, or with `begun` from before. Nothing of it has run yet. */
+  static async set(network: TestNetwork, begun: Begun = {}): Promise<Stage> {
+    const clock = new FakeClock()
+    const stage = new Stage(network, clock, await network.document(clock.now()))
+    const store = await stage.#loadStore()
+    store.change(begun)
+    return stage
+  }
+
+  /** Starts the service worker: for the first time, or after the browser stopped it. */
+  async start(): Promise<void> {
+    this.#life = new AbortController()
+    this.store = await this.#loadStore()
+    const { daemon, wallet, store } = this
+    this.nightjar = createNightjar({
+      crypto,
+      clock: this.#mortalClock(),
+      store,
+      version: '0.1.0',
+      connectNative: daemon.connectNative,
+      wallet,
+      post: (url, body) => daemon.post(url, body),
+      applyScripts: () => {
+        this.scripts.push(store.state.enabled)
+        return this.applyScripts()
+      },
+      onState: (state) => this.states.push(state),
+    })
+    this.ui = this.openUi()
+    await turn()
+  }
+
+  /** The service worker is stopped: whatever it was doing ends, with its ports and timers. */
+  async restart(): Promise<void> {
+    this.#life.abort()
+    this.daemon.vanish()
+    this.wallet.vanish()
+    await this.start()
+  }
+
+  openUi(): ScriptedPort<UiMessage> {
+    const port = new ScriptedPort<UiMessage>()
+    this.nightjar.serveUi(port)
+    return port
+  }
+
+  openPage(sender: PageSender | string): TestPage {
+    const page = new TestPage(typeof sender === 'string' ? senderOf(sender) : sender)
+    this.nightjar.servePage(page)
+    return page
+  }
+
+  async command(command: UiCommand): Promise<void> {
+    this.ui.receive(command)
+    await turn()
+  }
+
+  get snapshot(): Snapshot {
+    const [last] = this.ui.posted.flatMap((message) => ('snapshot' in message ? [message.snapshot] : [])).slice(-1)
+    return last as Snapshot
+  }
+
+  get problem(): ErrorCode | undefined {
+    return this.snapshot.problem?.code
+  }
+
+  /** The step that is under way or failed, with its state. */
+  get at(): string {
+    const step = this.snapshot.steps.find(({ state }) => state === 'running' || state === 'failed')
+    return step === undefined ? 'nowhere' : `${step.id} ${step.state}`
+  }
+
+  stateOf(id: StepId): string | undefined {
+    return this.snapshot.steps.find((step) => step.id === id)?.state
+  }
+
+  /** Timers do not outlive the service worker that set them. */
+  #mortalClock(): Clock {
+    const { clock } = this
+    const { signal } = this.#life
+    return {
+      now: () => clock.now(),
+      after: (delay, action) => clock.after(delay, () => void (signal.aborted || action())),
+    }
+  }
+
+  #loadStore(): Promise<Store> {
+    const { signal } = this.#life
+    return Store.load({
+      clock: this.#mortalClock(),
+      storage: {
+        read: async () => this.stored,
+        write: async (value) => {
+          if (!signal.aborted) this.stored = JSON.parse(JSON.stringify(value))
+        },
+      },
+      builtIn: this.#network.directory,
+      randomBytes: crypto.randomBytes,
+    })
+  }
+}
+
+/** What the browser says of a page's own frame. */
+export function senderOf(origin: string): PageSender {
+  return { id: 'self', frameId: 0, url: `${origin}/path?query`, origin, tab: { url: `${origin}/path?query` } }
+}
+
+/** A page's end of its port, with the content script left out. */
+export class TestPage extends ScriptedPort<PageResponse | PageEvent> {
+  readonly sender: PageSender
+  #lastId = 0
+
+  constructor(sender: PageSender) {
+    super()
+    this.sender = sender
+  }
+
+  /** Asks, and gives the id of the question. */
+  ask(method: string, params: readonly Json[] = [], { chain = 1, door = 'wallet' as Door } = {}): number {
+    this.#lastId += 1
+    this.receive({ id: this.#lastId, method, params, chain, door })
+    return this.#lastId
+  }
+
+  /** Asks, and gives the answer that is there a turn later. */
+  async request(method: string, params: readonly Json[] = [], options: { chain?: number; door?: Door } = {}) {
+    const id = this.ask(method, params, options)
+    await turn()
+    return this.answerTo(id)
+  }
+
+  answerTo(id: number): Partial<{ result: Json; error: { code: number; data: Json }; pass: true }> | undefined {
+    const found = this.posted.find((message) => 'id' in message && message.id === id)
+    if (found === undefined) return undefined
+    const { id: _, ...answer } = found as PageResponse & { id: number }
+    return answer as ReturnType<TestPage['answerTo']>
+  }
+
+  codeOf(id: number): string | undefined {
+    const data = this.answerTo(id)?.error?.data as { readonly nightjar?: string } | undefined
+    return data?.nightjar
+  }
+
+  /** What came on a subscription. */
+  pushed(subscription: Json | undefined): Json[] {
+    return this.posted.flatMap((message) =>
+      'event' in message && message.subscription === subscription ? [message.result] : [],
+    )
+  }
+}
