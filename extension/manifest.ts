@@ -10,6 +10,9 @@ import packageJson from './package.json' with { type: 'json' }
 const key =
   'MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8AMIIBCgKCAQEAyShXwNu91NZrzvrWYDzKH/OcFxcHASUMZsRndJmttf/JE0qhKd9EsOUnDkW/bNzTP4plAFg7UOxcVGvUEjcTbCp/OQNu85odvWonCl7127JHKZHlM4P034HFkW6XXVOBoEjSr0eEIH5YlSV0csQCAzJJpop9cVDdBwRJTp/aSav0QxkA3a7fw4+S7F12vNsZLttRJgvqxkaLytVfYdhrTnoxu97vWtseL254f/w5SjVwAeU1rbMSYjxHH9RhPaemgNNAOQ1tk7hveGzY0OFCTi2DQ2XAq92bt4CbCJkljPxLm06HgBB0nRy7BBBDMu9QzWz1c0paMLYq8gfD6trMywIDAQAB'
 
+/** The mark of src/ui/mark.ts, as Chromium draws it at each size. */
+const icons = { 16: 'icons/16.png', 32: 'icons/32.png', 48: 'icons/48.png', 128: 'icons/128.png' }
+
 export const manifest = defineManifest({
   manifest_version: 3,
   name: 'Nightjar',
@@ -18,7 +21,8 @@ export const manifest = defineManifest({
   key,
   minimum_chrome_version: '120',
   background: { service_worker: 'src/background/main.ts', type: 'module' },
-  action: { default_popup: 'src/popup/index.html', default_title: 'Nightjar' },
+  icons,
+  action: { default_icon: icons, default_popup: 'src/popup/index.html', default_title: 'Nightjar' },
   options_page: 'src/options/index.html',
   permissions: ['nativeMessaging', 'scripting', 'storage'],
   host_permissions: ['http://*/*', 'https://*/*'],

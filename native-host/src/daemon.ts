@@ -1,6 +1,6 @@
 /** The daemon: network document, client, endpoint and local socket, put together and taken apart in order. */
 import { mkdir } from 'node:fs/promises'
-import { type BridgeEventMessage, endpointProof, type Status } from '@nightjar/shared/bridge'
+import { endpointProof, type Status } from '@nightjar/shared/bridge'
 import { base64 } from '@nightjar/shared/bytes'
 import type { Crypto } from '@nightjar/shared/crypto'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
@@ -12,8 +12,7 @@ import { createLog, type Log } from '@nightjar/shared-node/log'
 import { NetworkKeeper } from '@nightjar/shared-node/network'
 import { type Client, createClient } from './client/client.ts'
 import { type Config, configSchema, type Places, trustOf } from './config.ts'
-import { listenControl } from './control/server.ts'
-import { BridgeSession } from './control/session.ts'
+import { type Bridge, openBridge } from './control/bridge.ts'
 import { Callers } from './endpoint/callers.ts'
 import { listenEndpoint } from './endpoint/endpoint.ts'
 import { documentMarkOf, loadState, type State, saveState } from './state/store.ts'
@@ -40,16 +39,24 @@ const certificateBytes = 1024 * 1024
 
 /** @throws NightjarError whatever keeps the daemon from serving */
 export async function startDaemon(context: DaemonContext): Promise<Daemon> {
-  const { crypto, clock, dial, places, version } = context
+  const { places } = context
   for (const folder of places.folders) await mkdir(folder, { recursive: true, mode: 0o700 })
   const config = await loadConfig(places.config, configSchema)
+  // Before the state is read: of two daemons that start at once, one would write what the other has read.
+  const bridge = await openBridge(places.socket)
+  try {
+    return await serve(context, config, bridge)
+  } catch (error) {
+    await bridge.close()
+    throw error
+  }
+}
+
+async function serve(context: DaemonContext, config: Config, bridge: Bridge): Promise<Daemon> {
+  const { crypto, clock, dial, places, version } = context
   const log = createLog({ name: 'nightjar', level: config.log.level })
   const state = await loadState(places.state, crypto.randomBytes)
   const { save, saved } = makeSaver(places.state, state, log)
-  const sessions = new Set<BridgeSession>()
-  const tellAll = (event: BridgeEventMessage) => {
-    for (const session of sessions) session.tell(event)
-  }
 
   const keeper = new NetworkKeeper({
     crypto,
@@ -59,7 +66,7 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
     refreshEvery: config.network.refresh_minutes * minute,
     seen: documentMarkOf(state),
     onAccepted(network, text) {
-      tellAll({ event: 'document' })
+      bridge.tell({ event: 'document' })
       state.document = { version: network.version, hash: base64(network.hash) }
       save()
       writeAtomically(places.document, text, 0o600).catch((error: unknown) => log.error('document not kept', { error }))
@@ -73,7 +80,7 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
   const caFile = config.network.ca_file
   const extraCa =
     caFile === undefined ? undefined : await readText(resolveBeside(places.config, caFile), certificateBytes)
-  const tellStatus = coalesce(clock, () => tellAll({ event: 'status', status: status() }))
+  const tellStatus = coalesce(clock, () => bridge.tell({ event: 'status', status: status() }))
   const client = createClient({
     crypto,
     clock,
@@ -92,22 +99,6 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
     return keeper.text ?? ''
   }
 
-  // The socket first: it is what keeps a second daemon from starting. Who asks before the endpoint is there waits for it.
-  const serving = Promise.withResolvers<void>()
-  const control = await listenControl(places.socket, (send) => {
-    const session = new BridgeSession({ client, version, proofKey, status, document }, send)
-    sessions.add(session)
-    return {
-      async handle(request) {
-        await serving.promise
-        return session.handle(request)
-      },
-      close() {
-        sessions.delete(session)
-        session.close()
-      },
-    }
-  })
   const endpoint = await listenEndpoint({
     port: config.endpoint.port,
     token: state.token,
@@ -118,14 +109,11 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
       tellStatus()
     },
     prove: (challenge, port) => endpointProof(crypto.hash.hmac, proofKey, port, challenge),
-  }).catch(async (error: unknown) => {
-    await control.close()
-    throw error
   })
   const url = `http://127.0.0.1:${endpoint.port}/${state.token}`
-  serving.resolve()
   save()
   client.start()
+  bridge.serve({ client, version, proofKey, status, document })
   log.info('serving')
 
   return {
@@ -135,8 +123,9 @@ export async function startDaemon(context: DaemonContext): Promise<Daemon> {
       keeper.stop()
       await endpoint.close()
       await client.stop()
-      await control.close()
       await saved()
+      // Last: whoever waits for the daemon's end takes the closing socket for it.
+      await bridge.close()
       log.info('stopped')
     },
   }

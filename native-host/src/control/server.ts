@@ -1,6 +1,8 @@
 /** The daemon's end of the local socket (mode 0600; a named pipe on Windows): a session for each connection. */
-import { chmod, rm } from 'node:fs/promises'
-import { connect, createServer, type Socket } from 'node:net'
+import { randomBytes } from 'node:crypto'
+import { chmod, link, rename, rm } from 'node:fs/promises'
+import { connect, createServer, type Server, type Socket } from 'node:net'
+import { dirname, join } from 'node:path'
 import {
   type BridgeEventMessage,
   type BridgeRequest,
@@ -29,18 +31,17 @@ export async function listenControl(
   open: (send: (event: BridgeEventMessage) => void) => Session,
   unsentBytes: number = limits.localUnsentBytes,
 ): Promise<ControlServer> {
-  if (await answers(path)) throw new NightjarError('already-running')
-  if (process.platform !== 'win32') await rm(path, { force: true })
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
     serve(socket, open, unsentBytes)
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(new NightjarError('file-unusable', { detail: 'local socket', cause })))
-    server.listen(path, resolve)
-  })
+  // Of two daemons that start at the same moment one binds: the path is taken away from dead ones only.
+  while (!(await bind(server, path))) {
+    if (await answers(path)) throw new NightjarError('already-running')
+    await removeDead(path)
+  }
   if (process.platform !== 'win32') await chmod(path, 0o600)
   return {
     close() {
@@ -83,6 +84,39 @@ function serve(
       socket.destroy()
     }
   })
+}
+
+/** @returns false where the path is taken */
+function bind(server: Server, path: string): Promise<boolean> {
+  return new Promise((resolve, reject) => {
+    const failed = (cause: NodeJS.ErrnoException) => {
+      if (cause.code === 'EADDRINUSE') resolve(false)
+      else reject(new NightjarError('file-unusable', { detail: 'local socket', cause }))
+    }
+    server.once('error', failed)
+    server.listen(path, () => {
+      server.off('error', failed)
+      resolve(true)
+    })
+  })
+}
+
+/** Takes the file of a dead daemon away. One that a new daemon has put there meanwhile goes back. */
+async function removeDead(path: string): Promise<void> {
+  // No longer than the path itself, which may be as long as the system allows.
+  const aside = join(dirname(path), randomBytes(6).toString('hex'))
+  try {
+    await rename(path, aside)
+  } catch (cause) {
+    // Somebody else took it away already.
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return
+    throw new NightjarError('file-unusable', { detail: 'local socket', cause })
+  }
+  try {
+    if (await answers(aside)) await link(aside, path)
+  } finally {
+    await rm(aside, { force: true })
+  }
 }
 
 /** Whether somebody listens on `path`; a socket file that a killed daemon left behind is nobody. */

@@ -1,6 +1,6 @@
 /** Heads over real circuits: three hops, links of the memory, everything sealed. */
 import { cutRecords, type Hop, type Stream } from '@nightjar/shared/circuit'
-import { EnvelopeSession, recordSize } from '@nightjar/shared/envelope'
+import { counterOf, EnvelopeSession, recordSize } from '@nightjar/shared/envelope'
 import type { ErrorCode } from '@nightjar/shared/errors'
 import { purpose, startHandshake } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
@@ -49,7 +49,7 @@ async function follow(): Promise<{ stream: Stream; outcomes: Outcome[]; ends: Er
   const handler = cutRecords({
     stream: () => stream,
     size: recordSize(4),
-    onRecord: (record) => void outcomes.push(decodeAnswer(session.open(record))),
+    onRecord: (record) => void outcomes.push(decodeAnswer(session.open(record, counterOf(data)))),
     onEnd: (code) => void ends.push(code),
   })
   const question = encodeQuestion({ chain: 1, cells: 4, method: 'eth_subscribe', params: ['newHeads'] })

@@ -1,6 +1,6 @@
 import { isZero, utf8 } from '@nightjar/shared/bytes'
 import { cutRecords, partSize, type Stream } from '@nightjar/shared/circuit'
-import { type EnvelopeSession, recordSize } from '@nightjar/shared/envelope'
+import { counterOf, type EnvelopeSession, recordSize } from '@nightjar/shared/envelope'
 import type { ErrorCode } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import { decodeAnswer, encodeQuestion, type Json, type Outcome, type Question } from '@nightjar/shared/rpc'
@@ -54,7 +54,7 @@ function followWith(record: Uint8Array, cells: number, options: FollowOptions = 
   const handler = cutRecords({
     stream: () => (credits ? stream : { ...stream, consumed() {} }),
     size: recordSize(cells),
-    onRecord: (each) => void outcomes.push(decodeAnswer(open.open(each))),
+    onRecord: (each) => void outcomes.push(decodeAnswer(open.open(each, counterOf(record)))),
     onEnd: (code) => void ends.push(code),
   })
   const { client } = options.circuit ?? circuit
@@ -136,9 +136,10 @@ describe('whoever follows heads', () => {
 
   test('can ask other things meanwhile', async () => {
     const followed = await follow()
-    const { answer } = circuit.ask('rpc', session.seal(encodeQuestion({ ...question, method: 'eth_chainId' }), 1))
+    const asked = session.seal(encodeQuestion({ ...question, method: 'eth_chainId' }), 1)
+    const { answer } = circuit.ask('rpc', asked)
     await circuit.settle()
-    expect(decodeAnswer(session.open(await answer))).toEqual(await chain.latest)
+    expect(decodeAnswer(session.open(await answer, counterOf(asked)))).toEqual(await chain.latest)
     await grow(2)
     expect(numbers(followed)).toEqual([1, 2])
   })

@@ -4,7 +4,7 @@
  * again, and asks for what it missed.
  */
 import { type Budget, collect, type Stream, type StreamHandler } from '@nightjar/shared/circuit'
-import { type EnvelopeSession, recordOverhead, recordSize } from '@nightjar/shared/envelope'
+import { counterOf, type EnvelopeSession, recordOverhead, recordSize } from '@nightjar/shared/envelope'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import { decodeQuestion, encodeAnswer, type Question, toRpcError } from '@nightjar/shared/rpc'
@@ -26,6 +26,8 @@ export function pushHeads(options: HeadStreamOptions): StreamHandler {
   let heads: Heads | undefined
   /** Size class of the answers; until the question is known, the one for saying that it is malformed. */
   let cells = 1
+  /** Counter of the question. */
+  let asked = 0
   /** The newest head, until it is sent. */
   let newest: Head | undefined
   let isSending = false
@@ -45,6 +47,7 @@ export function pushHeads(options: HeadStreamOptions): StreamHandler {
     let text: Uint8Array
     try {
       text = session.open(record)
+      asked = counterOf(record)
     } catch (error) {
       return listener.onEnd(asNightjarError(error).code)
     }
@@ -64,13 +67,13 @@ export function pushHeads(options: HeadStreamOptions): StreamHandler {
     newest = undefined
     if (text.length + recordOverhead > recordSize(cells)) return refuse(new NightjarError('answer-too-large'))
     isSending = true
-    stream.send(session.seal(text, cells), false)
+    stream.send(session.seal(text, cells, asked), false)
   }
 
   /** Says why nothing comes, or nothing more, in the class of the answers. */
   function refuse(error: unknown): void {
     over()
-    stream.send(session.seal(encodeAnswer({ error: toRpcError(asNightjarError(error)) }), cells), true)
+    stream.send(session.seal(encodeAnswer({ error: toRpcError(asNightjarError(error)) }), cells, asked), true)
   }
 
   function over(): void {

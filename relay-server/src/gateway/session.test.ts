@@ -1,5 +1,5 @@
 import { isZero, utf8 } from '@nightjar/shared/bytes'
-import { type EnvelopeSession, recordSize } from '@nightjar/shared/envelope'
+import { counterOf, type EnvelopeSession, recordSize } from '@nightjar/shared/envelope'
 import { purpose, startHandshake } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { decodeAnswer, encodeQuestion, type Outcome, type Question } from '@nightjar/shared/rpc'
@@ -49,7 +49,7 @@ describe('the envelope', () => {
     const session = await greet()
     const { answer } = ask('rpc', session.seal(encodeQuestion(question), 1))
     await settle()
-    expect(decodeAnswer(session.open(await answer))).toEqual({ result: '0x1' })
+    expect(decodeAnswer(session.open(await answer, 0))).toEqual({ result: '0x1' })
     expect(asked).toMatchObject([{ question, signal: { aborted: false } }])
   })
 
@@ -70,7 +70,7 @@ describe('the envelope', () => {
     expect(await outcomeOf(ask('envelope', handshake.hello).answer)).toBe('protocol-violation')
     const { answer } = ask('rpc', session.seal(encodeQuestion(question), 1))
     await settle()
-    expect(decodeAnswer(session.open(await answer))).toEqual({ result: '0x1' })
+    expect(decodeAnswer(session.open(await answer, 0))).toEqual({ result: '0x1' })
   })
 
   test.each([
@@ -108,11 +108,12 @@ describe('a question', () => {
   })
 
   async function answerTo(text: Uint8Array, cells = 1): Promise<{ outcome: Outcome; cells: number }> {
-    const { answer } = ask('rpc', session.seal(text, cells))
+    const asked = session.seal(text, cells)
+    const { answer } = ask('rpc', asked)
     await settle()
     const record = await answer
     const size = record.length / recordSize(1)
-    return { outcome: decodeAnswer(session.open(record)), cells: size }
+    return { outcome: decodeAnswer(session.open(record, counterOf(asked))), cells: size }
   }
 
   test('that was seen before is refused, also beside the first', async () => {
@@ -192,7 +193,7 @@ describe('a question', () => {
     expect((await answerTo(encodeQuestion({ ...question, method: 'fast' }))).outcome).toEqual({ result: 'fast' })
     finish({ result: 'at last' })
     await settle()
-    expect(decodeAnswer(session.open(await slow))).toEqual({ result: 'at last' })
+    expect(decodeAnswer(session.open(await slow, 0))).toEqual({ result: 'at last' })
   })
 
   test('whose stream is reset is answered to nobody', async () => {
@@ -217,10 +218,11 @@ describe('an answer', () => {
 
   async function cellsOf(outcome: Outcome, cells: number): Promise<{ cells: number; outcome: Outcome }> {
     answerWith = () => Promise.resolve(outcome)
-    const { answer } = ask('rpc', session.seal(encodeQuestion({ ...question, cells }), 1))
+    const asked = session.seal(encodeQuestion({ ...question, cells }), 1)
+    const { answer } = ask('rpc', asked)
     await settle()
     const record = await answer
-    return { cells: record.length / recordSize(1), outcome: decodeAnswer(session.open(record)) }
+    return { cells: record.length / recordSize(1), outcome: decodeAnswer(session.open(record, counterOf(asked))) }
   }
 
   test.each([1, 2, 4, 32, 64, 256])('is padded to the class of %i cells that the question names', async (cells) => {

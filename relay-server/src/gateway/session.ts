@@ -4,7 +4,7 @@
  */
 import { type Accept, type Budget, collect, type Stream } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
-import { EnvelopeSession, recordSize, sizeClass } from '@nightjar/shared/envelope'
+import { counterOf, EnvelopeSession, recordSize, sizeClass } from '@nightjar/shared/envelope'
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { answerHandshake, helloSize, purpose, type ResponderSecrets } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
@@ -42,25 +42,27 @@ export function serveGateway(options: SessionOptions): Accept {
 
   async function answer(stream: Stream, open: EnvelopeSession, record: Uint8Array): Promise<void> {
     const text = open.open(record)
+    const asked = counterOf(record)
+
+    function send(answer: Uint8Array, minimum: number): void {
+      try {
+        const cells = sizeClass(answer.length, { minimum, maximum: limits.answerCells, tooLarge: 'answer-too-large' })
+        stream.send(open.seal(answer, cells, asked), true)
+      } catch (error) {
+        const tooLarge = encodeAnswer({ error: toRpcError(asNightjarError(error)) })
+        stream.send(open.seal(tooLarge, minimum, asked), true)
+      }
+    }
+
     let question: Question
     try {
       question = decodeQuestion(text)
     } catch (error) {
-      return sendAnswer(stream, open, encodeAnswer({ error: toRpcError(asNightjarError(error)) }), 1)
+      return send(encodeAnswer({ error: toRpcError(asNightjarError(error)) }), 1)
     }
     const outcome = await gateway.answer(question, ended.signal)
     if (ended.signal.aborted) return
-    sendAnswer(stream, open, encodeAnswer(outcome), question.cells)
-  }
-
-  function sendAnswer(stream: Stream, open: EnvelopeSession, text: Uint8Array, minimum: number): void {
-    try {
-      const cells = sizeClass(text.length, { minimum, maximum: limits.answerCells, tooLarge: 'answer-too-large' })
-      stream.send(open.seal(text, cells), true)
-    } catch (error) {
-      const tooLarge = encodeAnswer({ error: toRpcError(asNightjarError(error)) })
-      stream.send(open.seal(tooLarge, minimum), true)
-    }
+    send(encodeAnswer(outcome), question.cells)
   }
 
   return (stream, opening) => {

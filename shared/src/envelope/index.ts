@@ -1,3 +1,3 @@
 export { ReplayWindow } from './replay.ts'
-export { EnvelopeSession } from './session.ts'
+export { counterOf, EnvelopeSession } from './session.ts'
 export { isSizeClass, recordOverhead, recordSize, sizeClass } from './sizeClass.ts'

@@ -35,31 +35,41 @@ describe('a record', () => {
       fc.property(aClass, fc.nat(1000), fc.boolean(), (cells, permille, fromClient) => {
         const { client, gateway } = pair()
         const text = pattern(Math.floor(((recordSize(cells) - recordOverhead) * permille) / 1000))
-        const [sender, receiver] = fromClient ? [client, gateway] : [gateway, client]
-        const record = sender.seal(text, cells)
+        const [sender, receiver, about] = fromClient ? [client, gateway, undefined] : [gateway, client, permille]
+        const record = sender.seal(text, cells, about)
         expect(record.length).toBe(recordSize(cells))
-        expect(receiver.open(record)).toEqual(text)
+        expect(receiver.open(record, about)).toEqual(text)
       }),
     )
   })
 
   test('has the layout of docs/protocol.md', () => {
     const { client, gateway } = pair()
-    for (const [session, key, direction] of [
-      [client, keys().forward, 0],
-      [gateway, keys().backward, 1],
+    const answered = 0x0102030405
+    for (const [session, key, about, associated] of [
+      [client, keys().forward, undefined, [0, 2]],
+      [gateway, keys().backward, answered, [1, 2, 0, 0, 0, 1, 2, 3, 4, 5]],
     ] as const) {
       session.seal(utf8('first'), 1)
-      const record = session.seal(utf8('second'), 1)
+      const record = session.seal(utf8('second'), 1, about)
       expect(readU64(record, 0)).toBe(1)
       const nonce = concat(new Uint8Array(4), record.subarray(0, 8))
       const decipher = createDecipheriv('chacha20-poly1305', key, nonce, { authTagLength: 16 })
       decipher.setAuthTag(record.subarray(8, 24))
-      decipher.setAAD(Uint8Array.of(direction, 2), { plaintextLength: record.length - 24 })
+      decipher.setAAD(Uint8Array.from(associated), { plaintextLength: record.length - 24 })
       const plain = Uint8Array.from(Buffer.concat([decipher.update(record.subarray(24)), decipher.final()]))
       expect(readU32(plain, 0)).toBe(6)
       expect(plain).toEqual(concat(u32(6), utf8('second'), new Uint8Array(928 - 24 - 4 - 6)))
     }
+  })
+
+  test('that answers one question does not open as the answer to another, nor as a question', () => {
+    const { client, gateway } = pair()
+    const record = gateway.seal(utf8('x'), 1, 7)
+    for (const other of [undefined, 0, 6, 8, 7 + 2 ** 32]) {
+      expect(codeOf(() => client.open(copy(record), other))).toBe('envelope-rejected')
+    }
+    expect(client.open(record, 7)).toEqual(utf8('x'))
   })
 
   test('that is larger than its class is never cut', () => {

@@ -2,12 +2,15 @@
  * Envelopes: requests and answers sealed end to end between the one who asks (the extension, or the host for its own
  * endpoint) and the gateway. The keys come from the handshake with purpose 2 against the gateway's envelope key.
  *
- *     record    = counter u64 ‖ tag 16 ‖ ciphertext         associated data = direction u8 ‖ purpose u8
+ *     record    = counter u64 ‖ tag 16 ‖ ciphertext
  *     plaintext = length u32 ‖ text ‖ zeros                  padded so that the record fills its size class
+ *     associated data = direction u8 ‖ purpose u8            of a question
+ *                     = direction u8 ‖ purpose u8 ‖ u64      of an answer: the counter of the question that it answers
  *
- * A session lives and dies with one branch. Records may arrive in any order; each counter is accepted once.
+ * Whoever carries records can therefore not pass the answer to one question off as the answer to another. A session
+ * lives and dies with one branch. Records may arrive in any order; each counter is accepted once.
  */
-import { readU32, readU64, writeU32, writeU64 } from '../bytes/index.ts'
+import { concat, readU32, readU64, writeU32, writeU64 } from '../bytes/index.ts'
 import { type Crypto, size } from '../crypto/index.ts'
 import { NightjarError } from '../errors/index.ts'
 import { purpose, type SessionKeys } from '../handshake/index.ts'
@@ -17,12 +20,12 @@ import { recordOverhead, recordSize } from './sizeClass.ts'
 const counterSize = 8
 const textStart = counterSize + size.tag + 4
 
-const forwardData = Uint8Array.of(0, purpose.envelope)
-const backwardData = Uint8Array.of(1, purpose.envelope)
+const forward = 0
+const backward = 1
 
 interface Direction {
   readonly key: Uint8Array
-  readonly associated: Uint8Array
+  readonly id: typeof forward | typeof backward
 }
 
 export class EnvelopeSession {
@@ -34,36 +37,39 @@ export class EnvelopeSession {
 
   /** Takes ownership of `keys`. */
   constructor(crypto: Crypto, keys: SessionKeys, side: 'client' | 'gateway') {
-    const forward = { key: keys.forward, associated: forwardData }
-    const backward = { key: keys.backward, associated: backwardData }
+    const towardsGateway: Direction = { key: keys.forward, id: forward }
+    const towardsClient: Direction = { key: keys.backward, id: backward }
     this.#crypto = crypto
-    this.#out = side === 'client' ? forward : backward
-    this.#in = side === 'client' ? backward : forward
+    this.#out = side === 'client' ? towardsGateway : towardsClient
+    this.#in = side === 'client' ? towardsClient : towardsGateway
   }
 
-  /** Seals `text` into a record of `cells` cells. @throws RangeError where it does not fit */
-  seal(text: Uint8Array, cells: number): Uint8Array {
+  /**
+   * Seals `text` into a record of `cells` cells. An answer needs `question`, the counter of what it answers.
+   * @throws RangeError where it does not fit
+   */
+  seal(text: Uint8Array, cells: number, question?: number): Uint8Array {
     const record = new Uint8Array(recordSize(cells))
     if (text.length + recordOverhead > record.length) throw new RangeError('the text does not fit its size class')
     writeU64(record, 0, this.#sent)
     writeU32(record, textStart - 4, text.length)
     record.set(text, textStart)
     const data = record.subarray(counterSize + size.tag)
-    this.#crypto.aead.seal(this.#out.key, nonceOf(this.#sent), this.#out.associated, data, tagOf(record))
+    this.#crypto.aead.seal(this.#out.key, nonceOf(this.#sent), associated(this.#out, question), data, tagOf(record))
     this.#sent += 1
     return record
   }
 
   /**
-   * Opens `record` in place and returns its text, a view.
+   * Opens `record` in place and returns its text, a view. An answer opens only for the `question` that it answers.
    * @throws NightjarError `envelope-rejected` where it is not authentic or malformed, `replayed` where it came before
    */
-  open(record: Uint8Array): Uint8Array {
+  open(record: Uint8Array, question?: number): Uint8Array {
     if (record.length < recordOverhead) throw new NightjarError('envelope-rejected', { detail: 'record is too short' })
-    const counter = readU64(record, 0)
+    const counter = counterOf(record)
     if (!Number.isSafeInteger(counter)) throw new NightjarError('envelope-rejected', { detail: 'counter' })
     const data = record.subarray(counterSize + size.tag)
-    if (!this.#crypto.aead.open(this.#in.key, nonceOf(counter), this.#in.associated, data, tagOf(record))) {
+    if (!this.#crypto.aead.open(this.#in.key, nonceOf(counter), associated(this.#in, question), data, tagOf(record))) {
       throw new NightjarError('envelope-rejected', { detail: 'not authentic' })
     }
     if (!this.#seen.accept(counter)) throw new NightjarError('replayed')
@@ -77,6 +83,19 @@ export class EnvelopeSession {
     this.#out.key.fill(0)
     this.#in.key.fill(0)
   }
+}
+
+/** The counter that `record` was sealed under, as it says; true once the record was opened. */
+export function counterOf(record: Uint8Array): number {
+  return readU64(record, 0)
+}
+
+function associated({ id }: Direction, question: number | undefined): Uint8Array {
+  const data = Uint8Array.of(id, purpose.envelope)
+  if (question === undefined) return data
+  const counter = new Uint8Array(counterSize)
+  writeU64(counter, 0, question)
+  return concat(data, counter)
 }
 
 function tagOf(record: Uint8Array): Uint8Array {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { isZero } from '../bytes/index.ts'
 import type { Crypto } from '../crypto/index.ts'
 import { nobleCrypto } from '../crypto/noble.ts'
-import { EnvelopeSession, recordSize } from '../envelope/index.ts'
+import { counterOf, EnvelopeSession, recordSize } from '../envelope/index.ts'
 import { type ErrorCode, NightjarError } from '../errors/index.ts'
 import { answerHandshake } from '../handshake/index.ts'
 import { limits } from '../limits.ts'
@@ -50,9 +50,13 @@ async function start(changes: Partial<SealedBranchOptions> = {}) {
     return { reply: answer.reply, carrier }
   })
   const read = (record: Uint8Array) => decodeQuestion(far.open(Uint8Array.from(record)))
-  const seal = (outcome: Outcome, cells = 4) => far.seal(encodeAnswer(outcome), cells)
+  /** Seals an answer to the question with the given counter. */
+  const seal = (outcome: Outcome, asked = 0, cells = 4) => far.seal(encodeAnswer(outcome), cells, asked)
   /** Answers what was asked in the given place. */
-  const answer = (place: number, result: Json) => carrier.exchanges[place]?.answer(seal({ result }))
+  const answer = (place: number, result: Json) => {
+    const exchange = carrier.exchanges[place]
+    if (exchange !== undefined) exchange.answer(seal({ result }, counterOf(exchange.record)))
+  }
   return { branch, carrier, clock, used, read, seal, answer, areWiped: () => [...used].every(isZero) }
 }
 
@@ -145,13 +149,14 @@ describe('an answer that is none', () => {
     expect(asked).toEqual({ code })
   })
 
-  test('the answer of another question, given twice', async () => {
+  test('the answer to another question: whoever carries them cannot exchange two answers', async () => {
     const { branch, carrier, seal } = await start()
     const [first, second] = [watch(branch.ask(question)), watch(branch.ask(question))]
-    const sealed = seal({ result: 1 })
-    for (const exchange of carrier.exchanges) exchange.answer(Uint8Array.from(sealed))
+    const [toFirst, toSecond] = [seal({ result: 1 }, 0), seal({ result: 2 }, 1)]
+    carrier.exchanges[0]?.answer(toSecond)
+    carrier.exchanges[1]?.answer(toFirst)
     await turn()
-    expect([first, second]).toEqual([{ outcome: { result: 1 } }, { code: 'replayed' }])
+    expect([first, second]).toEqual([{ code: 'envelope-rejected' }, { code: 'envelope-rejected' }])
   })
 
   test('the answer of another branch', async () => {
@@ -318,7 +323,7 @@ describe('following', () => {
     const { stop } = started.branch.follow({ ...question, cells: 8 }, listener)
     const [follow] = started.carrier.follows
     if (follow === undefined) throw new Error('nothing is followed')
-    const push = (result: Json) => follow.handler.onRecord(started.seal({ result }, 8))
+    const push = (result: Json) => follow.handler.onRecord(started.seal({ result }, 0, 8))
     return { ...started, heard: listener.heard, stop, follow, push }
   }
 
@@ -340,19 +345,24 @@ describe('following', () => {
   test('ends once with an answer that cannot be opened, which is given to nobody', async () => {
     const { follow, push, heard, seal, carrier } = await following()
     push(1)
-    follow.handler.onRecord(flipBit(seal({ result: 'forged' }, 8), 8 * 100))
+    follow.handler.onRecord(flipBit(seal({ result: 'forged' }, 0, 8), 8 * 100))
     expect(heard).toEqual([{ result: 1 }, 'envelope-rejected'])
     expect(follow.isStopped).toBe(true)
     carrier.close('link-lost')
     expect(heard).toHaveLength(2)
   })
 
-  test('ends with an answer that came before', async () => {
+  test.each<[string, number, ErrorCode]>([
+    ['that came before', 0, 'replayed'],
+    ['that is older than the one before', 1, 'envelope-rejected'],
+    ['to another question', 2, 'envelope-rejected'],
+  ])('ends with an answer %s', async (_, which, code) => {
     const { follow, heard, seal } = await following()
-    const record = seal({ result: 1 }, 8)
+    const older = seal({ result: 'older' }, 0, 8)
+    const record = seal({ result: 1 }, 0, 8)
     follow.handler.onRecord(Uint8Array.from(record))
-    follow.handler.onRecord(record)
-    expect(heard).toEqual([{ result: 1 }, 'replayed'])
+    follow.handler.onRecord([record, older, seal({ result: 2 }, 5, 8)][which] as Uint8Array)
+    expect(heard).toEqual([{ result: 1 }, code])
     expect(follow.isStopped).toBe(true)
   })
 

@@ -4,7 +4,7 @@
  */
 import type { Crypto } from '../crypto/index.ts'
 import { type Relay, responderOf } from '../directory/index.ts'
-import { EnvelopeSession, sizeClass } from '../envelope/index.ts'
+import { counterOf, EnvelopeSession, sizeClass } from '../envelope/index.ts'
 import { asNightjarError, type ErrorCode, NightjarError } from '../errors/index.ts'
 import { purpose, startHandshake } from '../handshake/index.ts'
 import { limits } from '../limits.ts'
@@ -63,22 +63,32 @@ export class SealedBranch {
    */
   async ask(question: Question): Promise<Outcome> {
     const record = this.#seal(question)
+    const asked = counterOf(record)
     this.#running += 1
     try {
-      return decodeAnswer(this.#session.open(await this.carrier.exchange(record)))
+      return decodeAnswer(this.#session.open(await this.carrier.exchange(record), asked))
     } finally {
       this.#running -= 1
       this.#wipeWhenUnused()
     }
   }
 
-  /** Asks once for many answers, each padded to `question.cells`. An answer that cannot be opened ends it. */
+  /**
+   * Asks once for many answers, each padded to `question.cells`. An answer that cannot be opened, or that comes after a
+   * later one, ends it.
+   */
   follow(question: Question, handler: OutcomeHandler): Following {
-    const following = this.carrier.follow(this.#seal(question), question.cells, {
+    const sealed = this.#seal(question)
+    const asked = counterOf(sealed)
+    let last = -1
+    const following = this.carrier.follow(sealed, question.cells, {
       onRecord: (record) => {
         let outcome: Outcome
         try {
-          outcome = decodeAnswer(this.#session.open(record))
+          const counter = counterOf(record)
+          outcome = decodeAnswer(this.#session.open(record, asked))
+          if (counter <= last) throw new NightjarError('envelope-rejected', { detail: 'order' })
+          last = counter
         } catch (error) {
           following.stop()
           return handler.onEnd(asNightjarError(error).code)

@@ -4,6 +4,7 @@ import { minute, second } from '@nightjar/shared/runtime'
 import { flipBit, turn } from '@nightjar/shared/testing'
 import { describe, expect, test } from 'vitest'
 import { createNetwork, createRelay } from '../testing/network.ts'
+import { ScriptedPort } from '../testing/ports.ts'
 import { agreed, Stage } from '../testing/stage.ts'
 
 const network = await createNetwork({ one: [1], two: [1], elsewhere: [2], plain: [] })
@@ -140,6 +141,8 @@ describe('a daemon that plays the gateway itself', () => {
 })
 
 describe('records on their way back', () => {
+  const expected = ['eth_blockNumber', 'net_listening']
+
   test.each<[string, ErrorCode, (record: Uint8Array) => Uint8Array]>([
     ['changed', 'envelope-rejected', (record) => flipBit(record, 8 * 100)],
     ['of nothing', 'envelope-rejected', () => new Uint8Array(0)],
@@ -163,7 +166,27 @@ describe('records on their way back', () => {
     expect(await page.request('eth_gasPrice')).toEqual({ result: 'eth_gasPrice of 1' })
     const id = page.ask('eth_blockNumber')
     await turn()
-    expect(page.codeOf(id)).toBe('replayed')
+    expect(page.codeOf(id)).toBe('envelope-rejected')
+  })
+
+  test('swapped between two questions on one branch: neither is taken for the other’s', async () => {
+    const { daemon, page } = await setUp()
+    await page.request('eth_gasPrice')
+    const port = daemon.ports.last
+    const held: { id: number; result: unknown }[] = []
+    port.receive = (message) => {
+      held.push(message as { id: number; result: unknown })
+      const [first, second] = held
+      if (first === undefined || second === undefined) return
+      port.receive = ScriptedPort.prototype.receive
+      port.receive({ id: first.id, result: second.result })
+      port.receive({ id: second.id, result: first.result })
+    }
+    const ids = [page.ask('eth_blockNumber'), page.ask('net_listening')]
+    await turn()
+    // Both were asked again.
+    expect(daemon.asked.slice(1).map(({ method }) => method)).toEqual([...expected, ...expected])
+    expect(ids.map((id) => page.answerTo(id)?.result)).toEqual(expected.map((method) => `${method} of 1`))
   })
 
   test('swapped between two sites: neither is told the other’s answer', async () => {

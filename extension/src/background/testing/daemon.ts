@@ -14,7 +14,7 @@ import {
 } from '@nightjar/shared/bridge'
 import { base64, fromHex, hex } from '@nightjar/shared/bytes'
 import { nobleCrypto as crypto } from '@nightjar/shared/crypto/noble'
-import { EnvelopeSession } from '@nightjar/shared/envelope'
+import { counterOf, EnvelopeSession } from '@nightjar/shared/envelope'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { answerHandshake } from '@nightjar/shared/handshake'
 import { decodeQuestion, encodeAnswer, type Json, type Outcome, type Question, toRpcError } from '@nightjar/shared/rpc'
@@ -40,6 +40,8 @@ interface Branch {
 interface Followed {
   readonly branch: Branch
   readonly question: Question
+  /** Counter of the question's record. */
+  readonly asked: number
 }
 
 type Type = BridgeRequest['type']
@@ -130,9 +132,9 @@ export class ScriptedDaemon {
 
   /** A new head of `chain`, to all that follow it. */
   push(chain: number, header: Json): void {
-    for (const [id, { branch, question }] of this.followed) {
+    for (const [id, { branch, question, asked }] of this.followed) {
       if (question.chain !== chain) continue
-      const record = branch.session.seal(encodeAnswer({ result: header }), question.cells)
+      const record = branch.session.seal(encodeAnswer({ result: header }), question.cells, asked)
       this.tell({ event: 'record', request: id, record: base64(record) })
     }
   }
@@ -234,12 +236,17 @@ export class ScriptedDaemon {
     const outcome = this.answer(asked)
     if (outcome === undefined) return undefined
     branch.waiting.delete(id)
-    return { record: base64(this.mangle(branch.session.seal(encodeAnswer(outcome), question.cells), number)) }
+    return {
+      record: base64(
+        this.mangle(branch.session.seal(encodeAnswer(outcome), question.cells, counterOf(record)), number),
+      ),
+    }
   }
 
   #follow({ id, branch: number, record }: Of<'follow'>): undefined {
     const branch = this.#branch(number)
-    this.followed.set(id, { branch, question: decodeQuestion(branch.session.open(Uint8Array.from(record))) })
+    const question = decodeQuestion(branch.session.open(Uint8Array.from(record)))
+    this.followed.set(id, { branch, question, asked: counterOf(record) })
   }
 
   #branch(number: number): Branch {

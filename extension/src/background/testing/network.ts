@@ -96,7 +96,15 @@ export async function createRelay(name: string, chains: readonly number[]): Prom
     software: 'test',
     published: 0,
   })
-  return { name, chains, id: hex(identity.publicKey), identity: identity.publicKey, envelopeKey, envelopeKeyId, descriptor }
+  return {
+    name,
+    chains,
+    id: hex(identity.publicKey),
+    identity: identity.publicKey,
+    envelopeKey,
+    envelopeKeyId,
+    descriptor,
+  }
 }
 
 async function keyOf(seed: string): Promise<SigningKey> {

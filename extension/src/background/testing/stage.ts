@@ -1,9 +1,10 @@
 /** The whole background on a stage: its own storage and clock, a scripted daemon, wallet and browser. */
+
+import { nobleCrypto as crypto } from '@nightjar/shared/crypto/noble'
 import type { ErrorCode } from '@nightjar/shared/errors'
+import type { Json } from '@nightjar/shared/rpc'
 import type { Clock } from '@nightjar/shared/runtime'
 import { FakeClock, turn } from '@nightjar/shared/testing'
-import { nobleCrypto as crypto } from '@nightjar/shared/crypto/noble'
-import type { Json } from '@nightjar/shared/rpc'
 import type { Door, PageEvent, PageResponse } from '../../messages/page.ts'
 import type { Snapshot, StepId, UiCommand, UiMessage } from '../../messages/ui.ts'
 import { createNightjar, type Nightjar } from '../nightjar.ts'

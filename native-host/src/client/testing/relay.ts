@@ -22,7 +22,7 @@ import {
 } from '@nightjar/shared/circuit'
 import type { DhKeyPair } from '@nightjar/shared/crypto'
 import type { Relay } from '@nightjar/shared/directory'
-import { EnvelopeSession, sizeClass } from '@nightjar/shared/envelope'
+import { counterOf, EnvelopeSession, sizeClass } from '@nightjar/shared/envelope'
 import { type ErrorCode, toWire } from '@nightjar/shared/errors'
 import { answerHandshake, type SessionKeys } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
@@ -214,14 +214,14 @@ function gatewayService(owner: FakeRelay): Accept {
     owner.asked.push(question)
     const text = encodeAnswer(await owner.answer(question))
     const cells = sizeClass(text.length, { minimum: 1, maximum: limits.answerCells, tooLarge: 'answer-too-large' })
-    stream.send(open.seal(text, cells), true)
+    stream.send(open.seal(text, cells, counterOf(record)), true)
   }
 
   function follow(stream: Stream, open: EnvelopeSession, record: Uint8Array): Followed {
     const question = decodeQuestion(open.open(record))
     const followed: Followed = {
       question,
-      push: (outcome) => stream.send(open.seal(encodeAnswer(outcome), question.cells), false),
+      push: (outcome) => stream.send(open.seal(encodeAnswer(outcome), question.cells, counterOf(record)), false),
       end: () => stream.send(new Uint8Array(0), true),
       endedWith: undefined,
     }
