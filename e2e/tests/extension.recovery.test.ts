@@ -122,6 +122,11 @@ test('no relay can be reached: blocked, every request fails with a sentence; the
 test('the browser is restarted: private without a click, from the first page on', async () => {
   await stage.restartBrowser()
   dapp = await openDapp(stage)
+  // In the first moments scripts may not be in force yet: the page is then loaded again.
+  await until(
+    'the page is covered',
+    async () => (await dapp.evaluate('globalThis.demo?.providers().includes("Nightjar")').catch(() => false)) === true,
+  )
   expect((await read()).result).toBe(await balance())
   popup = await stage.nightjar.openPopup()
   await untilPopup(popup, 'Private')

@@ -3,11 +3,12 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { extensionIds, popupState, untilPopup } from '../src/browser/index.ts'
+import { untilPopup } from '../src/browser/index.ts'
 import { resultOf } from './support/chain.ts'
 import { scriptedHost } from './support/hosts.ts'
 import { askIn, openDapp, replaceHost, useStage } from './support/stage.ts'
 
+/** Each test has a browser of its own, in which nothing has been clicked; the network is one. */
 const stage = useStage({ withoutHost: true, pollPeriod: 500 })
 
 async function click(): Promise<Page> {
@@ -20,22 +21,7 @@ async function expectProblem(popup: Page, text: RegExp): Promise<void> {
   await popup.getByText(text).first().waitFor()
 }
 
-/** Off, with no page of anybody open. */
-beforeEach(async () => {
-  const [blank] = stage.browser.context.pages()
-  for (const page of stage.browser.context.pages()) if (page !== blank) await page.close()
-})
-
-async function turnOff(popup: Page): Promise<void> {
-  const state = await popupState(popup)
-  if (state === 'Off') return
-  if (state === 'Going private') await popup.getByRole('button', { name: 'Cancel' }).click()
-  else {
-    await popup.getByRole('button', { name: 'Turn off' }).click()
-    await popup.getByRole('button', { name: 'Turn off' }).click()
-  }
-  await untilPopup(popup, 'Off')
-}
+beforeEach(() => stage.replaceBrowser())
 
 describe('the native program', () => {
   test('is not installed: blocked, with the command to run; once it is there it goes on by itself', async () => {
@@ -45,7 +31,6 @@ describe('the native program', () => {
     await stage.install()
     await untilPopup(popup, 'Going private')
     expect((await stage.wallet.prompt()).kind).toBe('add-network')
-    await turnOff(popup)
   })
 
   test.each<[string, Parameters<typeof scriptedHost>[1], RegExp]>([
@@ -54,16 +39,17 @@ describe('the native program', () => {
     ['no program of ours', { kind: 'garbage' }, /cannot be read/],
     ['one that ends at once', { kind: 'exit' }, /ended/],
   ])('is %s: blocked, and says so', async (_, behaviour, sentence) => {
-    const restore = await replaceHost(stage, await scriptedHost(stage, behaviour))
+    await stage.install()
+    await replaceHost(stage, await scriptedHost(stage, behaviour))
     const popup = await click()
     await untilPopup(popup, 'Blocked')
     await expectProblem(popup, sentence)
-    await turnOff(popup)
-    await restore()
   })
 })
 
 describe('the wallet', () => {
+  beforeEach(() => stage.install())
+
   test('refuses: sites are private, MetaMask is not, and the popup says which; trying again works', async () => {
     const popup = await click()
     await stage.wallet.reject()
@@ -77,7 +63,6 @@ describe('the wallet', () => {
     expect(stage.leak?.seen).toEqual([])
     await popup.getByRole('button', { name: /try again|retry/i }).click()
     expect((await stage.wallet.prompt()).kind).toBe('add-network')
-    await turnOff(popup)
   })
 
   test('is locked: the popup says what to do, and goes on once it is unlocked', async () => {
@@ -86,7 +71,6 @@ describe('the wallet', () => {
     await popup.getByText(/may be locked/).waitFor()
     await stage.wallet.unlock()
     expect((await stage.wallet.prompt()).kind).toBe('add-network')
-    await turnOff(popup)
   })
 
   test('has another id: nobody answers, sites are private; with a page open its provider is asked', async () => {
@@ -101,19 +85,28 @@ describe('the wallet', () => {
     expect((await stage.wallet.prompt()).origin).toBe('http://dapp.example')
     await stage.wallet.reject()
     await expectProblem(popup, /dialog was rejected/)
-    await turnOff(popup)
-    await stage.nightjar.configure({ wallet: extensionIds.wallet })
   })
 
-  test('cancelled while its dialog is open: off, the dialog is gone', async () => {
+  test('cancelled while its dialog is open: off; once more, and the open dialog is what has to be answered', async () => {
     const popup = await click()
     await stage.wallet.prompt()
     await popup.getByRole('button', { name: 'Cancel' }).click()
     await untilPopup(popup, 'Off')
+    await popup.getByRole('button', { name: 'Go private' }).click()
+    await untilPopup(popup, 'Partly private')
+    await expectProblem(popup, /still shows an earlier dialog/)
+    await stage.wallet.approve()
+    await popup.getByRole('button', { name: /try again|retry/i }).click()
+    // The first chain is set by now; the dialog is of the second.
+    await stage.wallet.approve()
+    await stage.wallet.openHome()
+    await untilPopup(popup, 'Private')
   })
 })
 
 describe('the network', () => {
+  beforeEach(() => stage.install())
+
   test('is not the one whose keys are set: blocked, and nothing is sent', async () => {
     const { keys, threshold } = stage.network.relays.trust
     const others = keys.map((_, index) => Buffer.alloc(32, index + 1).toString('base64'))
@@ -121,8 +114,6 @@ describe('the network', () => {
     const popup = await click()
     await untilPopup(popup, 'Blocked')
     await expectProblem(popup, /lacks valid signatures/)
-    await turnOff(popup)
-    await stage.nightjar.configure({ trust: stage.network.relays.trust })
   })
 
   test('has no gateway for one of the chains: partly private, the others are served and their wallet is set', async () => {

@@ -48,6 +48,8 @@ export async function launchBrowser(options: BrowserOptions): Promise<Browser> {
     ...(headless ? {} : { viewport: null }),
   })
 
+  // Anything that a person waits for comes sooner than this; what takes longer says so where it is waited for.
+  context.setDefaultTimeout(15_000)
   return {
     context,
     async openPage(extension, path) {

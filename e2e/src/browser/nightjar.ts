@@ -38,6 +38,8 @@ export function driveNightjar(browser: Browser): NightjarExtension {
             .check()
           if (sites.length > 0) await page.locator('#sites-list').fill(sites.join('\n'))
         }
+        // Nothing to save where it is so already.
+        if (await page.locator('button[type=submit]').isDisabled()) return
         await page.locator('button[type=submit]').click()
         await page.getByRole('status').filter({ hasText: /\S/ }).waitFor()
         const refusals = await page.locator('p.refusal[id]').allTextContents()

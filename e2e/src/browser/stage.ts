@@ -42,6 +42,8 @@ export interface Stage {
   install(): Promise<void>
   /** Ends the browser and starts it again with the same profile. */
   restartBrowser(): Promise<void>
+  /** Another browser, with a fresh profile. */
+  replaceBrowser(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -67,18 +69,17 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
     undo.push(() => network.daemon.run('stop'))
     const dapp = await serveFolder(join(distFolder(), 'dapp'))
     undo.push(() => dapp.close())
-    const userDataDir = await mkdtemp(join(tmpdir(), 'nightjar-browser-'))
-    undo.push(() => rm(userDataDir, { recursive: true, force: true }))
+    const leak =
+      options.withoutWallet === true ? undefined : await startProvider(Object.values(network.nodes)[0] as string)
+    if (leak !== undefined) undo.push(() => leak.close())
 
+    let userDataDir = ''
+    const dropProfile = () => rm(userDataDir, { recursive: true, force: true })
     const install = async () => {
       const { code, stdout, stderr } = await network.daemon.run(
         ...['install', '--browser', 'chromium', '--user-data-dir', userDataDir],
       )
       if (code !== 0) throw new Error(`nightjar install failed:\n${stdout}${stderr}`)
-    }
-    if (options.withoutHost !== true) {
-      step('installing the native program for the browser')
-      await install()
     }
     const parts = options.withoutWallet === true ? ['extension'] : ['extension', 'wallet']
     const launch = () =>
@@ -88,17 +89,21 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
         headless: options.headless ?? true,
         hostRules: { 'dapp.example': dapp.port, ...options.hosts },
       })
-    const leak =
-      options.withoutWallet === true ? undefined : await startProvider(Object.values(network.nodes)[0] as string)
-    if (leak !== undefined) undo.push(() => leak.close())
-    step('starting the browser')
-    let browser = await launch()
+    /** A browser with a profile of its own, in which nobody has clicked anything yet. */
+    const launchFresh = async () => {
+      userDataDir = await mkdtemp(join(tmpdir(), 'nightjar-browser-'))
+      if (options.withoutHost !== true) await install()
+      const fresh = await launch()
+      if (leak !== undefined) {
+        await driveWallet(fresh).configure({ leakUrl: leak.url, pollPeriod: options.pollPeriod ?? 15_000 })
+      }
+      await driveNightjar(fresh).configure({ wallet: extensionIds.wallet, trust: network.relays.trust })
+      return fresh
+    }
+    step('installing the native program for the browser, and starting it')
+    undo.push(dropProfile)
+    let browser = await launchFresh()
     undo.push(() => browser.close())
-    // The wallet's first requests must find a node, and must not be private yet.
-    const direct = network.nodes[1]
-    if (options.withoutWallet !== true && direct !== undefined)
-      await driveWallet(browser).configure({ leakUrl: direct })
-    await driveNightjar(browser).configure({ wallet: extensionIds.wallet, trust: network.relays.trust })
     return {
       network,
       leak,
@@ -111,12 +116,19 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
       get wallet() {
         return driveWallet(browser)
       },
+      get userDataDir() {
+        return userDataDir
+      },
       dapp,
-      userDataDir,
       install,
       async restartBrowser() {
         await browser.close()
         browser = await launch()
+      },
+      async replaceBrowser() {
+        await browser.close()
+        await dropProfile()
+        browser = await launchFresh()
       },
       stop,
     }

@@ -22,8 +22,9 @@ export async function scriptedHost(stage: Stage, behaviour: Behaviour): Promise<
 const sources: { readonly [K in Behaviour['kind']]: (behaviour: Extract<Behaviour, { kind: K }>) => string } = {
   version: ({ bridge }) => `
     const key = Buffer.alloc(32).toString('base64')
-    const text = JSON.stringify({ id: 1, result: { bridge: ${bridge}, version: '9.9.9', proofKey: key } })
-    process.stdin.once('data', () => {
+    process.stdin.once('data', (frame) => {
+      const { id } = JSON.parse(frame.subarray(4).toString('utf8'))
+      const text = JSON.stringify({ id, result: { bridge: ${bridge}, version: '9.9.9', proofKey: key } })
       const header = Buffer.alloc(4)
       header.writeUInt32LE(Buffer.byteLength(text))
       process.stdout.write(Buffer.concat([header, Buffer.from(text)]))

@@ -2,7 +2,7 @@
 import { nobleCrypto } from '@nightjar/shared/crypto/noble'
 import { NightjarError } from '@nightjar/shared/errors'
 import { type Clock, second } from '@nightjar/shared/runtime'
-import browser, { type Runtime } from 'webextension-polyfill'
+import browser, { type Runtime, type Tabs } from 'webextension-polyfill'
 import content from '../content/content.iife.ts?script&iife'
 import inpage from '../inpage/inpage.iife.ts?script&iife'
 import { pagePort } from '../messages/page.ts'
@@ -10,8 +10,10 @@ import { type Snapshot, uiPort } from '../messages/ui.ts'
 import type { WalletAnswer, WalletPort, WalletRequest } from './connection/wallet.ts'
 import type { NativePort } from './host/hostLink.ts'
 import { createNightjar } from './nightjar.ts'
+import { coverEarlyTabs, type Tab } from './pages/earlyTabs.ts'
 import type { PagePort } from './pages/pages.ts'
 import { applyScripts, type ContentScript } from './pages/scripts.ts'
+import { isChosen } from './pages/sites.ts'
 import { type Directory, Store } from './store.ts'
 
 /** Of the build (NIGHTJAR_DIRECTORY); without it the user enters the keys of a network. */
@@ -39,7 +41,8 @@ browser.runtime.onConnect.addListener((port) => {
     (nightjar) => {
       if (early.isGone) return
       if (port.name === uiPort && isOwnPage) nightjar.serveUi(messagesOf(port, early))
-      else if (port.name === pagePort && !isOwnPage) nightjar.servePage({ ...messagesOf(port, early), ...pageEnd(port) })
+      else if (port.name === pagePort && !isOwnPage)
+        nightjar.servePage({ ...messagesOf(port, early), ...pageEnd(port) })
       else port.disconnect()
     },
     (error: unknown) => {
@@ -65,6 +68,7 @@ async function start() {
     builtIn: __DIRECTORY__ ?? undefined,
     randomBytes: nobleCrypto.randomBytes,
   })
+  if (await isFirstOfSession()) void coverTabs(store)
   let scripts: Promise<void> = Promise.resolve()
   return createNightjar({
     crypto: nobleCrypto,
@@ -77,11 +81,45 @@ async function start() {
     applyScripts() {
       const { enabled, settings } = store.state
       // One change after the other, or the later one could be undone by the earlier.
-      const applied = scripts.then(() => applyScripts(registry, { content, inpage }, { enabled, sites: settings.sites }))
+      const applied = scripts.then(() =>
+        applyScripts(registry, { content, inpage }, { enabled, sites: settings.sites }),
+      )
       scripts = applied.catch(() => undefined)
       return applied
     },
     onState: showState,
+  })
+}
+
+/** The session's storage is empty after a start of the browser, and stays while the service worker comes and goes. */
+async function isFirstOfSession(): Promise<boolean> {
+  const { started: wasStarted } = await browser.storage.session.get('started')
+  await browser.storage.session.set({ started: true })
+  return wasStarted !== true
+}
+
+function coverTabs(store: Store): Promise<void> {
+  const web = ['http://*/*', 'https://*/*']
+  const asTab = ({ id, url, discarded }: Tabs.Tab): Tab[] =>
+    id === undefined || url === undefined || discarded === true ? [] : [{ id, url }]
+  return coverEarlyTabs({
+    clock,
+    open: async () => (await browser.tabs.query({ url: web, status: 'complete' })).flatMap(asTab),
+    onLoaded(listener) {
+      const onUpdated = (_: number, { status }: { status?: string }, tab: Tabs.Tab) => {
+        if (status === 'complete' && tab.url?.startsWith('http')) for (const each of asTab(tab)) listener(each)
+      }
+      browser.tabs.onUpdated.addListener(onUpdated)
+      return () => browser.tabs.onUpdated.removeListener(onUpdated)
+    },
+    // Without the script nobody is there to answer, and the question fails.
+    isCovered: ({ id }) =>
+      browser.tabs.sendMessage(id, { ping: true }, { frameId: 0 }).then(
+        () => true,
+        () => false,
+      ),
+    reload: ({ id }) => browser.tabs.reload(id),
+    isWanted: ({ url }) => store.state.enabled && isChosen(new URL(url).origin, store.state.settings.sites),
   })
 }
 

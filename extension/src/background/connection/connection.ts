@@ -105,7 +105,6 @@ export class Connection {
 
   /** The user wants the failed steps taken again, now. */
   retry(): void {
-    if (!this.isOn) return
     this.#wallet.allowAsking()
     this.#failures = 0
     this.#options.host.hurry()

@@ -26,7 +26,8 @@ export interface Endpoint {
 /** @throws NightjarError `endpoint-not-ours` where the URL is none of a loopback endpoint */
 export function parseEndpoint(url: string): Endpoint {
   const [, base, port] = /^(http:\/\/127\.0\.0\.1:(\d{1,5})\/[0-9a-f]{32})\/\d+$/.exec(url) ?? []
-  if (base === undefined || Number(port) > 0xffff) throw new NightjarError('endpoint-not-ours', { detail: 'not a loopback address' })
+  if (base === undefined || Number(port) > 0xffff)
+    throw new NightjarError('endpoint-not-ours', { detail: 'not a loopback address' })
   return { base, port: Number(port) }
 }
 

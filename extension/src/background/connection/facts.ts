@@ -27,12 +27,13 @@ export function stateOf({ enabled, steps, status, unserved }: Facts): UiState {
 
 /** What is wrong, the worst first. */
 export function problemOf(facts: Facts): Problem | undefined {
-  const { enabled, steps, status, unserved } = facts
-  if (!enabled) return undefined
-  const failed = steps.find(({ state }) => state === 'failed')
+  const { steps, status, unserved } = facts
+  const state = stateOf(facts)
+  if (state === 'off' || state === 'connecting') return undefined
+  // What the wallet does is not what keeps everything from being sent.
+  const failed = steps.find((step) => step.state === 'failed' && (state !== 'blocked' || !walletSteps.has(step.id)))
   if (failed?.problem !== undefined) return failed.problem
-  if (stateOf(facts) === 'blocked') return problemOfCode('network-unreachable')
-  if (stateOf(facts) === 'connecting') return undefined
+  if (state === 'blocked') return problemOfCode('network-unreachable')
   if (status?.state === 'degraded') {
     return {
       code: 'link-lost',

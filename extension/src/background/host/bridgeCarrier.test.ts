@@ -48,7 +48,11 @@ async function setUp() {
 /** A handler that writes down what it hears. */
 function listener() {
   const heard: (string | ErrorCode)[] = []
-  return { heard, onRecord: (record: Uint8Array) => heard.push(base64(record)), onEnd: (code: ErrorCode) => heard.push(code) }
+  return {
+    heard,
+    onRecord: (record: Uint8Array) => heard.push(base64(record)),
+    onEnd: (code: ErrorCode) => heard.push(code),
+  }
 }
 
 test('opens a branch for a group and carries records', async () => {

@@ -55,7 +55,6 @@ class Page {
   readonly #subscriptions: Subscriptions
   readonly #filters: Filters
   #running = 0
-  #isClosed = false
 
   constructor(options: PagesOptions, port: PagePort, { origin, frame }: { origin: string; frame: string }) {
     this.#options = options
@@ -73,7 +72,6 @@ class Page {
   }
 
   close(): void {
-    this.#isClosed = true
     this.#subscriptions.endAll()
   }
 
@@ -113,7 +111,7 @@ class Page {
       case 'subscription':
         return { result: this.#subscription(chain, call) }
       case 'filter':
-        return { result: await this.#filters.call(chain, call) }
+        return this.#filters.call(chain, call)
       default:
         // The wallet's own methods never come here; whatever else is not known is not passed on.
         throw new NightjarError('method-not-allowed', { facts: { method } })
@@ -131,11 +129,10 @@ class Page {
   }
 
   #post(message: PageResponse | PageEvent): void {
-    if (this.#isClosed) return
     try {
       this.#port.postMessage(message)
     } catch {
-      // The frame is gone, and we have not been told so yet.
+      // The frame is gone, and we may not have been told so yet.
       this.close()
     }
   }

@@ -53,10 +53,13 @@ test('neither origin nor method, parameter, answer or setting is in anything tha
   await turn()
   // They did go out.
   const asked = stage.daemon.asked.map(({ method }) => method)
-  expect(asked).toEqual(expect.arrayContaining([secrets.method, 'eth_call', 'eth_sendRawTransaction', 'eth_getBalance']))
+  expect(asked).toEqual(
+    expect.arrayContaining([secrets.method, 'eth_call', 'eth_sendRawTransaction', 'eth_getBalance']),
+  )
   const text = stage.daemon.texts.join(' ').toLowerCase()
   expect(text.length).toBeGreaterThan(1_000_000)
-  for (const [name, secret] of Object.entries(secrets)) expect([name, text.includes(secret.toLowerCase())]).toEqual([name, false])
+  for (const [name, secret] of Object.entries(secrets))
+    expect([name, text.includes(secret.toLowerCase())]).toEqual([name, false])
   for (const word of ['eth_', 'params', 'https:', 'jsonrpc', 'latest', stage.store.state.secret.toLowerCase()]) {
     expect([word, text.includes(word)]).toEqual([word, false])
   }
@@ -84,7 +87,10 @@ test('the check of a chain is a group of its own', async () => {
 })
 
 test('another installation gives the same site another label', async () => {
-  const [one, two] = [await labelsOf(await setUp(), 'https://a.example'), await labelsOf(await setUp(), 'https://a.example')]
+  const [one, two] = [
+    await labelsOf(await setUp(), 'https://a.example'),
+    await labelsOf(await setUp(), 'https://a.example'),
+  ]
   expect(one).not.toEqual(two)
   expect(groupLabel(nobleCrypto, pattern(32, 1), 'site x')).not.toBe(groupLabel(nobleCrypto, pattern(32, 2), 'site x'))
 })

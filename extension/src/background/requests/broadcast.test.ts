@@ -17,7 +17,8 @@ async function setUp() {
   const { daemon, clock } = stage
   daemon.asked.length = 0
   const page = stage.openPage('https://dapp.example')
-  const sends = () => daemon.asked.filter(({ method }) => method === 'eth_sendRawTransaction').map(({ gateway }) => gateway)
+  const sends = () =>
+    daemon.asked.filter(({ method }) => method === 'eth_sendRawTransaction').map(({ gateway }) => gateway)
   return { stage, daemon, clock, page, sends }
 }
 
@@ -39,6 +40,19 @@ test('with the daemon lost under way it goes to the same gateway again, and to n
   await clock.elapse(second)
   expect(page.answerTo(id)).toEqual({ result: hash })
   expect(sends()).toEqual(['one', 'one'])
+})
+
+test('with the daemon lost twice it is still the same gateway that gets it', async () => {
+  const { daemon, clock, page, sends } = await setUp()
+  daemon.answer = () => undefined
+  const id = page.ask('eth_sendRawTransaction', [raw])
+  for (let times = 0; times < 2; times++) {
+    await turn()
+    daemon.exit()
+    await clock.elapse(second)
+  }
+  daemon.answer = () => ({ result: hash })
+  expect([sends(), page.answerTo(id)]).toEqual([['one', 'one', 'one'], undefined])
 })
 
 test('that the first attempt was accepted is seen on the chain, where the second is refused', async () => {

@@ -4,7 +4,7 @@
  */
 import { hex } from '@nightjar/shared/bytes'
 import { NightjarError } from '@nightjar/shared/errors'
-import type { Call, Json, Outcome } from '@nightjar/shared/rpc'
+import type { Call, Json, Outcome, RpcError } from '@nightjar/shared/rpc'
 import { type Clock, minute } from '@nightjar/shared/runtime'
 
 export interface FiltersOptions {
@@ -38,8 +38,20 @@ export class Filters {
     this.#options = options
   }
 
-  /** @throws NightjarError `bad-request`, `limit-reached`, and what keeps a read from being answered */
-  async call(chain: number, { method, params }: Call): Promise<Json> {
+  /**
+   * What the node refuses comes back as its own error: pages look into it, to ask for fewer blocks for example.
+   * @throws NightjarError `bad-request`, `limit-reached`, and what keeps a read from being answered
+   */
+  async call(chain: number, call: Call): Promise<Outcome> {
+    try {
+      return { result: await this.#answer(chain, call) }
+    } catch (thrown) {
+      if (thrown instanceof Refused) return { error: thrown.error }
+      throw thrown
+    }
+  }
+
+  async #answer(chain: number, { method, params }: Call): Promise<Json> {
     const [first] = Array.isArray(params) ? (params as readonly Json[]) : []
     switch (method) {
       case 'eth_newFilter':
@@ -127,8 +139,18 @@ export class Filters {
 
   async #read(chain: number, method: string, params: readonly Json[]): Promise<Json> {
     const outcome = await this.#options.read(chain, { method, params })
-    if ('error' in outcome) throw new NightjarError('upstream-failed')
+    if ('error' in outcome) throw new Refused(outcome.error)
     return outcome.result
+  }
+}
+
+/** What a node said instead of an answer. */
+class Refused extends Error {
+  readonly error: RpcError
+
+  constructor(error: RpcError) {
+    super('refused by the node')
+    this.error = error
   }
 }
 

@@ -9,12 +9,20 @@ describe('the isolation group', () => {
   test.each<[string, PageSender, string | undefined]>([
     ['a page', senderOf('https://a.example'), 'https://a.example'],
     ['a page with a port', senderOf('http://127.0.0.1:5173'), 'http://127.0.0.1:5173'],
-    ['a page whose tab is about to show another', { frameId: 0, url: frame, tab: { url: top } }, 'https://frame.example'],
+    [
+      'a page whose tab is about to show another',
+      { frameId: 0, url: frame, tab: { url: top } },
+      'https://frame.example',
+    ],
     ['a framed site', { frameId: 4, url: frame, tab: { url: top } }, 'https://top.example'],
     ['a frame of about:blank', { frameId: 4, url: 'about:blank', tab: { url: top } }, 'https://top.example'],
     ['a sandboxed frame', { frameId: 4, url: frame, origin: 'null', tab: { url: top } }, 'https://top.example'],
     ['a frame in a page that is not said', { frameId: 4, url: frame, tab: {} }, undefined],
-    ['a frame in a page of the extension', { frameId: 4, url: frame, tab: { url: 'chrome-extension://abc/' } }, undefined],
+    [
+      'a frame in a page of the extension',
+      { frameId: 4, url: frame, tab: { url: 'chrome-extension://abc/' } },
+      undefined,
+    ],
     ['what is prerendered', { frameId: 7, url: frame, documentLifecycle: 'prerender', tab: { url: top } }, undefined],
     ['a page of the extension', { frameId: 0, url: 'chrome-extension://abc/popup.html', tab: { url: top } }, undefined],
     ['a page on its own in about:blank', { frameId: 0, url: 'about:blank', tab: { url: 'about:blank' } }, undefined],

@@ -15,7 +15,8 @@ class Blocks {
 
   /** Adds a branch that follows `parent`. */
   add(parent: Name, ...names: Name[]): void {
-    for (const [index, name] of names.entries()) this.#parents.set(name, index === 0 ? parent : (names[index - 1] as Name))
+    for (const [index, name] of names.entries())
+      this.#parents.set(name, index === 0 ? parent : (names[index - 1] as Name))
   }
 
   header(name: Name): { readonly [key: string]: Json } {
@@ -101,15 +102,8 @@ describe('heads', () => {
   })
 
   test('that come while blocks are read take the place of each other', async () => {
-    const { changes, push, handlers, blocks, net } = await listening('1')
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const { answer } = net
-    const follower = handlers.at(-1)
-    net.answer = (hash) => answer(hash)
-    await push('2')
-    void promise
-    for (const name of ['5', '6', '7', '9']) follower?.onOutcome({ result: blocks.header(name) })
-    resolve()
+    const { changes, handlers, blocks } = await listening('1', '2')
+    for (const name of ['5', '6', '7', '9']) handlers[0]?.onOutcome({ result: blocks.header(name) })
     await turn()
     expect(changes).toEqual(['+2', '+3 +4 +5', '+6 +7 +8 +9'])
   })

@@ -1,7 +1,7 @@
+import { fromBase64 } from '@nightjar/shared/bytes'
 import { nobleCrypto as crypto } from '@nightjar/shared/crypto/noble'
 import type { DocumentMark } from '@nightjar/shared/directory'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import { fromBase64 } from '@nightjar/shared/bytes'
 import { day, hour } from '@nightjar/shared/runtime'
 import { codeOf, codeOfAsync, FakeClock, turn } from '@nightjar/shared/testing'
 import { describe, expect, test } from 'vitest'
@@ -10,7 +10,7 @@ import { agreed, Stage } from '../testing/stage.ts'
 import { NetworkDocument } from './network.ts'
 
 const network = await createNetwork({ one: [1] })
-const other = await createNetwork({ two: [1] }, 'other directory')
+const other = await createNetwork({ two: [1] }, { seed: 'other directory' })
 
 function setUp() {
   const clock = new FakeClock()
@@ -124,7 +124,11 @@ describe('the mark of the newest one', () => {
     expect([stage.snapshot.state, stage.snapshot.networkVersion]).toEqual(['private', 5])
     stage.daemon.document = await network.document(stage.clock.now(), { version: 4 })
     await stage.restart()
-    expect([stage.snapshot.state, stage.at, stage.problem]).toEqual(['blocked', 'network failed', 'document-rolled-back'])
+    expect([stage.snapshot.state, stage.at, stage.problem]).toEqual([
+      'blocked',
+      'network failed',
+      'document-rolled-back',
+    ])
     const page = stage.openPage('https://dapp.example')
     const id = page.ask('eth_gasPrice')
     await turn()

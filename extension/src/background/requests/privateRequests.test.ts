@@ -7,7 +7,7 @@ import { createNetwork, createRelay } from '../testing/network.ts'
 import { ScriptedPort } from '../testing/ports.ts'
 import { agreed, Stage } from '../testing/stage.ts'
 
-const network = await createNetwork({ one: [1], two: [1], elsewhere: [2], plain: [] })
+const network = await createNetwork({ one: [1], two: [1], elsewhere: [2] }, { relays: { plain: [1] } })
 const stranger = await createRelay('stranger', [1])
 
 async function setUp() {
@@ -108,13 +108,17 @@ describe('the daemon names', () => {
 })
 
 describe('a daemon that plays the gateway itself', () => {
+  const playing = (handshake: Stage['daemon']['handshake']) => (stage: Stage) => {
+    stage.daemon.handshake = handshake
+  }
+
   test.each<[string, (stage: Stage) => void]>([
-    ['with a key of its own', ({ daemon }) => void (daemon.handshake = (gateway) => ({ ...stranger, id: gateway.id }))],
+    ['with a key of its own', playing(({ id }) => ({ ...stranger, id }))],
     [
       'with a key of its own in the gateway’s name',
-      ({ daemon }) => void (daemon.handshake = (gateway) => ({ ...gateway, envelopeKey: stranger.envelopeKey })),
+      playing((gateway) => ({ ...gateway, envelopeKey: stranger.envelopeKey })),
     ],
-    ['with another gateway', ({ daemon }) => void (daemon.handshake = () => network.relay('two'))],
+    ['with another gateway', playing(() => network.relay('two'))],
     ['with a reply of nothing', ({ daemon }) => daemon.on('open', () => ({ result: { branch: 1, reply: '' } }))],
   ])('%s: is given up, and asked nothing', async (_, play) => {
     const { stage, daemon, page } = await setUp()
@@ -134,7 +138,10 @@ describe('a daemon that plays the gateway itself', () => {
   test('for one gateway only: the other is asked', async () => {
     const { daemon, page } = await setUp()
     daemon.handshake = (gateway) => (gateway.name === 'one' ? { ...stranger, id: gateway.id } : gateway)
-    daemon.on('close', () => void (daemon.avoided = ['one']))
+    daemon.on('close', () => {
+      daemon.avoided = ['one']
+      return undefined
+    })
     expect(await page.request('eth_gasPrice')).toEqual({ result: 'eth_gasPrice of 1' })
     expect(daemon.asked).toMatchObject([{ gateway: 'two' }])
   })
@@ -206,6 +213,19 @@ describe('records on their way back', () => {
 })
 
 describe('the daemon is lost', () => {
+  test('what it said of gateways is forgotten with it', async () => {
+    const { clock, daemon, page } = await setUp()
+    await page.request('eth_gasPrice')
+    daemon.ranking = () => ['two', 'one']
+    daemon.exit()
+    await clock.elapse(second)
+    await page.request('eth_gasPrice')
+    expect(daemon.asked.filter(({ method }) => method === 'eth_gasPrice').map(({ gateway }) => gateway)).toEqual([
+      'one',
+      'two',
+    ])
+  })
+
   test('with a read under way: it is asked again on the next connection', async () => {
     const { clock, daemon, page } = await setUp()
     daemon.answer = () => undefined

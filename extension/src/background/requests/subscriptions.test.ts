@@ -8,6 +8,9 @@ import { agreed, Stage } from '../testing/stage.ts'
 
 const network = await createNetwork({ one: [1] })
 
+const address = `0x${'aB'.repeat(20)}`
+const topic = `0x${'cd'.repeat(32)}`
+
 const header = (number: number, branch = ''): { readonly [key: string]: Json } => ({
   hash: `0x${number}${branch}`,
   parentHash: `0x${number - 1}`,
@@ -53,7 +56,10 @@ describe('newHeads', () => {
     await subscribe('newHeads')
     const frame = stage.openPage('https://dapp.example')
     const other = stage.openPage('https://other.example')
-    const [inFrame, elsewhere] = [await frame.request('eth_subscribe', ['newHeads']), await other.request('eth_subscribe', ['newHeads'])]
+    const [inFrame, elsewhere] = [
+      await frame.request('eth_subscribe', ['newHeads']),
+      await other.request('eth_subscribe', ['newHeads']),
+    ]
     expect(daemon.followed.size).toBe(2)
     await push(header(1), header(2))
     expect([frame.pushed(inFrame?.result).length, other.pushed(elsewhere?.result).length]).toEqual([1, 1])
@@ -96,14 +102,29 @@ describe('newHeads', () => {
 describe('logs', () => {
   test('are those of each block, and are taken back with it', async () => {
     const { page, subscribe, push } = await setUp()
-    const id = await subscribe('logs', { address: '0xa', topics: ['0xb'], fromBlock: 'latest' })
+    const id = await subscribe('logs', { address, topics: [topic, null, [topic, topic]], fromBlock: 'latest' })
     await push(header(1), header(2), header(2, 'b'))
-    const filter = { address: '0xa', topics: ['0xb'] }
+    const filter = { address, topics: [topic, null, [topic, topic]] }
     expect(page.pushed(id)).toEqual([
       { ...filter, blockHash: '0x2' },
       { ...filter, blockHash: '0x2', removed: true },
       { ...filter, blockHash: '0x2b' },
     ])
+  })
+
+  test('that are still being read when they are ended are told to nobody', async () => {
+    const { daemon, clock, page, subscribe, push } = await setUp()
+    const id = await subscribe('logs', {})
+    const { answer } = daemon
+    await push(header(1))
+    daemon.answer = () => undefined
+    await push(header(2), header(3))
+    await page.request('eth_unsubscribe', [id as string])
+    daemon.answer = answer
+    daemon.exit()
+    await clock.elapse(10 * second)
+    expect(page.pushed(id)).toEqual([])
+    expect(daemon.asked.filter(({ method }) => method === 'eth_getLogs').length).toBeLessThan(3)
   })
 
   test('that a node refuses for good end the subscription', async () => {
@@ -117,9 +138,22 @@ describe('logs', () => {
     expect(await page.request('eth_unsubscribe', [id as string])).toEqual({ result: false })
   })
 
-  test.each([[['x']], [[1]], [[{ blockHash: '0x1' }]], [[{ address: '0xa', limit: 1 }]]])('with the filter %j are refused', async (filter) => {
+  test.each<[Json]>([
+    ['x'],
+    [1],
+    [[]],
+    [{ blockHash: '0x1' }],
+    [{ address, limit: 1 }],
+    [{ address: '0x1' }],
+    [{ address: 5 }],
+    [{ address: [address, null] }],
+    [{ topics: topic }],
+    [{ topics: ['0x1'] }],
+    [{ topics: [[topic, 1]] }],
+    [{ topics: [[[topic]]] }],
+  ])('with the filter %j are refused', async (filter) => {
     const { page, daemon } = await setUp()
-    const id = page.ask('eth_subscribe', ['logs', ...filter])
+    const id = page.ask('eth_subscribe', ['logs', filter])
     await turn()
     expect([page.codeOf(id), daemon.followed.size]).toEqual(['bad-request', 0])
   })

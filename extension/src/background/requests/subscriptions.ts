@@ -73,11 +73,28 @@ export class Subscriptions {
 }
 
 function filterOf(filter: Json | undefined): LogFilter {
-  const { address, topics, ...rest } = asObject(filter ?? {})
-  if (Object.keys(rest).some((key) => key !== 'fromBlock' && key !== 'toBlock')) {
+  const { address = null, topics = null, ...rest } = asObject(filter ?? {})
+  const isKnown = Object.keys(rest).every((key) => key === 'fromBlock' || key === 'toBlock')
+  // A node would refuse it with each block, which the page could not be told.
+  if (!isKnown || !areAddresses(address) || !areTopics(topics)) {
     throw new NightjarError('bad-request', { detail: 'filter' })
   }
-  return { ...(address === undefined ? {} : { address }), ...(topics === undefined ? {} : { topics }) }
+  return { ...(address === null ? {} : { address }), ...(topics === null ? {} : { topics }) }
+}
+
+function areAddresses(value: Json): boolean {
+  const isAddress = (each: Json) => typeof each === 'string' && /^0x[0-9a-f]{40}$/i.test(each)
+  return value === null || isOneOrMore(value, isAddress)
+}
+
+/** Each of them is one, several of which any will do, or null for any at all. */
+function areTopics(value: Json): boolean {
+  const isTopic = (each: Json) => each === null || (typeof each === 'string' && /^0x[0-9a-f]{64}$/i.test(each))
+  return value === null || (Array.isArray(value) && value.every((each: Json) => isOneOrMore(each, isTopic)))
+}
+
+function isOneOrMore(value: Json, isOne: (each: Json) => boolean): boolean {
+  return Array.isArray(value) ? value.every(isOne) : isOne(value)
 }
 
 function asObject(value: Json): LogFilter {

@@ -76,6 +76,9 @@ export class ScriptedDaemon {
   /** What becomes of a sealed answer on its way back. */
   mangle: (record: Uint8Array, branch: number) => Uint8Array = (record) => record
 
+  /** What answers on the endpoint's port. */
+  post = (url: string, body: string): Promise<string | undefined> => this.prove(url, body)
+
   readonly #network: TestNetwork
   readonly #overrides = new Map<Type, (request: BridgeRequest) => Override>()
   #lastBranch = 0
@@ -83,7 +86,7 @@ export class ScriptedDaemon {
   constructor(network: TestNetwork, document: string) {
     this.#network = network
     this.document = document
-    this.ranking = (chain) => network.relays.filter(({ chains }) => chains.includes(chain)).map(({ name }) => name)
+    this.ranking = (chain) => gatewaysOf(network, chain)
     this.ports.onConnect = (port) => this.#accept(port)
   }
 
@@ -140,7 +143,7 @@ export class ScriptedDaemon {
   }
 
   /** The endpoint's answer to a challenge, as the daemon's HTTP server gives it. */
-  readonly post = async (url: string, body: string): Promise<string | undefined> => {
+  readonly prove = async (url: string, body: string): Promise<string | undefined> => {
     const { port, pathname } = new URL(url)
     if (pathname !== `${new URL(endpointUrl).pathname.replace(/\/\d+$/, '')}/proof`) return undefined
     return hex(endpointProof(crypto.hash.hmac, this.proofKey, Number(port), fromHex(body)))
@@ -148,6 +151,8 @@ export class ScriptedDaemon {
 
   #accept(port: ScriptedPort): void {
     const { absent } = this
+    // Branches end with their connection.
+    this.#forget()
     if (absent !== undefined) return queueMicrotask(() => port.close(absent))
     const joiner = new PartsJoiner((message) => {
       this.texts.push(textOf(message))
@@ -254,6 +259,10 @@ export class ScriptedDaemon {
     if (branch === undefined) throw new NightjarError('branch-retired')
     return branch
   }
+}
+
+function gatewaysOf({ relays }: TestNetwork, chain: number): string[] {
+  return relays.filter(({ role, chains }) => role === 'gateway' && chains.includes(chain)).map(({ name }) => name)
 }
 
 /** All that can be read in a message: its own text, and what its base64 holds. */

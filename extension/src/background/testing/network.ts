@@ -2,13 +2,20 @@
 import { base64, hex, utf8 } from '@nightjar/shared/bytes'
 import type { DhKeyPair, SigningKey } from '@nightjar/shared/crypto'
 import { nobleCrypto as crypto } from '@nightjar/shared/crypto/noble'
-import { encodePayload, type SignedDescriptor, signDescriptor, signPayload } from '@nightjar/shared/directory'
+import {
+  encodePayload,
+  type Role,
+  type SignedDescriptor,
+  signDescriptor,
+  signPayload,
+} from '@nightjar/shared/directory'
 import { day, hour } from '@nightjar/shared/runtime'
 import type { Directory } from '../store.ts'
 
 /** A relay, with what only it has. */
 export interface TestRelay {
   readonly name: string
+  readonly role: Role
   readonly chains: readonly number[]
   /** Its identity in hexadecimal. */
   readonly id: string
@@ -37,13 +44,20 @@ export interface TestNetwork {
   document(now: number, changes?: DocumentChanges): Promise<string>
 }
 
-/** @param gateways the chains of each gateway, by its name; one without chains is a plain relay */
+/**
+ * @param gateways the chains of each gateway, by its name
+ * @param relays the same of relays that say they serve chains, and are no gateways
+ * @param seed makes other directories
+ */
 export async function createNetwork(
   gateways: Readonly<Record<string, readonly number[]>>,
-  seed = 'directory',
+  { seed = 'directory', relays: plain = {} as Readonly<Record<string, readonly number[]>> } = {},
 ): Promise<TestNetwork> {
   const directories = await Promise.all([0, 1, 2].map((index) => keyOf(`${seed} ${index}`)))
-  const relays = await Promise.all(Object.entries(gateways).map(([name, chains]) => createRelay(name, chains)))
+  const relays = await Promise.all([
+    ...Object.entries(gateways).map(([name, chains]) => createRelay(name, chains)),
+    ...Object.entries(plain).map(([name, chains]) => createRelay(name, chains, 'relay')),
+  ])
   return {
     directory: { keys: directories.map(({ publicKey }) => base64(publicKey)), threshold: 2 },
     relays,
@@ -72,7 +86,7 @@ export async function createNetwork(
   }
 }
 
-export async function createRelay(name: string, chains: readonly number[]): Promise<TestRelay> {
+export async function createRelay(name: string, chains: readonly number[], role: Role = 'gateway'): Promise<TestRelay> {
   const identity = await keyOf(name)
   const envelopeKey = await crypto.dh.generate()
   const envelopeKeyId = crypto.hash.sha256(envelopeKey.publicKey).subarray(0, 8)
@@ -89,7 +103,7 @@ export async function createRelay(name: string, chains: readonly number[]): Prom
     onionKeys: [key],
     envelopeKeys: [key],
     addresses: [{ url: `wss://${name}.example.org/relay` }],
-    roles: chains.length > 0 ? ['gateway'] : ['relay'],
+    roles: [role],
     region: 'test',
     chains: [...chains],
     capacity: 1000,
@@ -98,6 +112,7 @@ export async function createRelay(name: string, chains: readonly number[]): Prom
   })
   return {
     name,
+    role,
     chains,
     id: hex(identity.publicKey),
     identity: identity.publicKey,
