@@ -33,7 +33,7 @@ export async function tour(stage: Stage): Promise<Tour> {
   const direct = (await call(stage.network.nodes[1] as string, ...read)) as { result?: unknown }
   const home = await stage.wallet.openHome()
   const polls = () => provider?.seen.filter(({ body }) => body.includes('0xf0002ea9')) ?? []
-  await home.getByTestId('balance').first().filter({ hasText: /\d/ }).waitFor()
+  await home.getByTestId('balance-0x1-0').filter({ hasText: /\d/ }).waitFor()
   const headline = await popup.locator('h1').innerText()
   const sameAsDirect = answer === direct.result
   const leaked = stage.leak?.seen.length ?? 0

@@ -1,4 +1,5 @@
 /** Network documents made with the relay program, as the directories of a network make them. */
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type LocalNetwork, programPath, runProgram } from '../../src/network/index.ts'
 
@@ -25,4 +26,32 @@ export async function countersign(network: LocalNetwork, file: string, out: stri
 export function clockOffBy(days: number): Readonly<Record<string, string>> {
   const code = `const now = Date.now; Date.now = () => now() + ${days * 24 * 60 * 60 * 1000}`
   return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}` }
+}
+
+interface EnvelopeKey {
+  readonly id: Buffer
+  readonly key: Buffer
+}
+
+/** The first envelope key of each gateway in the document at `file`, by the gateway's identity in hexadecimal. */
+export async function envelopeKeysOf(file: string): Promise<ReadonlyMap<string, EnvelopeKey>> {
+  const { payload } = JSON.parse(await readFile(file, 'utf8')) as { payload: string }
+  const { relays } = decode(payload) as { relays: readonly { descriptor: { payload: string } }[] }
+  const descriptors = relays.map(({ descriptor }) => decode(descriptor.payload) as Descriptor)
+  return new Map(
+    descriptors.flatMap(({ identity, envelopeKeys: [first] }) => {
+      if (first === undefined) return []
+      const [id, key] = [first.id, first.key].map((text) => Buffer.from(text, 'base64')) as [Buffer, Buffer]
+      return [[Buffer.from(identity, 'base64').toString('hex'), { id, key }]]
+    }),
+  )
+}
+
+interface Descriptor {
+  readonly identity: string
+  readonly envelopeKeys: readonly { readonly id: string; readonly key: string }[]
+}
+
+function decode(payload: string): unknown {
+  return JSON.parse(Buffer.from(payload, 'base64').toString('utf8'))
 }

@@ -10,7 +10,7 @@ import { type Snapshot, uiPort } from '../messages/ui.ts'
 import type { WalletAnswer, WalletPort, WalletRequest } from './connection/wallet.ts'
 import type { NativePort } from './host/hostLink.ts'
 import { createNightjar } from './nightjar.ts'
-import { coverEarlyTabs, type Tab } from './pages/earlyTabs.ts'
+import { coverEarlyTabs, type Tab, watchedFor } from './pages/earlyTabs.ts'
 import type { PagePort } from './pages/pages.ts'
 import { applyScripts, type ContentScript } from './pages/scripts.ts'
 import { isChosen } from './pages/sites.ts'
@@ -68,7 +68,7 @@ async function start() {
     builtIn: __DIRECTORY__ ?? undefined,
     randomBytes: nobleCrypto.randomBytes,
   })
-  if (await isFirstOfSession()) void coverTabs(store)
+  if (await isEarly()) void coverTabs(store)
   let scripts: Promise<void> = Promise.resolve()
   return createNightjar({
     crypto: nobleCrypto,
@@ -92,10 +92,11 @@ async function start() {
 }
 
 /** The session's storage is empty after a start of the browser, and stays while the service worker comes and goes. */
-async function isFirstOfSession(): Promise<boolean> {
-  const { started: wasStarted } = await browser.storage.session.get('started')
-  await browser.storage.session.set({ started: true })
-  return wasStarted !== true
+async function isEarly(): Promise<boolean> {
+  const { startedAt } = await browser.storage.session.get('startedAt')
+  if (typeof startedAt === 'number') return clock.now() - startedAt < watchedFor
+  await browser.storage.session.set({ startedAt: clock.now() })
+  return true
 }
 
 function coverTabs(store: Store): Promise<void> {
@@ -105,13 +106,6 @@ function coverTabs(store: Store): Promise<void> {
   return coverEarlyTabs({
     clock,
     open: async () => (await browser.tabs.query({ url: web, status: 'complete' })).flatMap(asTab),
-    onLoaded(listener) {
-      const onUpdated = (_: number, { status }: { status?: string }, tab: Tabs.Tab) => {
-        if (status === 'complete' && tab.url?.startsWith('http')) for (const each of asTab(tab)) listener(each)
-      }
-      browser.tabs.onUpdated.addListener(onUpdated)
-      return () => browser.tabs.onUpdated.removeListener(onUpdated)
-    },
     // Without the script nobody is there to answer, and the question fails.
     isCovered: ({ id }) =>
       browser.tabs.sendMessage(id, { ping: true }, { frameId: 0 }).then(

@@ -222,6 +222,10 @@ export const errorTable = {
     rpc: disconnected,
     sentence: 'The wallet refuses further questions after several rejections. Restart the browser, then try again.',
   },
+  'wallet-unasked': {
+    rpc: disconnected,
+    sentence: 'The wallet has not been asked to use Nightjar for this yet. Try again, and approve its dialogs.',
+  },
   'wallet-silent': {
     rpc: disconnected,
     sentence: 'The wallet did not answer. Open it, unlock it and answer its dialog; then try again.',

@@ -231,3 +231,19 @@ describe('a broadcast', () => {
     expect(log).toEqual([])
   })
 })
+
+test('a raw transaction that may be out, with no gateway to be had any more, is of unknown outcome', async () => {
+  const { context } = scripted([lost, lost, lost])
+  let isGone = false
+  const gone: RequestContext = {
+    ...context,
+    gateways(...args) {
+      if (isGone) throw new NightjarError('network-unreachable')
+      isGone = true
+      return context.gateways(...args)
+    },
+  }
+  const order = { group: 'g', chain: 1, call: { method: 'eth_sendRawTransaction', params: [raw] } }
+  const error = await fulfil(gone, order).catch((each: NightjarError) => each)
+  expect(error).toMatchObject({ code: 'outcome-unknown', facts: { hash } })
+})

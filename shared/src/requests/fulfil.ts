@@ -89,7 +89,10 @@ async function broadcast(context: RequestContext, order: Order): Promise<Outcome
   const tried = new Set<string>()
   let mayBeOut = false
   for (;;) {
-    const gateway = await nextGateway(context, order, tried)
+    const gateway = await nextGateway(context, order, tried).catch((error: unknown) => {
+      // No gateway to be had any more, and the transaction may be out by the one before.
+      throw mayBeOut ? unknownOutcome(hash, true) : error
+    })
     if (tried.has(gateway.id) || context.clock.now() - start > attemptFor) throw unknownOutcome(hash, mayBeOut)
     tried.add(gateway.id)
     if (mayBeOut && (await isKnown(context, order, hash))) return { result: hash }

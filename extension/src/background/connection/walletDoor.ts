@@ -23,7 +23,7 @@ export class WalletDoor {
   readonly #options: WalletDoorOptions
   #mayAsk = false
   /** Why it did not agree when it was asked last. */
-  #refusal = new NightjarError('wallet-silent')
+  #refusal = new NightjarError('wallet-unasked')
 
   constructor(options: WalletDoorOptions) {
     this.#options = options

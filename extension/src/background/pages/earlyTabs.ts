@@ -1,9 +1,10 @@
 /**
  * Tabs of the browser's first moments. Scripts that are registered at run time come into force a moment after the
  * browser's start, and a tab that it opens or restores before that has the wallet's bare provider. Such tabs are loaded
- * again, at most twice each; later the scripts are always there first.
+ * again; later the scripts are always there first. Looked for at times, because the browser's events of these first
+ * moments do not tell of every tab.
  */
-import { type Clock, second } from '@nightjar/shared/runtime'
+import { type Clock, millisecond, pause, second } from '@nightjar/shared/runtime'
 
 export interface Tab {
   readonly id: number
@@ -12,10 +13,8 @@ export interface Tab {
 
 export interface EarlyTabsOptions {
   readonly clock: Clock
-  /** Open tabs that show a web page now, without those that were put to sleep. */
+  /** Open tabs that have loaded a web page, without those that were put to sleep. */
   open(): Promise<readonly Tab[]>
-  /** Calls `listener` whenever a tab has loaded a web page; returns what ends that. */
-  onLoaded(listener: (tab: Tab) => void): () => void
   /** Whether the content script is in the tab's page. */
   isCovered(tab: Tab): Promise<boolean>
   reload(tab: Tab): Promise<void>
@@ -23,24 +22,22 @@ export interface EarlyTabsOptions {
   isWanted(tab: Tab): boolean
 }
 
-/** How long after the start tabs are looked at. */
-const watchedFor = 20 * second
-const reloadsAtMost = 2
+const firstPause = 125 * millisecond
+/** How long after the browser's start tabs are looked at. */
+export const watchedFor = 20 * second
 
-/** To be called once per start of the browser. */
+/** To be called when the service worker starts, within `watchedFor` of the browser's start. */
 export async function coverEarlyTabs(options: EarlyTabsOptions): Promise<void> {
-  const reloads = new Map<number, number>()
+  const { clock } = options
+  const until = clock.now() + watchedFor
 
   async function cover(tab: Tab): Promise<void> {
-    const count = reloads.get(tab.id) ?? 0
-    if (!options.isWanted(tab) || count >= reloadsAtMost || (await options.isCovered(tab))) return
-    reloads.set(tab.id, count + 1)
-    await options.reload(tab)
+    if (options.isWanted(tab) && !(await options.isCovered(tab))) await options.reload(tab)
   }
 
-  // A tab that is closed meanwhile needs nothing any more.
-  const coverIfThere = (tab: Tab) => cover(tab).catch(() => undefined)
-  const end = options.onLoaded((tab) => void coverIfThere(tab))
-  options.clock.after(watchedFor, end)
-  await Promise.all((await options.open()).map(coverIfThere))
+  for (let wait = firstPause; clock.now() < until; wait *= 2) {
+    // A tab that is closed meanwhile needs nothing any more.
+    for (const tab of await options.open()) await cover(tab).catch(() => undefined)
+    await pause(clock, wait)
+  }
 }

@@ -93,7 +93,7 @@ test('where nothing can be found out, it fails, and has been at one gateway only
   daemon.absent = 'Native host has exited.'
   daemon.exit()
   await clock.elapse(2 * minute)
-  expect(page.codeOf(id)).toBeDefined()
+  expect(page.answerTo(id)?.error?.data).toMatchObject({ nightjar: 'outcome-unknown', hash })
   expect(sends()).toEqual(['one'])
 })
 
