@@ -20,7 +20,7 @@ const bin = {
   biome: 'node_modules/@biomejs/biome/bin/biome',
   tsc: 'node_modules/typescript/bin/tsc',
 }
-const programs = ['nightjar', 'nightjar-load', 'nightjar-relay', 'start', 'bench', 'pictures']
+const programs = ['nightjar', 'nightjar-load', 'nightjar-relay', 'start', 'bench']
 /** What runs in a browser: the extension, and what tests and `npm start` show it with. */
 const browserParts = ['extension', 'e2e/wallet', 'e2e/dapp']
 const reports = join(root, '.build', 'reports')
@@ -81,9 +81,12 @@ async function main([command, ...args]) {
     case 'test':
       await check()
       return test('unit', 'e2e')
+    case 'pictures':
+      await run(bin.vite, 'build', '--config', 'extension/vite.gallery.config.ts')
+      await run(bin.vite, 'build', '--mode', 'pictures')
+      return runNode(node, [join(root, 'dist', 'pictures.js'), ...args], { NIGHTJAR_BROWSER: requireBrowser() })
     case 'start':
     case 'bench':
-    case 'pictures':
       await build()
       return runNode(node, ['--enable-source-maps', join(root, 'dist', `${command}.js`), ...args], {
         // Without one, what needs it says so.

@@ -1,7 +1,7 @@
 /**
  * Takes a picture of each page of the extension in each state, in both themes, from the gallery (see
- * extension/vite.gallery.config.ts): `pictures [GALLERY] [PICTURES] [--only TEXT]`. Ends with 1 if a page complains or is
- * wider than its window.
+ * extension/vite.gallery.config.ts): `pictures [GALLERY] [PICTURES] [--only TEXT] [--scale N]
+ * [--format png|jpg]`. Ends with 1 if a page complains or is wider than its window.
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,15 +22,28 @@ interface Picture {
 }
 
 async function main(): Promise<void> {
-  const { positionals, values } = parseArgs({ allowPositionals: true, options: { only: { type: 'string' } } })
+  const { positionals, values } = parseArgs({
+    allowPositionals: true,
+    options: {
+      only: { type: 'string', default: '' },
+      scale: { type: 'string', default: '2' },
+      format: { type: 'string', default: 'png' },
+    },
+  })
   const [gallery = join('.build', 'gallery'), out = join('.build', 'pictures')] = positionals
   mkdirSync(out, { recursive: true })
   const server = await serveFolder(gallery)
   const browser = await chromium.launch({ executablePath: findBrowser(), args: ['--disable-gpu'] })
   try {
     const { pictures, time } = await contents(browser, server.url)
-    for (const picture of pictures.filter(({ name }) => name.includes(values.only ?? '')))
-      for (const theme of themes) await take(browser, picture, theme, time, join(out, `${picture.name}-${theme}.png`))
+    for (const picture of pictures.filter(({ name }) => name.includes(values.only)))
+      for (const theme of themes)
+        await take(
+          browser,
+          picture,
+          { theme, time, scale: Number(values.scale) },
+          join(out, `${picture.name}-${theme}.${values.format}`),
+        )
   } finally {
     await browser.close()
     await server.close()
@@ -58,10 +71,18 @@ async function contents(browser: Browser, url: string) {
   return { pictures, time }
 }
 
-async function take(browser: Browser, picture: Picture, theme: (typeof themes)[number], time: number, path: string) {
+interface View {
+  readonly theme: (typeof themes)[number]
+  /** The time that the page takes it to be. */
+  readonly time: number
+  /** Device pixels for each of CSS. */
+  readonly scale: number
+}
+
+async function take(browser: Browser, picture: Picture, { theme, time, scale }: View, path: string): Promise<void> {
   const context = await browser.newContext({
     colorScheme: theme,
-    deviceScaleFactor: 2,
+    deviceScaleFactor: scale,
     viewport: { width: picture.width, height },
     // What moves would look different in each picture.
     reducedMotion: 'reduce',
@@ -76,7 +97,7 @@ async function take(browser: Browser, picture: Picture, theme: (typeof themes)[n
   // A window as high as its page, so that what sticks to its edge stands where it belongs.
   const pageHeight = Number(await page.evaluate('document.documentElement.scrollHeight'))
   await page.setViewportSize({ width: picture.width, height: pageHeight })
-  await page.screenshot({ path })
+  await page.screenshot(path.endsWith('.jpg') ? { path, type: 'jpeg', quality: 70 } : { path })
   await context.close()
 }
 

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { until } from '../src/network/index.ts'
 import { deploy, echoContract, loudContract, resultOf, sendAndWait } from './support/chain.ts'
-import { envelopeKeysOf } from './support/documents.ts'
+import { type ListedRelay, relaysIn } from './support/documents.ts'
 import { helloFor } from './support/impostor.ts'
 import { openPort, type Port } from './support/nativeHost.ts'
 import { useNetwork } from './support/network.ts'
@@ -90,10 +90,10 @@ describe('without a daemon', () => {
 describe('two browsers', () => {
   const mine = 'a'.repeat(64)
   const yours = 'b'.repeat(64)
-  let keys: Awaited<ReturnType<typeof envelopeKeysOf>>
+  let relays: readonly ListedRelay[]
 
   beforeAll(async () => {
-    keys = await envelopeKeysOf(shared.network.relays.documentFile)
+    relays = await relaysIn(shared.network.relays.documentFile)
     await untilPrivate()
   })
 
@@ -107,7 +107,7 @@ describe('two browsers', () => {
   async function openBranch(port: Port, group: string): Promise<number> {
     const { result } = await port.ask('gateways', { group, chain })
     const [{ relay: gateway }] = result as [{ relay: string }]
-    const greeting = helloFor(keys.get(gateway)?.id as Buffer).toString('base64')
+    const greeting = helloFor(relays.find(({ id }) => id === gateway)?.envelopeKeyId as Buffer).toString('base64')
     const opened = await port.ask('open', { group, gateway, hello: greeting })
     expect(opened.error).toBeUndefined()
     return (opened.result as { branch: number }).branch

@@ -126,7 +126,7 @@ describe('the network', () => {
     await stage.wallet.approve()
     await stage.wallet.openHome()
     await untilPopup(popup, 'Partly private')
-    await expectProblem(popup, /No gateway serves this chain/)
+    await expectProblem(popup, /No gateway serves Chain 5/)
     const dapp = await openDapp(stage)
     expect((await askIn(dapp, 'Nightjar', 'eth_chainId')).result).toBe('0x1')
     expect((await askIn(dapp, 'Nightjar', 'eth_blockNumber')).error).toBeUndefined()

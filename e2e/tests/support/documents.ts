@@ -1,7 +1,9 @@
 /** Network documents made with the relay program, as the directories of a network make them. */
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type LocalNetwork, programPath, runProgram } from '../../src/network/index.ts'
+
+const hour = 60 * 60 * 1000
 
 const sign = (...args: readonly string[]) =>
   runProgram(programPath('nightjar-relay'), ['network', 'sign', '--local', ...args])
@@ -28,30 +30,94 @@ export function clockOffBy(days: number): Readonly<Record<string, string>> {
   return { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(code)}` }
 }
 
-interface EnvelopeKey {
-  readonly id: Buffer
-  readonly key: Buffer
+/** A relay, as the document describes it. */
+export interface ListedRelay {
+  readonly name: string
+  /** Its identity in hexadecimal. */
+  readonly id: string
+  readonly roles: readonly string[]
+  /** The id of its present envelope key; gateways have one. */
+  readonly envelopeKeyId: Buffer | undefined
 }
 
-/** The first envelope key of each gateway in the document at `file`, by the gateway's identity in hexadecimal. */
-export async function envelopeKeysOf(file: string): Promise<ReadonlyMap<string, EnvelopeKey>> {
+export async function relaysIn(file: string): Promise<readonly ListedRelay[]> {
   const { payload } = JSON.parse(await readFile(file, 'utf8')) as { payload: string }
   const { relays } = decode(payload) as { relays: readonly { descriptor: { payload: string } }[] }
-  const descriptors = relays.map(({ descriptor }) => decode(descriptor.payload) as Descriptor)
-  return new Map(
-    descriptors.flatMap(({ identity, envelopeKeys: [first] }) => {
-      if (first === undefined) return []
-      const [id, key] = [first.id, first.key].map((text) => Buffer.from(text, 'base64')) as [Buffer, Buffer]
-      return [[Buffer.from(identity, 'base64').toString('hex'), { id, key }]]
-    }),
-  )
+  return relays.map(({ descriptor }) => {
+    const { name, identity, roles, envelopeKeys } = decode(descriptor.payload) as Descriptor
+    const keyId = envelopeKeys[0]?.id
+    return {
+      name,
+      id: Buffer.from(identity, 'base64').toString('hex'),
+      roles,
+      envelopeKeyId: keyId === undefined ? undefined : Buffer.from(keyId, 'base64'),
+    }
+  })
 }
 
 interface Descriptor {
+  readonly name: string
   readonly identity: string
-  readonly envelopeKeys: readonly { readonly id: string; readonly key: string }[]
+  readonly roles: readonly string[]
+  readonly envelopeKeys: readonly { readonly id: string }[]
+}
+
+/** The secrets of all keys that the network's relays hold, by their ids in base64: what a thief of them would have. */
+export async function stolenKeys({ folder, relays }: LocalNetwork): Promise<ReadonlyMap<string, Buffer>> {
+  const files = relays.all.map(({ name }) => readFile(join(folder, name, 'onion.keys'), 'utf8'))
+  const kept = (await Promise.all(files)).flatMap((text) => (JSON.parse(text) as KeyFile).keys)
+  return new Map(kept.map(({ id, secret }) => [id, Buffer.from(secret, 'base64')]))
+}
+
+interface KeyFile {
+  readonly keys: readonly { readonly id: string; readonly secret: string }[]
 }
 
 function decode(payload: string): unknown {
   return JSON.parse(Buffer.from(payload, 'base64').toString('utf8'))
+}
+
+/** A document of the real relays and with the real directories' signatures, but signed at another time, about that time. */
+export async function signAt(network: LocalNetwork, hoursAgo: number, out: string): Promise<void> {
+  const at = Date.now() - hoursAgo * hour
+  const document = JSON.parse(await readFile(network.relays.documentFile, 'utf8')) as { payload: string }
+  const before = decode(document.payload) as { version: number }
+  const payload = { ...before, version: before.version + 1000, validAfter: at - hour / 2, validUntil: at + hour / 2 }
+  const unsigned = `${out}.unsigned`
+  await writeFile(unsigned, JSON.stringify({ payload: encode(payload), signatures: [] }))
+  const env = clockOffBy(-hoursAgo / 24)
+  const signed = await Promise.all(
+    ['north', 'south'].map(async (directory) => {
+      const file = `${out}.${directory}`
+      const key = join(network.folder, `${directory}.key`)
+      const args = ['network', 'sign', '--local', '--payload', unsigned, '--key', key, '--out', file]
+      await runProgram(programPath('nightjar-relay'), args, { env })
+      return file
+    }),
+  )
+  await runProgram(programPath('nightjar-relay'), ['network', 'merge', ...signed, '--out', out], { env })
+}
+
+/** `file` with the signature of somebody who is no directory, beside those that it has. */
+export async function signAsStranger(file: string, out: string): Promise<void> {
+  const key = `${out}.key`
+  await runProgram(programPath('nightjar-relay'), ['keygen', '--directory', key])
+  await sign('--payload', file, '--key', key, '--out', `${out}.stranger`)
+  await runProgram(programPath('nightjar-relay'), ['network', 'merge', file, `${out}.stranger`, '--out', out])
+}
+
+/** `text` of a document, with all envelope keys replaced by `key`, and all signatures as they were. */
+export function withEnvelopeKey(text: string, key: string): string {
+  const document = JSON.parse(text) as { payload: string }
+  const payload = decode(document.payload) as { relays: readonly { descriptor: { payload: string } }[] }
+  const relays = payload.relays.map((entry) => {
+    const descriptor = decode(entry.descriptor.payload) as Descriptor
+    const envelopeKeys = descriptor.envelopeKeys.map((each) => ({ ...each, key }))
+    return { ...entry, descriptor: { ...entry.descriptor, payload: encode({ ...descriptor, envelopeKeys }) } }
+  })
+  return JSON.stringify({ ...document, payload: encode({ ...payload, relays }) })
+}
+
+function encode(payload: object): string {
+  return Buffer.from(JSON.stringify(payload)).toString('base64')
 }

@@ -19,7 +19,8 @@ const protocolVersion = 1
 const forEnvelopes = 2
 const kemPublicSize = 1184
 /** Where they stand in a hello. */
-const dhPublicAt = 3 + 8
+const keyIdAt = 3
+const dhPublicAt = keyIdAt + 8
 const kemPublicAt = dhPublicAt + 32
 
 /** What stands before a raw X25519 key in SubjectPublicKeyInfo and PKCS #8 (RFC 8410). */
@@ -31,6 +32,11 @@ export function helloFor(keyId: Buffer): Buffer {
   const head = Buffer.from([protocolVersion, forEnvelopes, 0])
   const dh = rawOf(generateKeyPairSync('x25519').publicKey)
   return Buffer.concat([head, keyId, dh, ml_kem768.keygen().publicKey])
+}
+
+/** Which of the gateway's keys a hello is for. */
+export function keyIdIn(hello: Buffer): Buffer {
+  return hello.subarray(keyIdAt, dhPublicAt)
 }
 
 /** @param secret of the impostor's key pair, 32 bytes; only with the gateway's own would he be believed */

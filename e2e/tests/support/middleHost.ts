@@ -54,7 +54,11 @@ export function changing(type: string, change: (result: never, request: Message)
 
 export async function startMiddleHost(stage: Stage): Promise<MiddleHost> {
   const folder = await mkdtemp(join(tmpdir(), 'nightjar-middle-'))
-  const [command, script, path] = ['host', 'host.mjs', 'socket'].map((name) => join(folder, name)) as [string, string, string]
+  const [command, script, path] = ['host', 'host.mjs', 'socket'].map((name) => join(folder, name)) as [
+    string,
+    string,
+    string,
+  ]
   await writeFile(script, source(path))
   await writeFile(command, `#!/bin/sh\nexec '${process.execPath}' '${script}'\n`, { mode: 0o755 })
   const real = await installedHost(stage)

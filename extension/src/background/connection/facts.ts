@@ -2,6 +2,7 @@
 import type { Status } from '@nightjar/shared/bridge'
 import { type ErrorCode, errorTable, type NightjarError } from '@nightjar/shared/errors'
 import type { Problem, Step, StepId, UiState } from '../../messages/ui.ts'
+import { chainInfo } from './chains.ts'
 
 export interface Facts {
   readonly enabled: boolean
@@ -40,7 +41,12 @@ export function problemOf(facts: Facts): Problem | undefined {
       sentence: 'One of the two paths is down. Requests go over the other one; Nightjar builds a new one by itself.',
     }
   }
-  return unserved.length > 0 ? problemOfCode('chain-not-served') : undefined
+  if (unserved.length === 0) return undefined
+  const names = unserved.map((id) => chainInfo(id).name).join(', ')
+  return {
+    code: 'chain-not-served',
+    sentence: `No gateway serves ${names}, so requests for it fail. Take it out of \`chains\` in config.yaml, or wait for one.`,
+  }
 }
 
 export function problemOfError(error: NightjarError): Problem {

@@ -177,7 +177,11 @@ export const fixtures = {
     snapshot: {
       ...on,
       state: 'degraded',
-      problem: problem('chain-not-served'),
+      problem: {
+        code: 'chain-not-served',
+        sentence:
+          'No gateway serves Sepolia, so requests for it fail. Take it out of `chains` in config.yaml, or wait for one.',
+      },
       chains: [chain(1, 'Ethereum', 'served', 'agreed'), chain(100, 'Gnosis', 'unserved', 'unasked')],
     },
   },
