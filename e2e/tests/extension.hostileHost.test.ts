@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import type { Hex } from 'viem'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { extensionIds, popupState, serveFolder, untilPopup } from '../src/browser/index.ts'
+import { extensionIds, type PopupState, popupState, serveFolder, untilPopup } from '../src/browser/index.ts'
 import { distFolder, until } from '../src/network/index.ts'
 import { fundedAccount, resultOf, sendAndWait, signTransfer } from './support/chain.ts'
 import {
@@ -57,26 +57,29 @@ const balance = () => resultOf(node(), 'eth_getBalance', [alice, 'latest'])
 const gatewayIds = () => relays.filter(({ roles }) => roles.includes('gateway')).map(({ id }) => id)
 const said = (type: string) => middle.seen.filter((message) => message.type === type)
 
-async function turnOff(): Promise<void> {
-  await popup.getByRole('button', { name: 'Turn off' }).click()
-  const sure = popup.locator('.popup-leaving').getByRole('button', { name: 'Turn off' })
-  await sure.click()
-  await untilPopup(popup, 'Off')
+/** Presses whichever of the buttons is there until the headline is `state`: what they do may overtake one another. */
+async function pressUntil(state: PopupState, ...names: readonly string[]): Promise<void> {
+  await until(`the popup says ${state}`, async () => {
+    await popup.evaluate((names) => {
+      const buttons = [...document.querySelectorAll('button')].filter(({ innerText }) => names.includes(innerText))
+      buttons.at(-1)?.click()
+    }, names)
+    return (await popupState(popup)) === state
+  })
 }
 
 /** Off, and on again with the program as `misbehave` makes it. */
 async function turnOnWith(misbehave: () => void): Promise<void> {
-  await turnOff()
+  await pressUntil('Off', 'Turn off', 'Cancel')
   middle.behave()
   misbehave()
   await popup.getByRole('button', { name: 'Go private' }).click()
 }
 
-/** The program is honest again, and the user need not do more than wait. */
+/** The program is honest again. */
 async function recover(): Promise<void> {
   middle.behave()
-  await popup.getByRole('button', { name: 'Try again' }).first().click()
-  await untilPopup(popup, 'Private')
+  await pressUntil('Private', 'Try again')
 }
 
 async function expectBlocked(sentence: RegExp): Promise<void> {
@@ -450,9 +453,8 @@ describe('floods', () => {
   ])('10,000 events %s: the popup and sites go on', async (_, event) => {
     for (let index = 0; index < 10_000; index++) middle.link.toBrowser(event(index))
     expect((await askIn(dapp, 'MetaMask', 'eth_getBalance', [alice, 'latest'])).result).toBe(await balance())
-    await turnOff()
-    await popup.getByRole('button', { name: 'Go private' }).click()
-    await untilPopup(popup, 'Private')
+    await pressUntil('Off', 'Turn off')
+    await pressUntil('Private', 'Go private')
   })
 
   test('10,000 events of status, each another one: the popup shows the last, and sites go on', async () => {

@@ -54,6 +54,18 @@ test('whether an id that is not known here was a subscription, the background sa
   expect(await background.subscriptions.unsubscribe({ ...end(''), params: [] })).toEqual({ result: false })
 })
 
+test('one that the background could not go on with is made anew after a while, under the id that the page knows', async () => {
+  const { background, heard } = await subscribed()
+  background.tell({ event: 'ended', subscription: '0xother' })
+  expect(background.later).toEqual([])
+  background.tell({ event: 'ended', subscription: '0xa' })
+  expect(background.methods).toEqual(['eth_subscribe'])
+  background.later[0]?.()
+  await background.answerLast({ result: '0xb' })
+  background.tell({ event: 'subscription', subscription: '0xb', result: 1 })
+  expect(heard).toEqual([{ subscription: '0xa', result: 1 }])
+})
+
 describe('after the background was stopped', () => {
   test('subscriptions are made anew, and the page sees its own id', async () => {
     const { background, heard } = await subscribed()

@@ -57,6 +57,10 @@ export class Subscriptions {
       if (event.event === 'subscription') {
         if (live.current !== event.subscription) continue
         live.deliver({ type: 'eth_subscription', data: { subscription: live.id, result: event.result } })
+      } else if (event.event === 'ended') {
+        if (live.current !== event.subscription) continue
+        live.current = undefined
+        this.#later(() => this.#again(live))
       } else if (live.current !== undefined) {
         live.current = undefined
         void this.#restore(live)

@@ -4,6 +4,7 @@
  *     page                                                     background
  *     { id, method, params, chain, door }                  →   { id, result } | { id, error } | { id, pass: true }
  *                                                          ←   { event: 'subscription', subscription, result }
+ *                                                          ←   { event: 'ended', subscription }
  *
  * `pass` means that Nightjar is off and the wallet may answer itself. It is only ever said to the `wallet` door, the
  * wrapped provider of the wallet; the `nightjar` door, which the user picked for its privacy, gets an error instead.
@@ -35,12 +36,10 @@ export type PageResponse = { readonly id: number } & (
   | { readonly pass: true }
 )
 
-export interface PageEvent {
-  readonly event: 'subscription'
-  /** As `eth_subscribe` gave it. */
-  readonly subscription: string
-  readonly result: Json
-}
+/** `subscription`: as `eth_subscribe` gave it. `ended`: it cannot go on, and is to be made anew. */
+export type PageEvent =
+  | { readonly event: 'subscription'; readonly subscription: string; readonly result: Json }
+  | { readonly event: 'ended'; readonly subscription: string }
 
 /** The request in `value`, or undefined where it is none. */
 export function parsePageRequest(value: unknown): PageRequest | undefined {

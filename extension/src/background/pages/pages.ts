@@ -68,6 +68,7 @@ class Page {
       heads: (chain, listener) => options.heads(origin, chain, listener),
       read,
       send: (subscription, result) => this.#post({ event: 'subscription', subscription, result }),
+      ended: (subscription) => this.#post({ event: 'ended', subscription }),
     })
   }
 

@@ -198,3 +198,13 @@ test('one that has gone without a word is noticed with the next push', async () 
   await push(header(2))
   expect(daemon.followed.size).toBe(0)
 })
+
+test('logs that the node refuses for good end the subscription, and the page is told', async () => {
+  const { daemon, clock, page, subscribe, push } = await setUp()
+  const id = await subscribe('logs', { address })
+  daemon.answer = () => ({ error: { code: -32000, message: 'no' } })
+  await push(header(10), header(11))
+  await clock.elapse(10 * minute)
+  expect(page.posted).toContainEqual({ event: 'ended', subscription: id })
+  expect(daemon.followed.size).toBe(0)
+})

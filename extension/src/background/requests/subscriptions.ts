@@ -13,6 +13,8 @@ export interface SubscriptionsOptions {
   heads(chain: number, listener: (change: HeadChange) => void): () => void
   read(chain: number, call: Call): Promise<Outcome>
   send(subscription: string, result: Json): void
+  /** The subscription cannot go on. */
+  ended(subscription: string): void
 }
 
 /** Bounds what one page can make the extension ask at each block. */
@@ -61,8 +63,9 @@ export class Subscriptions {
       filter: filterOf(filter),
       read: (call) => read(chain, call),
       send: (log) => send(id, log),
-      // The page is not told, as there is no such message: it finds its subscription ended.
-      onFailed: () => this.unsubscribe(id),
+      onFailed: () => {
+        if (this.unsubscribe(id)) this.#options.ended(id)
+      },
     })
     const end = heads(chain, (change) => feed.onChange(change))
     return () => {

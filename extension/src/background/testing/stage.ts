@@ -192,7 +192,7 @@ export class TestPage extends ScriptedPort<PageResponse | PageEvent> {
   /** What came on a subscription. */
   pushed(subscription: Json | undefined): Json[] {
     return this.posted.flatMap((message) =>
-      'event' in message && message.subscription === subscription ? [message.result] : [],
+      'result' in message && 'event' in message && message.subscription === subscription ? [message.result] : [],
     )
   }
 }

@@ -180,7 +180,7 @@ export const fixtures = {
       problem: {
         code: 'chain-not-served',
         sentence:
-          'No gateway serves Sepolia, so requests for it fail. Take it out of `chains` in config.yaml, or wait for one.',
+          'No gateway serves Gnosis, so requests for it fail. Take it out of `chains` in config.yaml, or wait for one.',
       },
       chains: [chain(1, 'Ethereum', 'served', 'agreed'), chain(100, 'Gnosis', 'unserved', 'unasked')],
     },
