@@ -95,7 +95,7 @@ async function main([command, ...args]) {
     case 'nightjar':
     case 'nightjar-relay':
     case 'nightjar-load':
-      await build()
+      await run(bin.vite, 'build', '--mode', command)
       return runNode(node, ['--enable-source-maps', join(root, 'dist', `${command}.js`), ...args])
     default:
       throw new BootstrapError(`There is no command "${command ?? ''}"; the ones there are stand in package.json.`)

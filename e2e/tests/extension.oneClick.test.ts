@@ -6,7 +6,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { goPrivate, popupState } from '../src/browser/index.ts'
 import { until } from '../src/network/index.ts'
 import { bridgeTexts } from './support/bridge.ts'
-import { deploy, fundedAccount, loudContract, receiptOf, resultOf, sendAndWait } from './support/chain.ts'
+import { deploy, fundedAccount, loudContract, receiptOf, resultOf, sendAndWait, signTransfer } from './support/chain.ts'
 import { askIn, openDapp, recordingHost, replaceHost, useStage } from './support/stage.ts'
 
 let recorded: () => Promise<Buffer>
@@ -121,15 +121,7 @@ describe('with the wallet', () => {
   test('a raw transaction of a dapp is sent once, privately', async () => {
     const dapp = await openDapp(stage)
     const nonce = Number(await resultOf(node, 'eth_getTransactionCount', [fundedAccount(5).address, 'latest']))
-    const raw = await fundedAccount(5).signTransaction({
-      chainId: 1,
-      nonce,
-      to: fundedAccount(6).address,
-      value: 1n,
-      gas: 21_000n,
-      maxFeePerGas: 100_000_000_000n,
-      maxPriorityFeePerGas: 1_000_000_000n,
-    })
+    const raw = await signTransfer(fundedAccount(5), 1, nonce)
     const seen = stage.network.providers[1]
     seen?.forget()
     const { result } = await askIn(dapp, 'MetaMask', 'eth_sendRawTransaction', [raw])

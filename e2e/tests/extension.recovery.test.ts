@@ -6,7 +6,7 @@ import type { Hex } from 'viem'
 import { afterEach, beforeAll, expect, test } from 'vitest'
 import { goPrivate, popupState, untilPopup } from '../src/browser/index.ts'
 import { until } from '../src/network/index.ts'
-import { fundedAccount, receiptOf, resultOf, sendAndWait } from './support/chain.ts'
+import { fundedAccount, receiptOf, resultOf, sendAndWait, signTransfer } from './support/chain.ts'
 import { askIn, openDapp, useStage } from './support/stage.ts'
 
 const stage = useStage()
@@ -54,15 +54,11 @@ test('the service worker is stopped during a read: it is answered', async () => 
 
 test('the service worker is stopped during a send: the page is told that it may or may not be out', async () => {
   const account = fundedAccount(3)
-  const raw = await account.signTransaction({
-    chainId: 1,
-    nonce: Number(await resultOf(node, 'eth_getTransactionCount', [account.address, 'latest'])),
-    to: alice,
-    value: 1n,
-    gas: 21_000n,
-    maxFeePerGas: 100_000_000_000n,
-    maxPriorityFeePerGas: 1_000_000_000n,
-  })
+  const raw = await signTransfer(
+    account,
+    1,
+    Number(await resultOf(node, 'eth_getTransactionCount', [account.address, 'latest'])),
+  )
   const { error } = await whileAsked('eth_sendRawTransaction', [raw], () => stage.browser.stopServiceWorkers())
   expect(error?.data?.nightjar).toBe('outcome-unknown')
   const sent = stage.network.providers[1]?.seen.filter(({ body }) => body.includes('eth_sendRawTransaction'))
@@ -134,15 +130,11 @@ test('the browser is restarted: private without a click, from the first page on'
 
 test('a send after all of it', async () => {
   const account = fundedAccount(4)
-  const raw = await account.signTransaction({
-    chainId: 1,
-    nonce: Number(await resultOf(node, 'eth_getTransactionCount', [account.address, 'latest'])),
-    to: alice,
-    value: 1n,
-    gas: 21_000n,
-    maxFeePerGas: 100_000_000_000n,
-    maxPriorityFeePerGas: 1_000_000_000n,
-  })
+  const raw = await signTransfer(
+    account,
+    1,
+    Number(await resultOf(node, 'eth_getTransactionCount', [account.address, 'latest'])),
+  )
   const { result } = await askIn(dapp, 'Nightjar', 'eth_sendRawTransaction', [raw])
   expect((await receiptOf(node, result as Hex)).status).toBe('0x1')
 })

@@ -45,7 +45,10 @@ export const configSchema = v.strictObject({
   wallets: v.optional(v.array(v.pipe(v.string(), v.regex(/^[a-z0-9@._-]{1,80}$/, 'must be an extension id'))), [
     metaMask,
   ]),
-  chains: v.optional(v.array(v.pipe(v.number(), v.safeInteger(), v.minValue(1))), [1, 11155111]),
+  chains: v.optional(
+    v.pipe(v.array(v.pipe(v.number(), v.safeInteger(), v.minValue(1))), v.minLength(1)),
+    [1, 11155111],
+  ),
   profile: v.optional(v.picklist(['fast']), 'fast'),
   log: v.optional(v.strictObject({ level: v.optional(v.picklist(logLevels), 'info') }), {}),
 })

@@ -16,6 +16,7 @@ import { installedHost, replaceHost } from './stage.ts'
 
 /** One port of the browser, and the real program that was started for it. */
 export interface Link {
+  readonly isOpen: boolean
   toBrowser(message: object): void
   toDaemon(message: object): void
   /** Bytes as they are, with or without a frame around them. */
@@ -32,6 +33,8 @@ export interface MiddleHost {
   fromDaemon: FromDaemon
   /** What the extension has sent so far, on all ports. */
   readonly seen: readonly Message[]
+  /** The label of the isolation group of each question so far. */
+  readonly groups: readonly string[]
   /** The port that was opened last. */
   readonly link: Link
   /** Forgets all that was seen, and passes everything on from now on. */
@@ -64,18 +67,26 @@ export async function startMiddleHost(stage: Stage): Promise<MiddleHost> {
   const real = await installedHost(stage)
   const sockets = new Set<Socket>()
   const seen: Message[] = []
+  const groups: string[] = []
   let link: Link | undefined
 
   const server = createServer((socket) => {
     sockets.add(socket)
     socket.on('error', () => socket.destroy())
     const asked = new Map<number, Message>()
+    /** Labels by the branches that were opened for them. */
+    const branches = new Map<unknown, string>()
     const daemon = startHost(real, [], {}, (text) => {
       const message = JSON.parse(text) as Message
       const request = message.id === undefined ? undefined : asked.get(message.id)
+      const { branch } = (message.result ?? {}) as { branch?: number }
+      if (request?.type === 'open') branches.set(branch, request.group as string)
       host.fromDaemon(message, own, request)
     })
     const own: Link = {
+      get isOpen() {
+        return !socket.destroyed
+      },
       toBrowser: (message) => void (socket.writable && socket.write(encodeMessage(message))),
       toDaemon: (message) => daemon.write(encodeMessage(message)),
       rawToBrowser: (bytes) => new Promise((resolve) => void socket.write(bytes, () => resolve())),
@@ -87,6 +98,7 @@ export async function startMiddleHost(stage: Stage): Promise<MiddleHost> {
         const message = JSON.parse(text) as Message
         seen.push(message)
         if (message.id !== undefined) asked.set(message.id, message)
+        if (message.record !== undefined) groups.push(branches.get(message.branch) ?? '')
         host.fromExtension(message, own)
       }
     })
@@ -102,12 +114,14 @@ export async function startMiddleHost(stage: Stage): Promise<MiddleHost> {
     fromExtension: passUp,
     fromDaemon: passDown,
     seen,
+    groups,
     get link() {
       if (link === undefined) throw new Error('the browser has not started it')
       return link
     },
     behave() {
       seen.splice(0)
+      groups.splice(0)
       host.fromExtension = passUp
       host.fromDaemon = passDown
     },

@@ -18,7 +18,7 @@ import { groupLabel } from './requests/groups.ts'
 import { type HeadChange, HeadFollower, type HeadsOptions } from './requests/heads.ts'
 import { NetworkDocument } from './requests/network.ts'
 import { PrivateRequests } from './requests/privateRequests.ts'
-import type { State, Store } from './store.ts'
+import { type State, type Store, unasked } from './store.ts'
 import { Ui, type UiPort } from './ui.ts'
 
 export interface NightjarOptions extends Pick<EndpointCheck, 'post'> {
@@ -114,7 +114,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
       const isOtherWallet = settings.wallet !== store.state.settings.wallet
       change({ settings })
       if (!isOtherWallet) return
-      store.change({ wallet: { endpoint: '', chains: [], seen: false } })
+      store.change({ wallet: unasked })
       if (connection.isOn) connection.start()
     },
     resetDirectory() {

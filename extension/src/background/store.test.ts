@@ -26,7 +26,7 @@ async function setUp(stored?: unknown, changes: Partial<StoreOptions> = {}) {
 /** What an earlier run stored. */
 async function anEarlier(): Promise<Record<string, unknown>> {
   const { store, written } = await setUp()
-  store.change({ enabled: true, wallet: { endpoint: 'x', chains: [1], seen: true } })
+  store.change({ enabled: true, wallet: { endpoint: 'x', chains: [1], since: 5, seen: true } })
   return written.at(-1) as Record<string, unknown>
 }
 
@@ -56,7 +56,7 @@ describe('loading', () => {
   ])('of %s starts afresh', async (_, damage) => {
     const { store, written } = await setUp(damage(await anEarlier()))
     expect(store.state.settings).toEqual({ wallet: metaMask, sites: [] })
-    expect(store.state.wallet).toEqual({ endpoint: '', chains: [], seen: false })
+    expect(store.state.wallet).toEqual({ endpoint: '', chains: [], since: 0, seen: false })
     expect(written).toEqual([store.state])
   })
 

@@ -58,7 +58,9 @@ const stateSchema = v.strictObject({
     /** The endpoint that it agreed to, without its chain, and for which chains. */
     endpoint: v.string(),
     chains: v.array(v.number()),
-    /** Whether a request of it has come there since. */
+    /** When it did so first, in milliseconds since the Unix epoch. */
+    since: v.number(),
+    /** Whether a request of it has come there after that. */
     seen: v.boolean(),
   }),
   today: v.strictObject({ day: v.string(), requests: v.number() }),
@@ -160,13 +162,16 @@ export class Store {
   }
 }
 
+/** A wallet of which nothing is known. */
+export const unasked: State['wallet'] = { endpoint: '', chains: [], since: 0, seen: false }
+
 function freshState(randomBytes: (length: number) => Uint8Array): State {
   return {
     version: 1,
     secret: base64(randomBytes(32)),
     enabled: false,
     settings: { wallet: metaMask, sites: [] },
-    wallet: { endpoint: '', chains: [], seen: false },
+    wallet: unasked,
     today: { day: '', requests: 0 },
   }
 }

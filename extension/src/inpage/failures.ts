@@ -32,7 +32,7 @@ export const turnedOff = failure('turned-off', disconnected, 'Nightjar is turned
 export const methodNotAllowed = failure(
   'method-not-allowed',
   methodNotFound,
-  'The gateway does not forward this method. Use a method of the public Ethereum JSON-RPC API.',
+  'This method is not forwarded to RPC providers. Use one of the public Ethereum JSON-RPC API.',
 )
 
 export const walletMissing = failure(

@@ -6,6 +6,8 @@ import type { Snapshot } from '../messages/ui.ts'
 import { formatAgo } from '../ui/format.ts'
 import { type DoorId, type DoorState, doorDetails } from '../ui/texts.ts'
 
+const recent = 60_000
+
 export interface Door {
   readonly id: DoorId
   readonly state: DoorState
@@ -32,5 +34,8 @@ function wallet({ state, wallet, problem }: Snapshot, now: number): Omit<Door, '
   if (problem?.code === 'endpoint-not-ours') return { state: 'closed', detail: doorDetails.walletCutOff }
   if (wallet.state === 'agreed') return { state: 'waiting', detail: doorDetails.walletUnseen }
   if (wallet.lastRequest === undefined) return { state: 'waiting', detail: doorDetails.walletQuiet }
-  return { state: 'open', detail: `${doorDetails.lastRequest} ${formatAgo(wallet.lastRequest, now)}` }
+  const detail = `${doorDetails.lastRequest} ${formatAgo(wallet.lastRequest, now)}`
+  // It asks every few seconds while its window is open. Longer ago, it may as well ask somebody else by now.
+  if (now - wallet.lastRequest > recent) return { state: 'waiting', detail: `${detail}. ${doorDetails.walletStale}` }
+  return { state: 'open', detail }
 }

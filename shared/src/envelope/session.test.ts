@@ -235,4 +235,9 @@ test('destroy wipes both keys, after which nothing opens', () => {
   session.destroy()
   expect([held.forward, held.backward]).toEqual([new Uint8Array(32), new Uint8Array(32)])
   expect(codeOf(() => session.open(record))).toBe('envelope-rejected')
+  // Not even what is sealed with the keys that are left, which everybody knows.
+  const zeros = { forward: new Uint8Array(32), backward: new Uint8Array(32) }
+  const forged = new EnvelopeSession(nobleCrypto, zeros, 'client').seal(utf8('forged'), 1)
+  expect(codeOf(() => session.open(forged))).toBe('envelope-rejected')
+  expect(codeOf(() => session.seal(utf8('x'), 1, 0))).toBe('envelope-rejected')
 })

@@ -34,6 +34,7 @@ export class EnvelopeSession {
   readonly #in: Direction
   readonly #seen = new ReplayWindow()
   #sent = 0
+  #isDestroyed = false
 
   /** Takes ownership of `keys`. */
   constructor(crypto: Crypto, keys: SessionKeys, side: 'client' | 'gateway') {
@@ -49,6 +50,7 @@ export class EnvelopeSession {
    * @throws RangeError where it does not fit
    */
   seal(text: Uint8Array, cells: number, question?: number): Uint8Array {
+    this.#requireKeys()
     const record = new Uint8Array(recordSize(cells))
     if (text.length + recordOverhead > record.length) throw new RangeError('the text does not fit its size class')
     writeU64(record, 0, this.#sent)
@@ -65,6 +67,7 @@ export class EnvelopeSession {
    * @throws NightjarError `envelope-rejected` where it is not authentic or malformed, `replayed` where it came before
    */
   open(record: Uint8Array, question?: number): Uint8Array {
+    this.#requireKeys()
     if (record.length < recordOverhead) throw new NightjarError('envelope-rejected', { detail: 'record is too short' })
     const counter = counterOf(record)
     if (!Number.isSafeInteger(counter)) throw new NightjarError('envelope-rejected', { detail: 'counter' })
@@ -78,10 +81,15 @@ export class EnvelopeSession {
     return record.subarray(textStart, textStart + length)
   }
 
-  /** Wipes the keys. */
+  /** Wipes the keys. Nothing is sealed or opened any more: anybody could make records for keys that are zero. */
   destroy(): void {
+    this.#isDestroyed = true
     this.#out.key.fill(0)
     this.#in.key.fill(0)
+  }
+
+  #requireKeys(): void {
+    if (this.#isDestroyed) throw new NightjarError('envelope-rejected', { detail: 'the session is over' })
   }
 }
 

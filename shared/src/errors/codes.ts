@@ -86,7 +86,7 @@ export const errorTable = {
   'method-not-allowed': {
     wire: 15,
     rpc: methodNotFound,
-    sentence: 'The gateway does not forward this method. Use a method of the public Ethereum JSON-RPC API.',
+    sentence: 'This method is not forwarded to RPC providers. Use one of the public Ethereum JSON-RPC API.',
   },
   'chain-not-served': {
     wire: 16,

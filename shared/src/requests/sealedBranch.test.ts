@@ -376,6 +376,18 @@ describe('following', () => {
     expect(heard).toEqual([{ result: 1 }, { result: 2 }])
   })
 
+  test('ends with its branch, and takes nothing that comes after that', async () => {
+    const { push, heard, carrier, follow } = await following()
+    push(1)
+    carrier.close('link-lost')
+    expect(heard).toEqual([{ result: 1 }, 'link-lost'])
+    const zeros = { forward: new Uint8Array(32), backward: new Uint8Array(32) }
+    const forger = new EnvelopeSession(nobleCrypto, zeros, 'gateway')
+    forger.seal(encodeAnswer({ result: 0 }), 8, 0)
+    follow.handler.onRecord(forger.seal(encodeAnswer({ result: 'forged' }), 8, 0))
+    expect(heard).toHaveLength(2)
+  })
+
   test('stop is passed on, and is no end', async () => {
     const { follow, stop, heard } = await following()
     stop()

@@ -81,6 +81,12 @@ export class SealedBranch {
     const sealed = this.#seal(question)
     const asked = counterOf(sealed)
     let last = -1
+    let isOver = false
+    const end = (code: ErrorCode) => {
+      if (isOver) return
+      isOver = true
+      handler.onEnd(code)
+    }
     const following = this.carrier.follow(sealed, question.cells, {
       onRecord: (record) => {
         let outcome: Outcome
@@ -91,13 +97,20 @@ export class SealedBranch {
           last = counter
         } catch (error) {
           following.stop()
-          return handler.onEnd(asNightjarError(error).code)
+          return end(asNightjarError(error).code)
         }
-        handler.onOutcome(outcome)
+        if (!isOver) handler.onOutcome(outcome)
       },
-      onEnd: (code) => handler.onEnd(code),
+      onEnd: end,
     })
-    return following
+    // With the branch ends the session, whatever the carrier says of what is followed on it.
+    this.carrier.onClosed(({ code }) => end(code))
+    return {
+      stop() {
+        isOver = true
+        following.stop()
+      },
+    }
   }
 
   retire(): void {

@@ -80,6 +80,7 @@ export class Connection {
 
   /** The user's click. */
   start(): void {
+    this.#wallet.forget()
     this.#wallet.allowAsking()
     this.resume()
   }
@@ -109,6 +110,11 @@ export class Connection {
     this.#failures = 0
     this.#options.host.hurry()
     const failed = this.#steps.find(({ state }) => state === 'failed')?.id
+    if (failed === 'watch') {
+      // It said yes and does not ask: maybe it was another that said so.
+      this.#wallet.forget()
+      return this.#begin('wallet')
+    }
     this.#begin(failed ?? (this.#chains.unserved.length > 0 ? 'gateways' : 'host'))
   }
 

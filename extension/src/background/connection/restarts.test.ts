@@ -43,7 +43,8 @@ describe('a service worker that is stopped', () => {
     expect(stage.snapshot.state).toBe('connecting')
     await release(stage)
     await stage.restart()
-    expect(stage.snapshot.state).toBe('private')
+    // Up to the wallet: the click is forgotten, and without one no dialog is shown.
+    expect([stage.at, stage.problem, stage.wallet.asked]).toEqual(['wallet failed', 'wallet-unasked', []])
   })
 
   test('while the wallet is waited for, remembers what it agreed to', async () => {

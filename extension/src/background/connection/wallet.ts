@@ -74,10 +74,10 @@ export async function askWallet(options: WalletOptions, question: WalletQuestion
   }
   const answer = await ask(options, question, request)
   if (!('error' in answer)) return
-  const { code, message } = answer.error
-  const detail = typeof message === 'string' ? message.slice(0, 200) : `code ${code}`
+  const { code } = answer.error
   const known = codes[code]
-  throw known === undefined ? new NightjarError('wallet-failed', { detail }) : new NightjarError(known)
+  // Only the number: the words may be a page's, and would stand in our popup.
+  throw known === undefined ? new NightjarError('wallet-failed', { detail: `code ${code}` }) : new NightjarError(known)
 }
 
 async function ask(options: WalletOptions, question: WalletQuestion, request: WalletRequest): Promise<WalletAnswer> {

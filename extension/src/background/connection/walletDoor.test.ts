@@ -64,9 +64,30 @@ describe('the wallet', () => {
     stage.daemon.exit()
     await stage.clock.elapse(second)
     await stage.restart()
-    await stage.command({ command: 'disconnect' })
-    await stage.command({ command: 'connect' })
     expect([stage.snapshot.state, stage.wallet.chains]).toEqual(['private', [1]])
+  })
+
+  test('is asked again by each click: what it agreed to may have been taken back, and what came before is no proof', async () => {
+    const stage = await setUp()
+    await stage.command({ command: 'connect' })
+    seen(stage)
+    await turn()
+    await stage.command({ command: 'disconnect' })
+    await stage.clock.elapse(second)
+    await stage.command({ command: 'connect' })
+    expect([stage.at, stage.wallet.chains]).toEqual(['watch running', [1, 1]])
+    seen(stage)
+    await turn()
+    expect(stage.snapshot.state).toBe('private')
+  })
+
+  test('that agreed and never asked is asked again by Retry: maybe somebody else had agreed', async () => {
+    const stage = await setUp()
+    await stage.command({ command: 'connect' })
+    await stage.clock.elapse(minute)
+    expect([stage.at, stage.problem]).toEqual(['watch failed', 'wallet-unseen'])
+    await stage.command({ command: 'retry' })
+    expect([stage.at, stage.wallet.chains]).toEqual(['watch running', [1, 1]])
   })
 
   test('that has no provider of its own id is asked in the page', async () => {
@@ -120,6 +141,7 @@ describe('without the user no dialog is shown', () => {
     expect(stage.store.state.wallet).toEqual({
       endpoint: endpointBase.replace('8645', '9999'),
       chains: [1],
+      since: expect.any(Number),
       seen: false,
     })
   })

@@ -6,7 +6,7 @@ import type { Caller, Status } from '@nightjar/shared/bridge'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import type { Clock } from '@nightjar/shared/runtime'
 import type { Snapshot } from '../../messages/ui.ts'
-import type { Store } from '../store.ts'
+import { type Store, unasked } from '../store.ts'
 import { chainInfo } from './chains.ts'
 import { silentAfter } from './wallet.ts'
 
@@ -34,14 +34,19 @@ export class WalletDoor {
     this.#mayAsk = true
   }
 
+  /** What it agreed to before may have been taken back since, which nobody tells us: it is asked anew. */
+  forget(): void {
+    this.#options.store.change({ wallet: unasked })
+  }
+
   /**
    * Asks for one chain after the other, each with its dialogs. What the wallet agreed to before is not asked again.
    * @throws NightjarError why it does not agree, or did not when it was asked last
    */
   async ask(base: string, chains: readonly number[], signal: AbortSignal): Promise<void> {
-    const { store } = this.#options
+    const { clock, store } = this.#options
     if (store.state.wallet.endpoint !== base) {
-      store.change({ wallet: { endpoint: base, chains: [], seen: false } })
+      store.change({ wallet: { ...unasked, endpoint: base, since: clock.now() } })
     }
     for (const chain of chains) {
       if (signal.aborted) return
@@ -62,7 +67,9 @@ export class WalletDoor {
   note(status: Status | undefined): boolean {
     const { store } = this.#options
     const { wallet } = store.state
-    if (wallet.seen || wallet.chains.length === 0 || this.requestsIn(status).length === 0) return wallet.seen
+    // What came before it was asked is evidence of nothing.
+    const isHeard = this.requestsIn(status).some(({ last }) => last >= wallet.since)
+    if (wallet.seen || wallet.chains.length === 0 || !isHeard) return wallet.seen
     store.change({ wallet: { ...wallet, seen: true } })
     return true
   }

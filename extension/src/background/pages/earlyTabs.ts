@@ -22,6 +22,7 @@ export interface EarlyTabsOptions {
   isWanted(tab: Tab): boolean
 }
 
+const reloadsAtMost = 2
 const firstPause = 125 * millisecond
 /** How long after the browser's start tabs are looked at. */
 export const watchedFor = 20 * second
@@ -30,9 +31,15 @@ export const watchedFor = 20 * second
 export async function coverEarlyTabs(options: EarlyTabsOptions): Promise<void> {
   const { clock } = options
   const until = clock.now() + watchedFor
+  const reloads = new Map<string, number>()
 
   async function cover(tab: Tab): Promise<void> {
-    if (options.isWanted(tab) && !(await options.isCovered(tab))) await options.reload(tab)
+    const page = `${tab.id} ${tab.url}`
+    const count = reloads.get(page) ?? 0
+    // A page that cannot have the script, such as an error page, is not loaded again and again.
+    if (count >= reloadsAtMost || !options.isWanted(tab) || (await options.isCovered(tab))) return
+    reloads.set(page, count + 1)
+    await options.reload(tab)
   }
 
   for (let wait = firstPause; clock.now() < until; wait *= 2) {

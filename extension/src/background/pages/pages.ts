@@ -3,7 +3,7 @@
  * asks is untrusted and parsed strictly.
  */
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
-import { type Call, catalogue, type Json, type Outcome, toRpcError } from '@nightjar/shared/rpc'
+import { type Call, catalogue, type Json, nightjarCodeOf, type Outcome, toRpcError } from '@nightjar/shared/rpc'
 import type { Clock } from '@nightjar/shared/runtime'
 import { ownerOf } from '@nightjar/shared/wallet'
 import { type PageEvent, type PageRequest, type PageResponse, parsePageRequest } from '../../messages/page.ts'
@@ -90,7 +90,8 @@ class Page {
     } catch (error) {
       const failure = asNightjarError(error)
       this.#options.failed(failure)
-      this.#post({ id, error: toRpcError(failure) })
+      // Without the detail, which may name a file of the user's: that is for the popup.
+      this.#post({ id, error: toRpcError(new NightjarError(failure.code, factsOf(failure))) })
     } finally {
       this.#running -= 1
     }
@@ -106,7 +107,7 @@ class Page {
     switch (ownerOf(method, (name) => catalogue.has(name))) {
       case 'network': {
         const outcome = await this.#options.request(this.#origin, chain, call)
-        this.#options.answered()
+        if (!('error' in outcome) || nightjarCodeOf(outcome.error) === undefined) this.#options.answered()
         return outcome
       }
       case 'subscription':
@@ -137,4 +138,8 @@ class Page {
       this.close()
     }
   }
+}
+
+function factsOf({ facts }: NightjarError) {
+  return facts === undefined ? {} : { facts }
 }

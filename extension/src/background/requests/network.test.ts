@@ -91,13 +91,29 @@ describe('the network document', () => {
   })
 
   // A daemon that answers two questions at once, the newer document first, could roll us back.
-  test('is not rolled back by two that are verified at once', async () => {
-    const { document, marks, offer } = setUp()
-    offer({ version: 2 })
+  test('is not rolled back by two that are asked for at once', async () => {
+    const { clock, document, marks, texts, offer } = setUp()
+    const late = Promise.withResolvers<string>()
+    texts.push(late.promise)
     offer({ version: 1 })
-    const both = [document.refresh(), document.refresh()].map((each) => codeOfAsync(() => each))
-    expect(await Promise.all(both)).toEqual([undefined, 'document-rolled-back'])
+    const first = codeOfAsync(() => document.refresh())
+    await turn()
+    const second = codeOfAsync(() => document.refresh())
+    await turn()
+    late.resolve(await network.document(clock.now(), { version: 2 }))
+    expect([await first, await second]).toEqual([undefined, 'document-rolled-back'])
     expect([document.require().version, marks.length]).toEqual([2, 1])
+  })
+
+  // A daemon that told of 10,000 newer documents at once kept everything else waiting for half a minute.
+  test('that is asked for again and again while one is under way is fetched once more', async () => {
+    const { document, texts, offer } = setUp()
+    for (let version = 1; version <= 10; version++) offer({ version })
+    const all = Array.from({ length: 5 }, () => document.refresh())
+    await turn()
+    all.push(...Array.from({ length: 5 }, () => document.refresh()))
+    expect((await Promise.all(all)).map(({ version }) => version)).toEqual([1, 1, 1, 1, 1, 2, 2, 2, 2, 2])
+    expect(texts).toHaveLength(8)
   })
 
   // The old network's version stuck as the newest seen, and the new network's documents were refused for it.

@@ -22,6 +22,8 @@ export class NetworkDocument {
   readonly #options: NetworkOptions
   #network: Network | undefined
   #work: Promise<unknown> = Promise.resolve()
+  /** Waits for the one that is under way. */
+  #next: Promise<Network> | undefined
   /** Rises when everything is forgotten. */
   #era = 0
 
@@ -38,26 +40,33 @@ export class NetworkDocument {
   }
 
   /**
-   * Fetches and verifies the daemon's document.
+   * Fetches and verifies the daemon's document. However often that is asked for, it is done once at a time: of two at
+   * once the older document must not be accepted last, and a daemon that says without end that there is a newer one must
+   * not keep us busy with nothing else.
    * @throws NightjarError what is wrong with it, `cancelled` where other keys are trusted by now
    */
-  async refresh(): Promise<Network> {
+  refresh(): Promise<Network> {
+    if (this.#next !== undefined) return this.#next
     const era = this.#era
-    const text = await this.#options.fetch()
-    // One after the other: of two that are verified at once, the older one must not be accepted last.
-    const verified = this.#work.then(() => this.#accept(text, era))
-    this.#work = verified.catch(() => undefined)
-    return verified
+    const next = this.#work.then(() => {
+      if (this.#next === next) this.#next = undefined
+      return this.#refresh(era)
+    })
+    this.#next = next
+    this.#work = next.catch(() => undefined)
+    return next
   }
 
   /** Other keys are trusted from now on, or nothing is to be sent. */
   forget(): void {
     this.#network = undefined
+    this.#next = undefined
     this.#era += 1
   }
 
-  async #accept(text: string, era: number): Promise<Network> {
-    const { crypto, clock, trust, seen, accepted } = this.#options
+  async #refresh(era: number): Promise<Network> {
+    const { crypto, clock, trust, seen, accepted, fetch } = this.#options
+    const text = await fetch()
     const network = await verifyDocument(crypto, text, { trust: trust(), now: clock.now(), seen: seen() })
     if (era !== this.#era) throw new NightjarError('cancelled')
     this.#network = network

@@ -19,7 +19,7 @@ import { ScriptedWallet } from './wallet.ts'
 /** State that a stage may begin with, beside what is fresh. */
 export type Begun = Partial<Pick<State, 'enabled' | 'mark' | 'wallet' | 'settings'>>
 
-export const agreed = (...chains: number[]) => ({ endpoint: endpointBase, chains, seen: true })
+export const agreed = (...chains: number[]) => ({ endpoint: endpointBase, chains, since: 0, seen: true })
 
 export class Stage {
   readonly clock: FakeClock
