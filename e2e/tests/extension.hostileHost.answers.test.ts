@@ -16,7 +16,7 @@ import { askIn, openDapp } from './support/stage.ts'
 
 const mebibyte = 1024 * 1024
 const hostile = useHostileStage({ pollPeriod: 500 })
-const { stage, turnOnWith, recover, pressUntil, expectState } = hostile
+const { stage, turnOnWith, recover, expectState } = hostile
 const node = () => stage.network.nodes[1] as string
 
 describe('answers', () => {
@@ -184,8 +184,7 @@ describe('floods', () => {
     )
     // Nor do they make the extension ask as often.
     expect(hostile.middle.seen.length).toBeLessThan(100)
-    await pressUntil('Off', 'Turn off')
-    await pressUntil('Private', 'Go private')
+    await recover()
   })
 
   test('10,000 messages of status, each another one: the popup shows the last, and sites go on', async () => {
@@ -218,7 +217,8 @@ describe('floods', () => {
       answerHelloWith(async (link) => {
         for (let part = 1; part <= 103 && link.isOpen; part++) {
           await link.rawToBrowser(frameOf(JSON.stringify({ part, of: 103, bytes })))
-          sent = part
+          // It is connected again after that, and the next one begins anew.
+          sent = Math.max(sent, part)
         }
       }),
     )

@@ -299,7 +299,7 @@ test('its word is taken for what the wallet asked and which relays it uses, not 
   await stage.wallet.approve()
   stage.leak?.forget()
   await expectState('Going private', /Open your wallet once/)
-  callers = [claim]
+  callers = [{ ...claim, last: Date.now() }]
   // The daemon tells everybody, as something is asked.
   await askIn(await openDapp(stage), 'Nightjar', 'eth_gasPrice')
   await expectState('Private', invented.operator)

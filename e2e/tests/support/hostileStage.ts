@@ -77,7 +77,10 @@ export function useHostileStage(options: StageOptions): HostileStage {
 
     async recover() {
       await hostile.turnOnWith(() => {})
+      // The click asked the wallet anew; only its next request is evidence.
+      const home = await stage.wallet.openHome()
       await untilPopup(popup, 'Private')
+      await home.close()
     },
 
     pressUntil: (state, ...names) =>

@@ -5,7 +5,7 @@
 import type { Outcome } from '@nightjar/shared/rpc'
 import type { BridgeEvent } from '../content/bridge.ts'
 import type { PageEvent, PageRequest, PageResponse } from '../messages/page.ts'
-import { pageOrphaned } from './failures.ts'
+import { badParams, pageOrphaned } from './failures.ts'
 
 export type Question = Omit<PageRequest, 'id'>
 
@@ -42,7 +42,13 @@ export class Exchange {
     const id = this.#lastId
     return new Promise((resolve) => {
       this.#waiting.set(id, resolve)
-      this.#channel.post({ ...question, id })
+      try {
+        this.#channel.post({ ...question, id })
+      } catch {
+        // Nested so deeply that the browser cannot copy it; as JSON it was small enough for `copy`.
+        this.#waiting.delete(id)
+        resolve({ error: badParams('Params are nested too deeply.') })
+      }
     })
   }
 

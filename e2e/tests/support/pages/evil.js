@@ -90,15 +90,84 @@ function forge(scope, types, messages) {
   }
 }
 
-/** Sends `messages` into each port that was caught; resolves with what came back for `id`. */
+/** Sends `messages` into each port that was caught, both ends of a channel alike; resolves with the answer to `id`. */
 function useCaught(messages, id) {
   return new Promise((resolve) => {
     for (const port of caught.ports) {
-      port.addEventListener('message', ({ data }) => data.id === id && resolve(data))
+      port.addEventListener('message', ({ data }) => data.id === id && !('method' in data) && resolve(data))
       port.start()
       for (const message of messages) port.postMessage(message)
     }
   })
+}
+
+/** What the browser says of a file of an extension, asked for in every way. */
+async function see(url) {
+  const load = (name, attributes) =>
+    new Promise((resolve) => {
+      const element = Object.assign(document.createElement(name), attributes)
+      for (const event of ['load', 'error']) element.addEventListener(event, () => resolve(event))
+      document.body.append(element)
+    })
+  const name = (error) => error.name
+  return {
+    fetched: await fetch(url).then(() => 'read', name),
+    blind: await fetch(url, { mode: 'no-cors' }).then(() => 'read', name),
+    imported: await import(url).then(() => 'read', name),
+    image: await load('img', { src: url }),
+    script: await load('script', { src: url }),
+    style: await load('link', { rel: 'stylesheet', href: url }),
+    frame: await load('iframe', { src: url }),
+    object: await load('object', { data: url }),
+  }
+}
+
+/** Params that are no params, or that do something when they are read. */
+const oddParams = {
+  cyclic() {
+    const params = []
+    params.push(params)
+    return params
+  },
+  'with a bigint': () => [1n],
+  'with a function': () => [() => 1],
+  'with a getter that throws': () => [Object.defineProperty({}, 'x', { enumerable: true, get: fail })],
+  'with a toJSON that throws': () => [{ toJSON: fail }],
+  'that become a string': () => ({ toJSON: () => 'text' }),
+  'behind a proxy that throws': () => new Proxy([], { get: fail, ownKeys: fail, getOwnPropertyDescriptor: fail }),
+  'behind a revoked proxy': () => {
+    const { proxy, revoke } = Proxy.revocable([], {})
+    revoke()
+    return proxy
+  },
+  'that would pollute a prototype': () =>
+    JSON.parse('{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":1}}}'),
+  'in an array, that would pollute a prototype': () => [JSON.parse('{"__proto__":{"polluted":1}}')],
+  'nested 200 times': () => nest(200),
+  'nested 1000 times': () => nest(1000),
+  'nested 3000 times': () => nest(3000),
+  'nested 200,000 times': () => nest(200_000),
+  'of more than 1 MiB': () => [`0x${'00'.repeat(600_000)}`, 'latest'],
+  'of 30 MiB': () => ['x'.repeat(30 * 1024 * 1024)],
+  'of a million entries': () => Array.from({ length: 1_000_000 }, () => 0),
+}
+
+function fail() {
+  throw new Error('thrown by the page')
+}
+
+function nest(depth) {
+  let value = []
+  for (let level = 0; level < depth; level++) value = [value]
+  return value
+}
+
+/** What `eth_getBalance` is answered with odd params, by both providers. */
+function askOddly(kind) {
+  const outcomes = [...providers.values()].map((provider) =>
+    settle(provider.request({ method: 'eth_getBalance', params: oddParams[kind]() })),
+  )
+  return Promise.all(outcomes)
 }
 
 /** All that a page can compare with what it is without an extension. */
@@ -135,5 +204,8 @@ function stackOf(called) {
 }
 
 Object.assign(globalThis, {
-  evil: { ask, settle, providers, pushes, replies, addFrame, openOwn, forgeries, forge, useCaught, fingerprint },
+  evil: {
+    ...{ ask, settle, providers, pushes, replies, addFrame, openOwn, forgeries, forge, useCaught, see, fingerprint },
+    ...{ askOddly, oddParams: Object.keys(oddParams) },
+  },
 })

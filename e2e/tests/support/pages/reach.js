@@ -98,13 +98,13 @@ const ways = {
   script: async (src) => ((await element('script', { src })) === 'load' ? 'a script' : ''),
   style: async (href) => ((await element('link', { rel: 'stylesheet', href })) === 'load' ? 'a style' : ''),
   'sandboxed frame': (url, body) =>
-    toldBy('sandbox', () => {
-      const text = asker(url, body, '(text) => parent.postMessage({ sandbox: text }, "*")')
+    toldBy('readInSandbox', () => {
+      const text = asker(url, body, '(text) => parent.postMessage({ readInSandbox: text }, "*")')
       evil.addFrame({ sandbox: 'allow-scripts', srcdoc: script(text) })
     }),
   'frame of data': (url, body) =>
-    toldBy('data', () => {
-      const text = asker(url, body, '(text) => parent.postMessage({ data: text }, "*")')
+    toldBy('readInData', () => {
+      const text = asker(url, body, '(text) => parent.postMessage({ readInData: text }, "*")')
       evil.addFrame({ src: `data:text/html,${encodeURIComponent(script(text))}` })
     }),
   worker: (url, body) =>
@@ -124,4 +124,4 @@ async function reach(way, url, body) {
   }
 }
 
-Object.assign(globalThis, { reach, sendForm, ways: Object.keys(ways) })
+Object.assign(evil, { reach, sendForm, ways: Object.keys(ways) })
