@@ -123,9 +123,14 @@ interface EarlyMessages {
   taken(): readonly unknown[]
 }
 
+/** A frame that says more before it can be heard is cut off; its content script connects and asks again. */
+const heldAtMost = 1000
+
 function holdMessages(port: Runtime.Port): EarlyMessages {
   const held: unknown[] = []
-  const hold = (message: unknown) => void held.push(message)
+  const hold = (message: unknown) => {
+    if (held.push(message) > heldAtMost) port.disconnect()
+  }
   let isGone = false
   port.onMessage.addListener(hold)
   port.onDisconnect.addListener(() => {

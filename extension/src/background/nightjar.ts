@@ -12,7 +12,7 @@ import { askWallet, type WalletOptions } from './connection/wallet.ts'
 import { Carriers } from './host/bridgeCarrier.ts'
 import { errorOfCode } from './host/errors.ts'
 import { HostLink, type NativePort } from './host/hostLink.ts'
-import { type PagePort, type PagesOptions, servePage } from './pages/pages.ts'
+import { type PagePort, Pages } from './pages/pages.ts'
 import { isChosen } from './pages/sites.ts'
 import { groupLabel } from './requests/groups.ts'
 import { type HeadChange, HeadFollower, type HeadsOptions } from './requests/heads.ts'
@@ -178,7 +178,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     if (!isRight) throw new NightjarError('chain-not-served')
   }
 
-  const pages: PagesOptions = {
+  const pages = new Pages({
     clock,
     randomBytes: (length) => crypto.randomBytes(length),
     isOnFor: (origin) => connection.isOn && isChosen(origin, store.state.settings.sites),
@@ -189,7 +189,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
       update()
     },
     failed: noteError,
-  }
+  })
 
   /** One follower for each group and chain, while somebody listens. */
   function heads(origin: string, chain: number, listener: (change: HeadChange) => void): () => void {
@@ -234,5 +234,5 @@ export function createNightjar(options: NightjarOptions): Nightjar {
   applyScripts()
   if (connection.isOn) connection.resume()
   update()
-  return { servePage: (port) => servePage(pages, port), serveUi: (port) => ui.serve(port) }
+  return { servePage: (port) => pages.serve(port), serveUi: (port) => ui.serve(port) }
 }

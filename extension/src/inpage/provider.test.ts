@@ -147,6 +147,15 @@ describe('without a wallet', () => {
   })
 })
 
+test('params that the browser cannot copy, being nested too deeply, are an error that says so', async () => {
+  const background = new FakeBackground(() => {
+    throw new RangeError('Maximum call stack size exceeded')
+  })
+  const { provider } = setUp({ background })
+  const asked = provider.request({ method: 'eth_getBalance', params: [[[]]] })
+  await expect(asked).rejects.toMatchObject({ code: -32602 })
+})
+
 test('subscriptions come as messages', async () => {
   const background = new FakeBackground(() => ({ result: '0xa' }))
   const { provider, heard } = setUp({ background, hidden: new FakeMetaMask() })

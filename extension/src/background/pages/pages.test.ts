@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest'
 import type { PageSender } from '../requests/groups.ts'
 import type { HeadChange } from '../requests/heads.ts'
 import { senderOf, TestPage } from '../testing/stage.ts'
-import { type PagesOptions, servePage } from './pages.ts'
+import { Pages } from './pages.ts'
 
 const dapp = 'https://dapp.example'
 
@@ -20,7 +20,7 @@ function setUp() {
     on: (_origin: string) => true,
     answer: (origin: string, { method }: Call): Outcome | Promise<Outcome> => ({ result: `${method} for ${origin}` }),
   }
-  const options: PagesOptions = {
+  const pages = new Pages({
     clock: new FakeClock(),
     randomBytes: nobleCrypto.randomBytes,
     isOnFor: (origin) => state.on(origin),
@@ -37,10 +37,10 @@ function setUp() {
       state.answered += 1
     },
     failed: ({ code }) => failures.push(code),
-  }
+  })
   const open = (sender: PageSender | string = dapp) => {
     const page = new TestPage(typeof sender === 'string' ? senderOf(sender) : sender)
-    servePage(options, page)
+    pages.serve(page)
     return page
   }
   return { asked, failures, followed, listeners, state, open }
@@ -267,6 +267,25 @@ describe('a page that misbehaves', () => {
     pending.resolve({ result: null })
     await turn()
     expect(await page.request('eth_call')).toEqual({ result: null })
+  })
+
+  test('by asking much in many frames has its site refused, until there is room again', async () => {
+    const { state, open } = setUp()
+    const pending = Promise.withResolvers<Outcome>()
+    state.answer = () => pending.promise
+    const million = 'x'.repeat(1_000_000)
+    const asked = Array.from({ length: 20 }, () => {
+      const page = open()
+      return { page, id: page.ask('eth_call', [million]) }
+    })
+    await turn()
+    expect(asked.filter(({ page, id }) => page.codeOf(id) === 'limit-reached')).toHaveLength(4)
+    const other = open('https://other.example')
+    const free = other.ask('eth_call', [million])
+    pending.resolve({ result: null })
+    await turn()
+    expect(other.answerTo(free)).toEqual({ result: null })
+    expect(await open().request('eth_call', [million])).toEqual({ result: null })
   })
 
   test('by going away while it is told something breaks nothing', async () => {

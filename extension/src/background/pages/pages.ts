@@ -11,6 +11,7 @@ import { Filters } from '../requests/filters.ts'
 import { frameOriginOf, type PageSender, topOriginOf } from '../requests/groups.ts'
 import type { HeadChange } from '../requests/heads.ts'
 import { Subscriptions } from '../requests/subscriptions.ts'
+import { UnderWay } from './underWay.ts'
 
 /** A port to a page's content script, as far as it is used. */
 export interface PagePort {
@@ -34,33 +35,45 @@ export interface PagesOptions {
   failed(error: NightjarError): void
 }
 
-/** Requests that one frame may have under way: bounds what a page can make the extension hold. */
-const requestsAtOnce = 1000
+/** Serves the frames of all sites, each at the other end of its port until it goes away. */
+export class Pages {
+  readonly #options: PagesOptions
+  readonly #underWay = new UnderWay()
 
-/** Serves the frame at the other end of `port` until it goes away. */
-export function servePage(options: PagesOptions, port: PagePort): void {
-  const origin = topOriginOf(port.sender)
-  if (origin === undefined) return port.disconnect()
-  const page = new Page(options, port, { origin, frame: frameOriginOf(port.sender) ?? origin })
-  port.onMessage((message) => void page.onMessage(message))
-  port.onDisconnect(() => page.close())
+  constructor(options: PagesOptions) {
+    this.#options = options
+  }
+
+  serve(port: PagePort): void {
+    const origin = topOriginOf(port.sender)
+    if (origin === undefined) return port.disconnect()
+    const frame = { origin, frame: frameOriginOf(port.sender) ?? origin, underWay: this.#underWay }
+    const page = new Page(this.#options, port, frame)
+    port.onMessage((message) => void page.onMessage(message))
+    port.onDisconnect(() => page.close())
+  }
+}
+
+interface Frame {
+  /** Of the top-level page: the isolation group. */
+  readonly origin: string
+  /** Of the frame itself. */
+  readonly frame: string
+  readonly underWay: UnderWay
 }
 
 class Page {
   readonly #options: PagesOptions
   readonly #port: PagePort
-  /** Of the top-level page: the isolation group. */
-  readonly #origin: string
-  readonly #frame: string
+  readonly #frame: Frame
   readonly #subscriptions: Subscriptions
   readonly #filters: Filters
-  #running = 0
 
-  constructor(options: PagesOptions, port: PagePort, { origin, frame }: { origin: string; frame: string }) {
+  constructor(options: PagesOptions, port: PagePort, frame: Frame) {
     this.#options = options
     this.#port = port
-    this.#origin = origin
     this.#frame = frame
+    const { origin } = frame
     const read = (chain: number, call: Call) => options.request(origin, chain, call)
     this.#filters = new Filters({ ...options, read })
     this.#subscriptions = new Subscriptions({
@@ -84,8 +97,9 @@ class Page {
       return this.#port.disconnect()
     }
     const { id } = request
-    this.#running += 1
+    const done = this.#frame.underWay.begin(this.#frame.origin, request)
     try {
+      if (done === undefined) throw new NightjarError('limit-reached', { detail: 'requests of one site' })
       this.#post({ id, ...(await this.#answer(request)) })
     } catch (error) {
       const failure = asNightjarError(error)
@@ -93,7 +107,7 @@ class Page {
       // Without the detail, which may name a file of the user's: that is for the popup.
       this.#post({ id, error: toRpcError(new NightjarError(failure.code, factsOf(failure))) })
     } finally {
-      this.#running -= 1
+      done?.()
     }
   }
 
@@ -102,11 +116,10 @@ class Page {
       if (door === 'wallet') return { pass: true }
       throw new NightjarError('turned-off')
     }
-    if (this.#running > requestsAtOnce) throw new NightjarError('limit-reached', { detail: 'requests of one page' })
     const call: Call = params === undefined ? { method } : { method, params: params as Call['params'] & Json }
     switch (ownerOf(method, (name) => catalogue.has(name))) {
       case 'network': {
-        const outcome = await this.#options.request(this.#origin, chain, call)
+        const outcome = await this.#options.request(this.#frame.origin, chain, call)
         if (!('error' in outcome) || nightjarCodeOf(outcome.error) === undefined) this.#options.answered()
         return outcome
       }
@@ -122,7 +135,7 @@ class Page {
 
   /** A frame of a chosen site is one wherever it is framed, as its script is there too. */
   #isOn(): boolean {
-    return this.#options.isOnFor(this.#origin) || this.#options.isOnFor(this.#frame)
+    return this.#options.isOnFor(this.#frame.origin) || this.#options.isOnFor(this.#frame.frame)
   }
 
   #subscription(chain: number, { method, params }: Call): Json {

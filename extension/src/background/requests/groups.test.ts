@@ -23,6 +23,13 @@ describe('the isolation group', () => {
       { frameId: 4, url: frame, tab: { url: 'chrome-extension://abc/' } },
       undefined,
     ],
+    [
+      'what is shown',
+      { frameId: 7, url: frame, documentLifecycle: 'active', tab: { url: top } },
+      'https://top.example',
+    ],
+    ['what was left', { frameId: 0, url: frame, documentLifecycle: 'cached', tab: { url: top } }, undefined],
+    ['what ends', { frameId: 0, url: frame, documentLifecycle: 'pending_deletion', tab: { url: top } }, undefined],
     ['what is prerendered', { frameId: 7, url: frame, documentLifecycle: 'prerender', tab: { url: top } }, undefined],
     ['a page of the extension', { frameId: 0, url: 'chrome-extension://abc/popup.html', tab: { url: top } }, undefined],
     ['a page on its own in about:blank', { frameId: 0, url: 'about:blank', tab: { url: 'about:blank' } }, undefined],

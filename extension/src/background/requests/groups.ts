@@ -19,8 +19,8 @@ export interface PageSender {
 
 /** The origin of the top-level page that `sender` is part of; undefined where it is no web page. */
 export function topOriginOf(sender: PageSender): string | undefined {
-  // What is still being prerendered is not what its tab shows yet, and would be taken for a part of that.
-  if (sender.tab === undefined || sender.documentLifecycle === 'prerender') return undefined
+  // What is not what its tab shows (prerendered, or left behind in a cache) would be taken for a part of that.
+  if (sender.tab === undefined || (sender.documentLifecycle ?? 'active') !== 'active') return undefined
   const url = sender.frameId === 0 ? sender.url : sender.tab.url
   return url === undefined ? undefined : webOrigin(url)
 }
