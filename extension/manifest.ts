@@ -16,7 +16,7 @@ const icons = { 16: 'icons/16.png', 32: 'icons/32.png', 48: 'icons/48.png', 128:
 export const manifest = defineManifest({
   manifest_version: 3,
   name: 'Nightjar',
-  description: 'Private network access for wallets: what MetaMask asks the chain travels sealed, over relays.',
+  description: 'Private network access for wallets: what MetaMask and sites ask travels sealed, over relays.',
   version: packageJson.version,
   key,
   minimum_chrome_version: '120',
@@ -24,6 +24,8 @@ export const manifest = defineManifest({
   icons,
   action: { default_icon: icons, default_popup: 'src/popup/index.html', default_title: 'Nightjar' },
   options_page: 'src/options/index.html',
-  permissions: ['nativeMessaging', 'scripting', 'storage'],
+  permissions: ['nativeMessaging', 'privacy', 'proxy', 'scripting', 'storage'],
   host_permissions: ['http://*/*', 'https://*/*'],
+  optional_permissions: ['webRequest'],
+  optional_host_permissions: ['ws://*/*', 'wss://*/*'],
 })

@@ -22,6 +22,7 @@ export default defineConfig({
     alias: [
       { find: /^.*\/ui\/background\.ts$/, replacement: join(testing, 'background.ts') },
       { find: /^\.\/tab\.ts$/, replacement: join(testing, 'tab.ts') },
+      { find: /^\.\/permission\.ts$/, replacement: join(testing, 'permission.ts') },
     ],
   },
   build: {

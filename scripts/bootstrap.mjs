@@ -23,9 +23,7 @@ export function isNewEnough(version) {
 /** The path of a Node that is new enough: this one, or the private one that scripts/node locks. */
 export function ensureNode() {
   if (isNewEnough(process.version)) return process.execPath
-  const folder = join(root, 'scripts', 'node')
-  install(folder, `Node ${process.version} is older than 22.12: bringing a private Node 24 (about 190 MB, once)`)
-  const found = privateNodes(folder).find(existsSync)
+  const found = ensurePrivateNode()
   if (found === undefined) {
     throw new BootstrapError(
       `There is no private Node for ${process.platform} ${process.arch}; install Node 22.12 or newer and run this again.`,
@@ -34,10 +32,15 @@ export function ensureNode() {
   return found
 }
 
-function privateNodes(folder) {
+/** The path of the Node that scripts/node locks; undefined where there is none for this platform. */
+export function ensurePrivateNode() {
+  const folder = join(root, 'scripts', 'node')
   const { optionalDependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
-  const binary = process.platform === 'win32' ? 'node.exe' : 'node'
-  return Object.keys(optionalDependencies).map((name) => join(folder, 'node_modules', name, 'bin', binary))
+  const isWindows = process.platform === 'win32'
+  const name = `node-${isWindows ? 'win' : process.platform}-${process.arch}`
+  if (!(name in optionalDependencies)) return undefined
+  install(folder, 'bringing a private Node 24 (about 190 MB, once)')
+  return join(folder, 'node_modules', name, 'bin', isWindows ? 'node.exe' : 'node')
 }
 
 /** Installs the project's locked dependencies where they are missing or not those of the lock file. */

@@ -1,5 +1,5 @@
 /**
- * The project's commands: `node scripts/run.mjs start|test|bench|pictures|build|check|unit|e2e|format|nightjar|nightjar-relay|nightjar-load`.
+ * The project's commands: `node scripts/run.mjs start|test|bench|pictures|build|build:firefox|build:package|check|unit|e2e|format|nightjar|nightjar-relay|nightjar-load`.
  * Each first makes the checkout runnable (bootstrap.mjs) and, where it runs a program, builds it.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -20,7 +20,7 @@ const bin = {
   biome: 'node_modules/@biomejs/biome/bin/biome',
   tsc: 'node_modules/typescript/bin/tsc',
 }
-const programs = ['nightjar', 'nightjar-load', 'nightjar-relay', 'start', 'bench']
+const programs = ['nightjar', 'nightjar-load', 'nightjar-relay', 'nightjar-relay-testing', 'start', 'bench']
 /** What runs in a browser: the extension, and what tests and `npm start` show it with. */
 const browserParts = ['extension', 'e2e/wallet', 'e2e/dapp']
 const reports = join(root, '.build', 'reports')
@@ -40,6 +40,16 @@ async function main([command, ...args]) {
   async function build() {
     for (const program of programs) await run(bin.vite, 'build', '--mode', program)
     for (const part of browserParts) await run(bin.vite, 'build', '--config', join(part, 'vite.config.ts'))
+    await buildFirefox()
+  }
+
+  const buildFirefox = () => run(bin.vite, 'build', '--config', 'extension/vite.firefox.config.ts')
+
+  /** What a user installs (scripts/package.mjs). */
+  async function buildPackage() {
+    await run(bin.vite, 'build', '--mode', 'nightjar')
+    await run(bin.vite, 'build', '--config', 'extension/vite.config.ts')
+    await buildFirefox()
   }
 
   async function check() {
@@ -71,6 +81,10 @@ async function main([command, ...args]) {
   switch (command) {
     case 'build':
       return build()
+    case 'build:firefox':
+      return buildFirefox()
+    case 'build:package':
+      return buildPackage()
     case 'check':
       return check()
     case 'format':

@@ -3,8 +3,10 @@ import { cpus, totalmem } from 'node:os'
 import { programPath, runProgram } from '@nightjar/e2e/network'
 import { Command } from 'commander'
 import { benchBridge } from './bridge.ts'
+import { serveBulk } from './bulkServer.ts'
 import { benchBundle } from './bundle.ts'
 import { serveEcho } from './echoServer.ts'
+import { benchExit } from './exit.ts'
 import { benchRelay } from './relay.ts'
 import { benchRpc } from './rpc.ts'
 
@@ -13,6 +15,7 @@ type Bench = (report: (step: string) => void) => Promise<Record<string, number>>
 const benches: Record<string, { description: string; run: Bench }> = {
   rpc: { description: 'eth_getBalance over the network beside direct', run: benchRpc },
   relay: { description: 'cells per second through one relay beside a plain echo', run: benchRelay },
+  exit: { description: 'bulk TCP through an exit beside direct, and opening a connection', run: benchExit },
   bridge: { description: 'a page’s request of 1 KB through the extension beside the endpoint', run: benchBridge },
   bundle: { description: 'gzipped size of service worker, popup and the script in pages', run: benchBundle },
   seal: { description: 'three-layer seals per second beside the bare AEAD calls', run: benchSeal },
@@ -47,5 +50,7 @@ program
   .action(({ cert, key }: { cert?: string; key?: string }) => {
     serveEcho(cert === undefined || key === undefined ? undefined : { certFile: cert, keyFile: key })
   })
+
+program.command('bulk-server', { hidden: true }).action(serveBulk)
 
 await program.parseAsync()

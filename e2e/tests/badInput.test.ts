@@ -3,7 +3,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type LocalRelay, programPath, runProgram } from '../src/network/index.ts'
+import { fundedAccount } from './support/chain.ts'
 import { useNetwork } from './support/network.ts'
+import { askedFor } from './support/provider.ts'
 import { ask, codeOf, encodeCall, fromWallet, type HttpOptions, http, oneSocket } from './support/rpc.ts'
 
 const chain = 31337
@@ -13,12 +15,15 @@ const endpoint = (id = chain) => shared.network.daemon.url(id)
 
 describe('the endpoint', () => {
   const body = encodeCall('eth_chainId')
+  /** What no gateway asks by itself, so that its provider tells whether it came there. */
+  const { address } = fundedAccount(0)
+  const telling = encodeCall('eth_getBalance', [address, 'latest'])
   const place = () => {
     const { host, port, pathname } = new URL(endpoint())
     return { host, port, token: pathname.split('/')[1] as string }
   }
-  const send = (path: string, options: HttpOptions = {}) =>
-    http(`http://127.0.0.1:${place().port}${path}`, body, options)
+  const send = (path: string, options: HttpOptions = {}, text = body) =>
+    http(`http://127.0.0.1:${place().port}${path}`, text, options)
 
   test.each<readonly [string, () => string, () => HttpOptions]>([
     ['a wrong token', () => `/${'0'.repeat(32)}/${chain}`, () => ({})],
@@ -34,10 +39,10 @@ describe('the endpoint', () => {
   ])('refuses %s with 403, and the gateway hears nothing of it', async (_, where, options) => {
     const provider = shared.network.providers[chain]
     provider?.forget()
-    const answer = await send(where(), options())
+    const answer = await send(where(), options(), telling)
     expect(answer.status).toBe(403)
     expect(answer.text).toBe('')
-    expect(provider?.seen).toEqual([])
+    expect(askedFor(provider, address)).toEqual([])
   })
 
   test.each<readonly [string, () => HttpOptions]>([
@@ -47,6 +52,9 @@ describe('the endpoint', () => {
   ])('serves %s', async (_, options) => {
     const answer = await send(path(), options())
     expect(answer.json()).toEqual({ jsonrpc: '2.0', id: 1, result: '0x7a69' })
+    shared.network.providers[chain]?.forget()
+    expect((await send(path(), options(), telling)).json()).toHaveProperty('result')
+    expect(askedFor(shared.network.providers[chain], address)).toHaveLength(1)
   })
 
   test('answers GET with 405', async () => {
@@ -83,7 +91,7 @@ describe('the endpoint', () => {
     const answer = await ask(endpoint(), method)
     expect(answer.error).toMatchObject({ code: -32601, message: expect.stringContaining(`[method: ${method}]`) })
     expect(answer.error?.data).toEqual({ nightjar: 'method-not-allowed', method })
-    expect(provider?.seen).toEqual([])
+    expect(askedFor(provider, method)).toEqual([])
   })
 
   test.each(['5', '0', '01', '0x1', 'mainnet', '', '99999999999999999999'])(

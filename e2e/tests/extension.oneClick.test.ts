@@ -46,7 +46,7 @@ describe('the popup', () => {
       expect(text).toContain(middle.operator)
     }
     for (const { operator } of gateways) expect(text).toContain(operator)
-    expect(text).toContain('not covered yet')
+    expect(text).toContain('hosts that are not on the list cannot be seen')
     expect(text).toMatch(/Last request/)
   })
 

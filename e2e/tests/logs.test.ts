@@ -3,16 +3,21 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { keccak256 } from 'viem'
 import { expect, test } from 'vitest'
-import { type LocalRelay, type Provider, type Running, until } from '../src/network/index.ts'
+import { type LocalRelay, type Provider, type Running, replyFor, until } from '../src/network/index.ts'
 import { fundedAccount, signTransfer } from './support/chain.ts'
+import { sendRaw } from './support/hostile.ts'
 import { useNetwork } from './support/network.ts'
+import { startPlainServer } from './support/plainServer.ts'
 import { ask, encodeCall, fromWallet, http } from './support/rpc.ts'
 
 const chain = 31337
 const { address } = fundedAccount(0)
 const wallet = 'nkbihfbeogaeaoehlefnkodbefgpgknn'
 const methods = ['eth_getBalance', 'eth_chainId', 'eth_getCode', 'eth_notAMethod', 'eth_sendRawTransaction']
-const shared = useNetwork({ logLevel: 'debug' })
+/** Hosts that are asked for through the shield: one is there, one does not answer, one does not exist, one is forbidden. */
+const shieldHosts = ['mainnet.infura.io', 'accounts.api.cx.metamask.io', 'nobody.infura.io', 'loopback.infura.io']
+const unlisted = 'evil.example'
+const shared = useNetwork({ logLevel: 'debug', exitHosts: {} })
 
 /** Every process there was, also those that are gone. */
 const processes = new Set<Running>()
@@ -39,6 +44,7 @@ async function makeTrouble(raw: string): Promise<void> {
   for (const body of ['not JSON', encodeCall(address), `{"${address}":1}`]) await http(url, body)
   await http(url.replace(/[0-9a-f]{32}/, 'f'.repeat(32)), '{}')
   await daemon.run('rpc', 'eth_getBalance', address, '--chain', String(chain))
+  await shieldTrouble()
   for (const misbehaviour of ['garbage', 'error', 'close', 'none'] as const) {
     provider.misbehaviour = misbehaviour
     await balance()
@@ -59,6 +65,26 @@ async function makeTrouble(raw: string): Promise<void> {
   await daemon.restart()
   noteProcesses()
   await until('all paths stand again', async () => (await daemon.status()).state === 'private')
+}
+
+/** Connections that stand, that fail in all ways, that are blocked, and what is no request at all. */
+async function shieldTrouble(): Promise<void> {
+  const { port, sinkPort } = (await shared.network.daemon.status()).shield
+  const host = await startPlainServer()
+  const [carried, dead, , forbidden] = shieldHosts as [string, string, string, string]
+  await shared.network.relays.internet?.set({
+    [carried]: host.port,
+    [dead]: { addresses: ['8.8.9.9'] },
+    [forbidden]: { addresses: ['127.0.0.1'] },
+  })
+  for (const name of [...shieldHosts, unlisted, '10.11.12.13']) {
+    expect((await replyFor(port, { host: name })) === 0).toBe(name === carried)
+    expect(await replyFor(sinkPort, { host: name })).not.toBe(0)
+    const place = { host: '127.0.0.1', port }
+    await sendRaw(place, `GET http://${name}/ HTTP/1.1\r\n\r\n`)
+    if (name !== carried) await sendRaw(place, `CONNECT ${name}:443 HTTP/1.1\r\n\r\n`)
+  }
+  await host.close()
 }
 
 /** Keys in `file`: long words of base64 or hexadecimal, and the ones of base64 in hexadecimal as well. */
@@ -110,6 +136,7 @@ test('no log line holds an address, transaction, method, key, token or client IP
       token,
       wallet,
     ],
+    ...[...shieldHosts, unlisted, 'infura', 'metamask', '10.11.', '8.8.', ':443'],
     ...['eth_', '0x', '127.', 'localhost', 'ws:', 'http:', 'jsonrpc', 'notAMethod', 'latest'],
     ...secrets.flat(),
   ]

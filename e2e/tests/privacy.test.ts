@@ -15,6 +15,7 @@ import {
 } from './support/chain.ts'
 import { useNetwork } from './support/network.ts'
 import { pathOf, trafficDuring } from './support/paths.ts'
+import { askedFor } from './support/provider.ts'
 import { ask, encodeCall, fromWallet, http, type RpcBody } from './support/rpc.ts'
 
 const chain = 31337
@@ -55,11 +56,16 @@ describe('the RPC provider', () => {
     }
 
     const hosts = gateways().map(({ host }) => host)
-    expect(provider().seen).toHaveLength(6)
+    const asked = askedFor(provider(), address)
+    expect(asked).toHaveLength(6)
+    for (const { body } of asked)
+      expect(JSON.parse(body)).toEqual({ jsonrpc: '2.0', id: 1, method: 'eth_getBalance', params: [address, 'latest'] })
+    // What gateways ask by themselves comes in between: it must not tell more, and nothing may hide in it.
     for (const { from, headers, body } of provider().seen) {
       expect(hosts).toContain(from)
       expect(Object.keys(headers).sort()).toEqual(['connection', 'content-length', 'content-type', 'host'])
-      expect(JSON.parse(body)).toEqual({ jsonrpc: '2.0', id: 1, method: 'eth_getBalance', params: [address, 'latest'] })
+      expect(JSON.parse(body)).toMatchObject({ jsonrpc: '2.0', id: 1 })
+      expect(body.includes(address) || isOfTheChain(body)).toBe(true)
     }
     const everything = JSON.stringify(provider().seen)
     for (const trace of ['client-mark', '987654321', '198.51.100.7', firstWallet])
@@ -75,8 +81,22 @@ describe('the RPC provider', () => {
       params: [fundedAccount(index).address, 'latest'],
     }))
     await http(endpoint(), JSON.stringify(batch))
-    expect(provider().seen.map(({ body }) => JSON.parse(body).id)).toEqual([1, 1, 1])
+    expect(askedFor(provider(), 'eth_getBalance').map(({ body }) => JSON.parse(body).id)).toEqual([1, 1, 1])
+    expect(JSON.stringify(provider().seen)).not.toContain('client-mark')
   })
+
+  /** What gateways ask by themselves, to the letter: the same for every user of the chain. */
+  function isOfTheChain(body: string): boolean {
+    const { method, params } = JSON.parse(body) as { method: string; params: unknown }
+    if (method === 'eth_getBlockByNumber') return /^\["(latest|0x[0-9a-f]+)",false\]$/.test(JSON.stringify(params))
+    if (method === 'eth_feeHistory') return /^\["0x[45]","0x[0-9a-f]+",\[[0-9,]+\]\]$/.test(JSON.stringify(params))
+    return ofTheChain.includes(method) && JSON.stringify(params) === '[]'
+  }
+
+  const ofTheChain = [
+    ...['eth_gasPrice', 'eth_maxPriorityFeePerGas', 'eth_blobBaseFee'],
+    ...['eth_chainId', 'net_version', 'web3_clientVersion'],
+  ]
 })
 
 describe('the taps', () => {
@@ -201,8 +221,8 @@ describe('isolation groups', () => {
         const found = `${gateway.name} ${circuits.gateway}`
         if (round === 1) branches.set(caller, found)
         expect({ caller, branch: found }).toEqual({ caller, branch: branches.get(caller) })
-        // All its requests came to the provider from that gateway.
-        expect([...new Set(provider().seen.map(({ from }) => from))]).toEqual([gateway.host])
+        // All its requests came to the provider from that gateway. What other gateways ask by themselves names nobody.
+        expect([...new Set(askedFor(provider(), address).map(({ from }) => from))]).toEqual([gateway.host])
       }
     }
     expect(new Set(branches.values()).size).toBe(4)

@@ -6,6 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { type LocalRelay, makeCertificates, startDaemon, until } from '../src/network/index.ts'
 import { sendRaw, subprotocol, upgradeRequest } from './support/hostile.ts'
 import { useNetwork } from './support/network.ts'
+import { askedFor } from './support/provider.ts'
 import { ask, codeOf } from './support/rpc.ts'
 
 const chain = 31337
@@ -104,10 +105,11 @@ describe.each(['pinned', 'private-ca'] as const)('a network over wss, %s', (tls)
     try {
       await until('it has failed to connect', async () => (await stranger.status()).lastError === 'connect-failed')
       providers[chain]?.forget()
-      const answer = await ask(stranger.url(chain), 'eth_chainId')
+      const answer = await ask(stranger.url(chain), 'eth_getBalance', [account, 'latest'])
       expect(codeOf(answer)).toBe('network-unreachable')
       expect((await stranger.status()).trunks).toEqual([])
-      expect(providers[chain]?.seen).toEqual([])
+      // Gateways go on asking for what is the same for everybody.
+      expect(askedFor(providers[chain], account)).toEqual([])
     } finally {
       await stranger.process.stop()
     }

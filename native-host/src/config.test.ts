@@ -49,7 +49,7 @@ describe('config.example.yaml', () => {
     const [said, defaults] = [await loadConfig(example, configSchema), await load(minimal)]
     const { ca_file: _, ...network } = said.network
     expect({ ...said, network: { ...network, ...minimal.network } }).toEqual(defaults)
-    expect((await readFile(example, 'utf8')).match(/# default|# Default: (?!none)/g)).toHaveLength(6)
+    expect((await readFile(example, 'utf8')).match(/# default|# Default: (?!none)/g)).toHaveLength(7)
   })
 })
 
@@ -58,6 +58,7 @@ describe('config', () => {
     expect(await load(minimal)).toEqual({
       network: { ...minimal.network, refresh_minutes: 30 },
       endpoint: { port: 8645 },
+      shield: { port: 0 },
       wallets: ['nkbihfbeogaeaoehlefnkodbefgpgknn'],
       chains: [1, 11155111],
       profile: 'fast',
@@ -95,6 +96,7 @@ describe('config', () => {
     ],
     ['a threshold of none', withTrust({ threshold: 0 }), 'network.trust.threshold must be at least 1'],
     ['a port too high', { ...minimal, endpoint: { port: 65536 } }, 'endpoint.port must be at most 65535'],
+    ['a shield on no port', { ...minimal, shield: { port: -1 } }, 'shield.port must be at least 0'],
     ['a web site as a wallet', { ...minimal, wallets: ['https://x.example'] }, 'wallets.0 must be an extension id'],
     ['a chain that is none', { ...minimal, chains: [0] }, 'chains.0 must be at least 1'],
     ['a profile that is to come', { ...minimal, profile: 'strong' }, 'profile must be fast'],

@@ -42,6 +42,7 @@ export const configSchema = v.strictObject({
     ca_file: v.optional(v.string()),
   }),
   endpoint: v.optional(v.strictObject({ port: v.optional(port, 8645) }), {}),
+  shield: v.optional(v.strictObject({ port: v.optional(port, 0) }), {}),
   wallets: v.optional(v.array(v.pipe(v.string(), v.regex(/^[a-z0-9@._-]{1,80}$/, 'must be an extension id'))), [
     metaMask,
   ]),

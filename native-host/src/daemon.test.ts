@@ -12,6 +12,7 @@ import { type Places, placesFrom } from './config.ts'
 import { askDaemon } from './control/client.ts'
 import { Connection } from './control/testing/connection.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
+import { askSocks } from './shield/testing/clients.ts'
 
 const gate = vi.hoisted(() => ({ reached: () => {}, open: Promise.resolve() }))
 vi.mock('./endpoint/endpoint.ts', async (original) => {
@@ -42,10 +43,13 @@ afterEach(async () => {
 })
 
 /** Without a network document: it serves all the same, and fails every request. */
-async function start(port = 0): Promise<void> {
+async function start(port = 0, shieldPort = 0): Promise<void> {
   const trust = `{ keys: ['${base64(pattern(32))}'], threshold: 1 }`
   const network = `network: { document: absent.json, trust: ${trust} }`
-  await writeFile(places.config, `${network}\nendpoint: { port: ${port} }\nlog: { level: silent }\n`)
+  await writeFile(
+    places.config,
+    `${network}\nendpoint: { port: ${port} }\nshield: { port: ${shieldPort} }\nlog: { level: silent }\n`,
+  )
   const dial = () => Promise.reject(new Error('dialled'))
   // Chance that is the same on every run.
   const crypto = { ...nativeCrypto, randomBytes: (length: number) => pattern(length) }
@@ -53,7 +57,7 @@ async function start(port = 0): Promise<void> {
 }
 
 async function ask<T extends 'hello' | 'status'>(type: T) {
-  const said = type === 'hello' ? { type, bridge: 1, version: '0.1.0' } : { type }
+  const said = type === 'hello' ? { type, bridge: 2, version: '0.1.0' } : { type }
   const response = await askDaemon(places.socket, said as { type: 'status' })
   if ('error' in response) throw new Error(response.error.message)
   return parseResult(type, response.result)
@@ -79,7 +83,7 @@ test('calls of its endpoint are told to who said hello, together', async () => {
   // By now the trunks, which want a document, are tried again every ten seconds or so: nothing else is told meanwhile.
   clock.advance(10 * minute)
   const caller = new Connection(places.socket)
-  caller.say({ id: 1, type: 'hello', bridge: 1, version: '0.1.0' })
+  caller.say({ id: 1, type: 'hello', bridge: 2, version: '0.1.0' })
   await caller.received(1)
   const { endpoint } = await ask('status')
   for (let count = 0; count < 3; count++) expect((await post(endpoint, JSON.stringify(call))).status).toBe(200)
@@ -126,11 +130,33 @@ test('it stops once its state is written', async () => {
   expect(await readFile(places.state, 'utf8')).toContain(endpoint.split('/')[3])
 })
 
-test('where the port is taken nothing is left behind', async () => {
+test('the shield’s ports are told, it refuses what is not listed, and without a network what is', async () => {
+  await start()
+  const { shield } = await ask('status')
+  expect(shield).toMatchObject({ running: true, streams: 0, refused: 0, lastError: null })
+  expect(daemon?.ready).toMatchObject({ shieldPort: shield.port, sinkPort: shield.sinkPort })
+  clock.advance(10 * minute)
+  const caller = new Connection(places.socket)
+  caller.say({ id: 1, type: 'hello', bridge: 2, version: '0.1.0' })
+  await caller.received(1)
+  expect((await askSocks(shield.port, { host: 'example.com' })).reply).toBe(2)
+  expect((await askSocks(shield.sinkPort, { host: 'mainnet.infura.io' })).reply).toBe(2)
+  // The document cannot be read, and nothing is dialled (`dial` would say so).
+  expect((await askSocks(shield.port, { host: 'mainnet.infura.io' })).reply).toBe(3)
+  clock.advance(100)
+  const [, told] = await caller.received(2)
+  expect(told).toMatchObject({
+    event: 'status',
+    status: { shield: { refused: 1, today: { rpc: { shielded: 0, blocked: 1 } }, lastError: expect.any(String) } },
+  })
+  caller.socket.destroy()
+})
+
+test.each(['endpoint', 'shield'])('where the port of the %s is taken nothing is left behind', async (which) => {
   const other = createServer()
   await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
   const { port } = other.address() as { port: number }
-  expect(await codeOfAsync(() => start(port))).toBe('connect-failed')
+  expect(await codeOfAsync(() => (which === 'shield' ? start(0, port) : start(port)))).toBe('connect-failed')
   expect(await codeOfAsync(() => ask('status'))).toBe('daemon-not-running')
   await new Promise((resolve) => other.close(resolve))
 })

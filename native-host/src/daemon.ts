@@ -1,4 +1,4 @@
-/** The daemon: network document, client, endpoint and local socket, put together and taken apart in order. */
+/** The daemon: network document, client, endpoint, shield and local socket, put together and taken apart in order. */
 import { mkdir } from 'node:fs/promises'
 import { endpointProof, type Status } from '@nightjar/shared/bridge'
 import { base64 } from '@nightjar/shared/bytes'
@@ -15,6 +15,7 @@ import { type Config, configSchema, type Places, trustOf } from './config.ts'
 import { type Bridge, openBridge } from './control/bridge.ts'
 import { Callers } from './endpoint/callers.ts'
 import { listenEndpoint } from './endpoint/endpoint.ts'
+import { openShield, type Shield } from './shield/shield.ts'
 import { documentMarkOf, loadState, type State, saveState } from './state/store.ts'
 
 export interface DaemonContext {
@@ -93,7 +94,7 @@ async function serve(context: DaemonContext, config: Config, bridge: Bridge): Pr
   })
   const callers = new Callers(clock)
   const proofKey = crypto.randomBytes(32)
-  const status = () => statusOf(client, callers, config, `${url}/${config.chains[0] ?? 1}`, version)
+  const status = () => statusOf(client, shield, callers, config, `${url}/${config.chains[0] ?? 1}`, version)
   const document = () => {
     keeper.require()
     return keeper.text ?? ''
@@ -111,6 +112,12 @@ async function serve(context: DaemonContext, config: Config, bridge: Bridge): Pr
     prove: (challenge, port) => endpointProof(crypto.hash.hmac, proofKey, port, challenge),
   })
   const url = `http://127.0.0.1:${endpoint.port}/${state.token}`
+  const shield = await openShield({ clock, port: config.shield.port, client, onChange: tellStatus }).catch(
+    async (error: unknown) => {
+      await endpoint.close()
+      throw error
+    },
+  )
   save()
   client.start()
   bridge.serve({ client, version, proofKey, status, document })
@@ -118,10 +125,17 @@ async function serve(context: DaemonContext, config: Config, bridge: Bridge): Pr
 
   return {
     // Without the endpoint's token: this line may end up in the log of a service.
-    ready: { port: endpoint.port, socket: places.socket, version },
+    ready: {
+      port: endpoint.port,
+      shieldPort: shield.port,
+      sinkPort: shield.sinkPort,
+      socket: places.socket,
+      version,
+    },
     async stop() {
       keeper.stop()
       await endpoint.close()
+      await shield.close()
       await client.stop()
       await saved()
       // Last: whoever waits for the daemon's end takes the closing socket for it.
@@ -131,9 +145,16 @@ async function serve(context: DaemonContext, config: Config, bridge: Bridge): Pr
   }
 }
 
-function statusOf(client: Client, callers: Callers, config: Config, endpoint: string, version: string): Status {
+function statusOf(
+  client: Client,
+  shield: Shield,
+  callers: Callers,
+  config: Config,
+  endpoint: string,
+  version: string,
+): Status {
   const { profile, chains } = config
-  return { ...client.status(), profile, endpoint, chains, callers: callers.all, version }
+  return { ...client.status(), profile, endpoint, chains, callers: callers.all, shield: shield.status, version }
 }
 
 /** Calls `action` at most every so often, and once more after the last call. */

@@ -10,6 +10,7 @@ import packageJson from '../package.json' with { type: 'json' }
 import { runHost } from './bridge/host.ts'
 import { launchDaemon, reportStart } from './bridge/launch.ts'
 import { stopDaemon } from './bridge/stop.ts'
+import { findSystemProxy } from './bridge/systemProxy.ts'
 import { buildProgram } from './cli/program.ts'
 import { claimSocket, placesFrom } from './config.ts'
 import { startDaemon } from './daemon.ts'
@@ -61,6 +62,7 @@ const program = buildProgram({
       clock,
       socket: () => claimSocket(places),
       launch: () => launchDaemon(script),
+      systemProxy: () => findSystemProxy(thisMachine),
     }),
   install: (options) =>
     install(options, {

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { categories } from '@nightjar/shared/shield'
 import { loadConfig, missingKeys } from '@nightjar/shared-node/config'
 import * as v from 'valibot'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -42,6 +43,8 @@ describe('relay.example.yaml', () => {
       { url: 'https://ethereum-rpc.example.com/v1', weight: 2 },
       { url: 'http://127.0.0.1:8545', weight: 1 },
     ])
+    expect(config.gateway?.chains['1']?.transactions).toEqual({ url: 'https://rpc.flashbots.net/?hint=hash' })
+    expect(config.gateway?.chains['11155111']?.transactions).toBeUndefined()
     expect(trustOf(config)).toMatchObject({ threshold: 2, keys: { length: 3 } })
   })
 
@@ -51,7 +54,10 @@ describe('relay.example.yaml', () => {
 
   test('what it calls a default is the default', async () => {
     const lines = (await readFile(example, 'utf8')).split('\n')
-    const { admin, limits, network, log, listen } = await load(minimal)
+    const { admin, exit, limits, network, log, listen } = await load({ ...minimal, roles: ['exit'], exit: {} })
+    // Named in full there: the whole list is the default.
+    expect((await loadRelayConfig(example)).exit?.categories).toEqual(exit?.categories)
+    expect(exit).toMatchObject({ categories: [...categories], without: [] })
     const said = Object.fromEntries(
       lines.filter((line) => /# .*default/.test(line)).map((line) => line.split('#')[0]?.trim().split(': ') ?? []),
     )
@@ -62,6 +68,7 @@ describe('relay.example.yaml', () => {
       weight: '2',
       heads_poll_ms: '2000',
       request_timeout_seconds: '10',
+      max_streams: String(exit?.max_streams),
       max_connections: String(limits.max_connections),
       connection_timeout: String(limits.connection_timeout),
       level: log.level,
@@ -103,6 +110,8 @@ describe('loadRelayConfig', () => {
 
   test.each([
     ['a gateway', { roles: ['relay', 'gateway'], gateway }],
+    ['an exit', { roles: ['exit'], exit: {} }],
+    ['a gateway that is an exit', { roles: ['gateway', 'exit'], gateway, exit: { categories: ['rpc'] } }],
     ['a proxy that does TLS in front', { listen: { host: '::1', port: 0 }, public_address: 'wss://relay.example.org' }],
     ['an address to connect from', { outbound_address: '2001:db8::1' }],
     [
@@ -131,6 +140,35 @@ describe('loadRelayConfig', () => {
       'roles must not name gateway unless the section gateway is there',
     ],
     ['the section gateway alone', { gateway }, 'gateway must not be there unless roles names gateway'],
+    ['the role exit alone', { roles: ['exit'] }, 'roles must not name exit unless the section exit is there'],
+    ['the section exit alone', { exit: {} }, 'exit must not be there unless roles names exit'],
+    [
+      'a category that there is not',
+      { roles: ['exit'], exit: { categories: ['everything'] } },
+      'exit.categories.0 must be wallet or rpc or explorer or price or bridge or phishing-list',
+    ],
+    ['no category', { roles: ['exit'], exit: { categories: [] } }, 'exit.categories must have at least 1'],
+    [
+      'a category twice',
+      { roles: ['exit'], exit: { categories: ['rpc', 'rpc'] } },
+      'exit.categories must not name a category twice',
+    ],
+    ...['*.infura.io', 'Infura.io', 'infura.io.', '127.0.0.1', 'https://infura.io'].map<
+      [string, Record<string, unknown>, string]
+    >((suffix) => [
+      `an exit without ${suffix}`,
+      { roles: ['exit'], exit: { without: [suffix] } },
+      'exit.without.0 must be a host name in lower case',
+    ]),
+    ['a host to add to the list', { roles: ['exit'], exit: { with: ['example.org'] } }, 'unknown key "exit.with"'],
+    ['no stream', { roles: ['exit'], exit: { max_streams: 0 } }, 'exit.max_streams must be at least 1'],
+    ...['http://rpc.example.org', 'ws://127.0.0.1:1', 'rpc.example.org'].map(
+      (url): [string, Record<string, unknown>, string] => [
+        `transactions that go to ${url}`,
+        { roles: ['gateway'], gateway: { chains: { 1: { ...gateway.chains[1], transactions: { url } } } } },
+        'gateway.chains.1.transactions.url must be a URL of https, or of http on loopback',
+      ],
+    ),
     ['no chain', { roles: ['gateway'], gateway: { chains: {} } }, 'gateway.chains must name at least one chain'],
     [
       'a chain that is no number',

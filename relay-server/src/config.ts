@@ -8,6 +8,7 @@ import { fromBase64 } from '@nightjar/shared/bytes'
 import { size } from '@nightjar/shared/crypto'
 import { roles, type Trust } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
+import { categories, normaliseHost } from '@nightjar/shared/shield'
 import { type ConfigInspection, describeProblems, inspectConfig, resolveBeside } from '@nightjar/shared-node/config'
 import { isLoopback } from '@nightjar/shared-node/link'
 import { logLevels } from '@nightjar/shared-node/log'
@@ -37,6 +38,11 @@ const document = v.pipe(path, v.check(isDocumentLocation, 'must be a file, https
 const upstreamUrl = v.pipe(
   v.string(),
   v.check((text) => /^https?:$/.test(parseUrl(text)?.protocol ?? ''), 'must be a URL of http or https'),
+)
+/** What goes there is not to be seen by others before it is in a block. */
+const privateUrl = v.pipe(
+  v.string(),
+  v.check((text) => isEncryptedOrLocal(text), 'must be a URL of https, or of http on loopback'),
 )
 const directoryKey = v.pipe(v.string(), v.check(isKey, 'must be base64 of 32 bytes'))
 const chainId = v.pipe(v.string(), v.regex(/^[1-9][0-9]{0,14}$/, 'must be a decimal chain id'))
@@ -68,6 +74,7 @@ const gateway = v.strictObject({
           v.minLength(1),
           v.maxLength(32),
         ),
+        transactions: v.optional(v.strictObject({ url: privateUrl })),
         heads_poll_ms: v.optional(whole(100, 60_000), 2000),
       }),
     ),
@@ -75,6 +82,25 @@ const gateway = v.strictObject({
     v.check((chains) => Object.keys(chains).length <= 256, 'must name at most 256 chains'),
   ),
   request_timeout_seconds: v.optional(whole(1, 120), 10),
+})
+
+const suffix = v.pipe(
+  v.string(),
+  v.maxLength(253),
+  v.check((text) => normaliseHost(text) === text, 'must be a host name in lower case, such as infura.io'),
+)
+
+const exit = v.strictObject({
+  categories: v.optional(
+    v.pipe(
+      v.array(v.picklist(categories)),
+      v.minLength(1),
+      v.check((list) => new Set(list).size === list.length, 'must not name a category twice'),
+    ),
+    [...categories],
+  ),
+  without: v.optional(v.pipe(v.array(suffix), v.maxLength(128)), []),
+  max_streams: v.optional(whole(1, 1_000_000), 4096),
 })
 
 /** Every key; what must hold between them is `consistent`. */
@@ -107,6 +133,7 @@ export const relayConfigSchema = v.pipe(
       refresh_minutes: v.optional(whole(1, 24 * 60), 15),
     }),
     gateway: v.optional(gateway),
+    exit: v.optional(exit),
     limits: v.optional(
       v.strictObject({
         max_connections: v.optional(whole(1, 1_000_000), 1000),
@@ -180,11 +207,13 @@ function consistent<T extends ConsistentInput>() {
       if (first !== undefined) addIssue({ message, path: [first, ...rest] })
     }
 
-    if (value.roles.includes('gateway') && value.gateway === undefined) {
-      report(['roles'], 'must not name gateway unless the section gateway is there')
-    }
-    if (!value.roles.includes('gateway') && value.gateway !== undefined) {
-      report(['gateway'], 'must not be there unless roles names gateway')
+    for (const role of ['gateway', 'exit'] as const) {
+      if (value.roles.includes(role) && value[role] === undefined) {
+        report(['roles'], `must not name ${role} unless the section ${role} is there`)
+      }
+      if (!value.roles.includes(role) && value[role] !== undefined) {
+        report([role], `must not be there unless roles names ${role}`)
+      }
     }
     if (value.listen.tls === undefined && !isLoopback(value.listen.host)) {
       report(
@@ -205,6 +234,7 @@ function consistent<T extends ConsistentInput>() {
 interface ConsistentInput {
   readonly roles: readonly string[]
   readonly gateway?: unknown
+  readonly exit?: unknown
   readonly listen: { readonly host: string; readonly tls?: unknown }
   readonly public_address: string
   readonly network: { readonly trust: { readonly keys: readonly string[]; readonly threshold: number } }
@@ -230,7 +260,10 @@ function isUrl(text: string): boolean {
 }
 
 function isDocumentLocation(text: string): boolean {
-  if (!isUrl(text)) return true
+  return !isUrl(text) || isEncryptedOrLocal(text)
+}
+
+function isEncryptedOrLocal(text: string): boolean {
   const url = parseUrl(text)
   return url?.protocol === 'https:' || (url?.protocol === 'http:' && isLoopback(url.hostname))
 }

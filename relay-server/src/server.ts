@@ -1,26 +1,21 @@
 /** One relay process: keys, network document, links in and out, and the services of its roles, put together. */
 import { hex } from '@nightjar/shared/bytes'
-import type { Accept } from '@nightjar/shared/circuit'
-import { type Crypto, size } from '@nightjar/shared/crypto'
+import { size } from '@nightjar/shared/crypto'
 import type { ResponderSecrets } from '@nightjar/shared/handshake'
-import { type Clock, millisecond, minute, second } from '@nightjar/shared/runtime'
+import { minute, second } from '@nightjar/shared/runtime'
 import { readSecret, readText } from '@nightjar/shared-node/config'
 import { type Dial, listenForLinks } from '@nightjar/shared-node/link'
 import { createLog } from '@nightjar/shared-node/log'
 import { NetworkKeeper } from '@nightjar/shared-node/network'
-import { loadRelayConfig, type RelayConfig, trustOf } from './config.ts'
-import { createGateway } from './gateway/gateway.ts'
-import { serveGateway } from './gateway/session.ts'
-import { Upstreams } from './gateway/upstream.ts'
+import { loadRelayConfig, trustOf } from './config.ts'
 import { serveHealth } from './health.ts'
 import { loadKeys } from './keys.ts'
 import type { CircuitHost } from './relay/circuit.ts'
 import { LinkPool } from './relay/pool.ts'
 import { createRelay } from './relay/relay.ts'
+import { openServices, type ServicesContext } from './services.ts'
 
-export interface RelayContext {
-  readonly crypto: Crypto
-  readonly clock: Clock
+export interface RelayContext extends ServicesContext {
   readonly dial: Dial
 }
 
@@ -72,14 +67,14 @@ export async function startRelay(configFile: string, context: RelayContext): Pro
     }
   }
 
-  const gateway = openGateway(config, context, secrets)
+  const services = openServices(config, context, secrets)
   const host: CircuitHost = {
     crypto,
     clock,
     secrets,
     findRelay: (identity) => keeper.network?.byIdentity.get(hex(identity)),
     linkTo: (relay) => pool.linkTo(relay),
-    serve: gateway.serve,
+    serve: services.serve,
   }
   const relay = createRelay(host)
   const { tls } = config.listen
@@ -111,43 +106,9 @@ export async function startRelay(configFile: string, context: RelayContext): Pro
       keeper.stop()
       await listener.close()
       await pool.close()
-      await gateway.close()
+      await services.close()
       await health.close()
       log.info('stopped')
-    },
-  }
-}
-
-/** The gateway's services where the relay has that role; without it every BEGIN is refused. */
-function openGateway(
-  config: RelayConfig,
-  { crypto, clock }: RelayContext,
-  secrets: () => ResponderSecrets,
-): { serve: CircuitHost['serve']; close(): Promise<void> } {
-  const refuseAll: Accept = () => 'unknown-service'
-  const { gateway: section } = config
-  if (!config.roles.includes('gateway') || section === undefined) {
-    return { serve: () => refuseAll, close: () => Promise.resolve() }
-  }
-  const chains = new Map(
-    Object.entries(section.chains).map(([id, { upstreams, heads_poll_ms }]) => [
-      Number(id),
-      {
-        upstreams: new Upstreams({
-          upstreams,
-          timeout: section.request_timeout_seconds * second,
-          localAddress: config.outbound_address,
-          random: Math.random,
-        }),
-        headsEvery: heads_poll_ms * millisecond,
-      },
-    ]),
-  )
-  const gateway = createGateway(chains, clock)
-  return {
-    serve: (onEnded) => serveGateway({ crypto, gateway, secrets, onEnded }),
-    async close() {
-      await Promise.all([...chains.values()].map(({ upstreams }) => upstreams.close()))
     },
   }
 }

@@ -2,7 +2,7 @@
  * Every bound of the protocol, each with the attack (or the accident) that it stops.
  * Sizes are bytes or cells as named, durations milliseconds.
  */
-import { minute, second } from './runtime.ts'
+import { hour, minute, second } from './runtime.ts'
 
 export const limits = {
   /** Cells in one WebSocket message: bounds what one message can make a relay allocate (64 KiB). */
@@ -34,6 +34,11 @@ export const limits = {
   branchWindow: 512,
   /** The stream window, in cells: keeps one stream from filling its branch's window for long. */
   streamWindow: 256,
+  /**
+   * Cells of a branch that its end holds for streams whose users are behind (3.6 MiB): bounds memory, and is sixteen
+   * stalled streams before they stop the others.
+   */
+  heldPerBranch: 4096,
   /** CREDIT is sent each time this many cells were consumed; a quarter of the smaller window. */
   creditStep: 64,
   /** Control messages a relay queues per branch beyond W: bounds floods of messages that need no credit. */
@@ -51,10 +56,45 @@ export const limits = {
   paddedAnswerCells: 256,
   /** Bytes of unfinished questions a gateway holds per branch: bounds memory taken by questions that never end. */
   questionBytesPerBranch: 4 * 1024 * 1024,
-  /** Streams of new heads on one circuit: bounds the answers that a client is sealed and sent without asking again. */
-  headsPerCircuit: 4,
+  /**
+   * Streams of the service `follow` on one circuit, heads and watches together: bounds what a gateway reads, seals and
+   * sends for one client without being asked again.
+   */
+  followedPerCircuit: 16,
+  /** Watches that clients of one gateway process have: bounds its memory, and what all of them make it ask upstream. */
+  watchesPerProcess: 20_000,
+  /** Blocks between two slots of a watch: with more, a watch would hold its place and never come due. */
+  watchStride: 1000,
+  /** From a grid block to the slot of a watch: as above. */
+  watchDelay: 2 * minute,
+  /** A watch for a transaction's receipt: bounds how long one that is never included is asked for. */
+  transactionWatch: 1 * hour,
+  /** Grid blocks for which a receipt is told again once it is there: enough for the chain to change its mind. */
+  receiptSlots: 64,
+  /** Watches of lost branches that go on: bounds what those who drop their branches on purpose leave behind. */
+  lingeringWatches: 5000,
+  /** The longest that one does so: bounds the same in time. */
+  lingering: 10 * minute,
   /** Records accepted out of order in an envelope session, and the memory of its replay check. */
   replayWindow: 2048,
+
+  /**
+   * Streams of the service `tcp` on one branch: bounds the sockets that one client holds at an exit. Below what a branch
+   * can carry, so that the exit itself refuses, and counts, what is too much.
+   */
+  tcpStreamsPerBranch: 240,
+  /** Bytes that the `tcp` streams of one branch may move, both ways together: bounds what one client takes of an exit. */
+  tcpBytesPerBranch: 64 * 1024 ** 3,
+  /** A connection to a listed host must stand within this, resolution included: bounds half-open sockets. */
+  tcpConnectTimeout: 10 * second,
+  /** A TCP connection that moves no byte for this long is closed: bounds sockets held by silent or stalled peers. */
+  tcpIdle: 30 * minute,
+  /** Addresses of one name that an exit tries: bounds the connections that one answer of a name server causes. */
+  addressesPerName: 8,
+  /** Names whose addresses an exit remembers: bounds memory. */
+  cachedNames: 10_000,
+  /** The longest that it does so, whatever the name server says: bounds how long a stale or poisoned answer lasts. */
+  nameLifetime: 5 * minute,
 
   /** Nesting of JSON from a peer: bounds the stack of whoever walks it or writes it again. */
   jsonDepth: 256,

@@ -2,10 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { fromUtf8 } from './bytes/index.ts'
 import { cellHeaderSize, cellSize, command } from './cell/index.ts'
 import { epochCells, layerCapacity, layerSize, messageType, partSize } from './circuit/index.ts'
+import { fromWire, isErrorCode, toWire } from './errors/index.ts'
 import { helloSize, maxDepth, replySize } from './handshake/index.ts'
 import { limits } from './limits.ts'
+import { second } from './runtime.ts'
+import { encodeTarget, listedPort, tcpService } from './shield/index.ts'
 import { protocolVersion } from './version.ts'
 
 const path = fileURLToPath(new URL('../../docs/protocol.md', import.meta.url))
@@ -46,14 +50,18 @@ describe('docs/protocol.md', () => {
       'branch window W': limits.branchWindow,
       'stream window': limits.streamWindow,
       'credit step': limits.creditStep,
+      'held per branch': limits.heldPerBranch,
       'control allowance': limits.controlAllowance,
       'branches per circuit': limits.branchesPerCircuit,
       'streams per branch': limits.streamsPerBranch,
       'largest question': limits.questionCells,
       'largest answer': limits.answerCells,
       'largest padded answer': limits.paddedAnswerCells,
-      'heads per circuit': limits.headsPerCircuit,
+      'followed per circuit': limits.followedPerCircuit,
       'replay window': limits.replayWindow,
+      'tcp streams per branch': limits.tcpStreamsPerBranch,
+      'tcp connect time-out': limits.tcpConnectTimeout / second,
+      'tcp idle time-out': limits.tcpIdle / second,
     })
   })
 
@@ -70,5 +78,14 @@ describe('docs/protocol.md', () => {
     expect(Object.fromEntries(documented)).toEqual(
       Object.fromEntries(Object.entries(messageType).map(([name, value]) => [upper(name), value])),
     )
+  })
+
+  it('names codes that travel, and the service and the argument of exits', () => {
+    const codes = tableAfter('| code | the stream ended because |').map(([code = '']) => code)
+    expect(codes.length).toBeGreaterThan(0)
+    for (const code of codes) expect(isErrorCode(code) && fromWire(toWire(code)), code).toBe(code)
+    expect(page).toContain(`service "${tcpService}", argument = "host:port"`)
+    expect(fromUtf8(encodeTarget({ host: 'host', port: 443 }))).toBe('host:443')
+    expect(page).toContain(`on port ${listedPort}`)
   })
 })

@@ -10,6 +10,8 @@ export interface BrowserOptions {
   readonly headless?: boolean
   /** Ports of loopback that stand for hosts: `{ 'dapp.example': 4000 }` makes http://dapp.example/ work. */
   readonly hostRules?: Readonly<Record<string, number>>
+  /** Has names looked up by the system, and no `hostRules`: for a namespace in which nothing can leave. */
+  readonly isEnclosed?: boolean
   readonly args?: readonly string[]
   readonly env?: Readonly<Record<string, string>>
 }
@@ -26,7 +28,7 @@ export interface Browser {
 }
 
 export async function launchBrowser(options: BrowserOptions): Promise<Browser> {
-  const { extensions, userDataDir, headless = true, hostRules = {}, args = [], env = {} } = options
+  const { extensions, userDataDir, headless = true, hostRules = {}, isEnclosed = false, args = [], env = {} } = options
   const folders = extensions.join(',')
   const context = await chromium.launchPersistentContext(userDataDir, {
     executablePath: findBrowser(),
@@ -35,9 +37,9 @@ export async function launchBrowser(options: BrowserOptions): Promise<Browser> {
     args: [
       `--disable-extensions-except=${folders}`,
       `--load-extension=${folders}`,
-      `--host-resolver-rules=${resolverRules(hostRules)}`,
+      ...(isEnclosed ? [] : [`--host-resolver-rules=${resolverRules(hostRules)}`]),
       '--disable-gpu',
-      '--disable-quic',
+      ...(isEnclosed ? [] : ['--disable-quic']),
       '--no-first-run',
       '--disable-background-networking',
       '--disable-component-update',

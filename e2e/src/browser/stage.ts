@@ -26,6 +26,13 @@ export interface StageOptions {
   readonly pollPeriod?: number
   /** More hosts, by port, beside dapp.example. */
   readonly hosts?: Readonly<Record<string, number>>
+  /** See BrowserOptions. */
+  readonly isEnclosed?: boolean
+  /** More switches of the browser, and more of its environment. */
+  readonly browserArgs?: readonly string[]
+  readonly browserEnv?: Readonly<Record<string, string>>
+  /** Folders of more unpacked extensions. */
+  readonly extensions?: readonly string[]
   readonly onStep?: (step: string) => void
 }
 
@@ -40,8 +47,8 @@ export interface Stage {
   readonly userDataDir: string
   /** `nightjar install` for this browser. */
   install(): Promise<void>
-  /** Ends the browser and starts it again with the same profile. */
-  restartBrowser(): Promise<void>
+  /** Ends the browser and starts it again with the same profile, with `more` switches or pages to open. */
+  restartBrowser(...more: readonly string[]): Promise<void>
   /** Another browser, with a fresh profile. */
   replaceBrowser(): Promise<void>
   stop(): Promise<void>
@@ -82,12 +89,15 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
       if (code !== 0) throw new Error(`nightjar install failed:\n${stdout}${stderr}`)
     }
     const parts = options.withoutWallet === true ? ['extension'] : ['extension', 'wallet']
-    const launch = () =>
+    const launch = (...more: readonly string[]) =>
       launchBrowser({
-        extensions: parts.map((part) => join(distFolder(), part)),
+        extensions: [...parts.map((part) => join(distFolder(), part)), ...(options.extensions ?? [])],
         userDataDir,
         headless: options.headless ?? true,
         hostRules: { 'dapp.example': dapp.port, ...options.hosts },
+        isEnclosed: options.isEnclosed ?? false,
+        args: [...(options.browserArgs ?? []), ...more],
+        env: options.browserEnv ?? {},
       })
     /** A browser with a profile of its own, in which nobody has clicked anything yet. */
     const launchFresh = async () => {
@@ -121,9 +131,9 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
       },
       dapp,
       install,
-      async restartBrowser() {
+      async restartBrowser(...more) {
         await browser.close()
-        browser = await launch()
+        browser = await launch(...more)
       },
       async replaceBrowser() {
         await browser.close()

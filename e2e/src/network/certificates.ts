@@ -1,6 +1,7 @@
-/** A private certificate authority and a relay certificate for loopback addresses, made with openssl. */
+/** A private certificate authority and one certificate by it, for relays on loopback or for hosts behind an exit; by openssl. */
 import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
+import { isIP } from 'node:net'
 import { join } from 'node:path'
 
 export interface Certificates {
@@ -9,7 +10,7 @@ export interface Certificates {
   readonly keyFile: string
 }
 
-/** @param hosts IP addresses that the certificate is for */
+/** @param hosts IP addresses and names that the certificate is for; `*.` covers one label */
 export function makeCertificates(folder: string, hosts: readonly string[]): Certificates {
   const file = (name: string) => join(folder, name)
   const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: ['ignore', 'ignore', 'pipe'] })
@@ -17,7 +18,7 @@ export function makeCertificates(folder: string, hosts: readonly string[]): Cert
   const extensions = file('extensions.cnf')
   writeFileSync(
     extensions,
-    `subjectAltName=${hosts.map((host) => `IP:${host}`).join(',')}\nbasicConstraints=CA:FALSE\n`,
+    `subjectAltName=${hosts.map((host) => `${isIP(host) === 0 ? 'DNS' : 'IP'}:${host}`).join(',')}\nbasicConstraints=CA:FALSE\n`,
   )
   openssl(
     ...['req', '-x509', ...newKey, '-keyout', file('ca.key'), '-out', file('ca.pem')],

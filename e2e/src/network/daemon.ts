@@ -47,8 +47,26 @@ export interface Status {
   readonly gateways: readonly Party[]
   readonly requests: { readonly ok: number; readonly failed: number }
   readonly endpoint: string
+  readonly shield: ShieldStatus
   readonly lastError: string | null
   readonly version: string
+}
+
+export interface ShieldStatus {
+  readonly port: number
+  readonly sinkPort: number
+  readonly running: boolean
+  readonly streams: number
+  readonly refused: number
+  readonly today: Readonly<Record<string, { readonly shielded: number; readonly blocked: number }>>
+  readonly hosts: readonly {
+    readonly suffix: string
+    readonly category: string
+    readonly shielded: number
+    readonly blocked: number
+    readonly lastError?: string
+  }[]
+  readonly lastError: string | null
 }
 
 export async function startDaemon(options: DaemonOptions): Promise<Daemon> {

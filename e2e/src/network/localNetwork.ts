@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { type Certificates, makeCertificates } from './certificates.ts'
 import { type Chain, startChain } from './chain.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
+import type { Places } from './internet.ts'
 import { until } from './ports.ts'
 import { type Provider, startProvider } from './provider.ts'
 import { type RelayPlan, type Relays, standardPlan, startRelays, type TlsMode } from './relays.ts'
@@ -20,6 +21,8 @@ export interface LocalNetworkOptions {
   readonly recorded?: boolean
   readonly endpointPort?: number
   readonly upstreamTimeout?: number
+  /** Where listed names lead to from the exits; without it they are in the real Internet. */
+  readonly exitHosts?: Places
   readonly wallets?: readonly string[]
   readonly logLevel?: 'info' | 'debug' | 'warn'
   /** Told what is being done, for people who wait. */
@@ -74,6 +77,7 @@ export async function startLocalNetwork(options: LocalNetworkOptions = {}): Prom
       tapped,
       logLevel,
       upstreamTimeout: options.upstreamTimeout,
+      exitHosts: options.exitHosts,
     })
     undo.push(() => relays.stop())
 

@@ -11,7 +11,9 @@ export function distFolder(): string {
   return join(folder, 'dist')
 }
 
-export function programPath(name: 'nightjar' | 'nightjar-relay' | 'nightjar-load' | 'bench'): string {
+export function programPath(
+  name: 'nightjar' | 'nightjar-relay' | 'nightjar-load' | 'bench' | 'testing/nightjar-relay',
+): string {
   return join(distFolder(), `${name}.js`)
 }
 

@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Certificates } from './certificates.ts'
+import { createInternet, type Internet, type Places } from './internet.ts'
 import { freePorts } from './ports.ts'
 import { programPath, type Running, runProgram, startProgram } from './programs.ts'
 import { startTap, type Tap } from './tap.ts'
@@ -10,11 +11,11 @@ export type TlsMode = 'none' | 'pinned' | 'private-ca'
 
 export interface RelayPlan {
   readonly name: string
-  readonly roles: readonly ('relay' | 'gateway' | 'directory')[]
+  readonly roles: readonly ('relay' | 'gateway' | 'exit' | 'directory')[]
   readonly region: string
 }
 
-/** Eight relays of eight operators, three of them gateways; the first one is also the directory. */
+/** Eight relays of eight operators, three of them gateways and two of these exits; the first one is also the directory. */
 export const standardPlan: readonly RelayPlan[] = [
   { name: 'kestrel', roles: ['relay', 'directory'], region: 'eu-west' },
   { name: 'swift', roles: ['relay'], region: 'us-east' },
@@ -22,8 +23,8 @@ export const standardPlan: readonly RelayPlan[] = [
   { name: 'curlew', roles: ['relay'], region: 'sa-paulo' },
   { name: 'avocet', roles: ['relay'], region: 'af-cape' },
   { name: 'petrel', roles: ['gateway'], region: 'eu-central' },
-  { name: 'dunlin', roles: ['gateway'], region: 'us-west' },
-  { name: 'whimbrel', roles: ['gateway'], region: 'ap-singapore' },
+  { name: 'dunlin', roles: ['gateway', 'exit'], region: 'us-west' },
+  { name: 'whimbrel', roles: ['gateway', 'exit'], region: 'ap-singapore' },
 ]
 
 export interface RelaysOptions {
@@ -36,6 +37,8 @@ export interface RelaysOptions {
   /** Puts a tap in front of each relay. */
   readonly tapped: boolean
   readonly logLevel: 'info' | 'debug' | 'warn'
+  /** Where listed names lead to from the exits; without it they are in the real Internet. */
+  readonly exitHosts?: Places | undefined
   /** Seconds that gateways wait for their provider; the product's default where it is not given. */
   readonly upstreamTimeout?: number | undefined
 }
@@ -62,6 +65,8 @@ export interface Relays {
   /** Where the directory relay serves the document. */
   readonly documentUrl: string
   readonly trust: { readonly keys: readonly string[]; readonly threshold: number }
+  /** What the exits see, where `exitHosts` were given. */
+  readonly internet: Internet | undefined
   stop(): Promise<void>
 }
 
@@ -73,7 +78,9 @@ export async function startRelays(options: RelaysOptions): Promise<Relays> {
   const trust = { keys: await makeDirectoryKeys(folder), threshold: 2 }
   const sites = await Promise.all(plan.map((each, index) => prepare(each, index, options, trust, documentFile)))
   await signDocument(folder, sites, documentFile)
-  const all = await Promise.all(sites.map((site) => start(site, options)))
+  const { exitHosts } = options
+  const internet = exitHosts === undefined ? undefined : await createInternet(join(folder, 'internet.json'), exitHosts)
+  const all = await Promise.all(sites.map((site) => start(site, options.tapped, internet)))
   const directory = all.find((relay) => relay.roles.includes('directory'))
   const scheme = options.tls === 'none' ? 'http' : 'https'
   return {
@@ -81,6 +88,7 @@ export async function startRelays(options: RelaysOptions): Promise<Relays> {
     documentFile,
     documentUrl: directory === undefined ? '' : `${scheme}://${directory.host}:${directory.port}/network.json`,
     trust,
+    internet,
     async stop() {
       await Promise.all(all.map((relay) => relay.process.stop()))
       await Promise.all(all.map((relay) => relay.tap?.close()))
@@ -153,6 +161,7 @@ function configOf(
     admin: { host: '127.0.0.1', health_port: 0, metrics_port: 0 },
     network: { document, trust, ...(tls === 'private-ca' ? { ca_file: certificates?.caFile } : {}) },
     ...(plan.roles.includes('gateway') ? { gateway: { chains: Object.fromEntries(chains), ...timeout } } : {}),
+    ...(plan.roles.includes('exit') ? { exit: {} } : {}),
     log: { level: options.logLevel },
   }
 }
@@ -178,9 +187,13 @@ async function signDocument(folder: string, sites: readonly Site[], documentFile
   await runProgram(relayProgram(), ['network', 'merge', north, south, '--out', documentFile])
 }
 
-async function start(site: Site, options: RelaysOptions): Promise<LocalRelay> {
+async function start(site: Site, tapped: boolean, internet: Internet | undefined): Promise<LocalRelay> {
   const { plan, host, port, publicPort, configFile } = site
-  const launch = () => startProgram(relayProgram(), ['--config', configFile])
+  const launch = () => {
+    if (internet === undefined || !plan.roles.includes('exit'))
+      return startProgram(relayProgram(), ['--config', configFile])
+    return startProgram(programPath('testing/nightjar-relay'), ['--config', configFile], { env: internet.env })
+  }
   const process = await launch()
   const relay: LocalRelay = {
     name: plan.name,
@@ -191,7 +204,7 @@ async function start(site: Site, options: RelaysOptions): Promise<LocalRelay> {
     port,
     healthPort: Number(process.ready.healthPort),
     configFile,
-    tap: options.tapped ? await startTap({ host, port: publicPort, targetPort: port }) : undefined,
+    tap: tapped ? await startTap({ host, port: publicPort, targetPort: port }) : undefined,
     process,
     async restart() {
       relay.process = await launch()

@@ -41,10 +41,7 @@ export interface ListedRelay {
 }
 
 export async function relaysIn(file: string): Promise<readonly ListedRelay[]> {
-  const { payload } = JSON.parse(await readFile(file, 'utf8')) as { payload: string }
-  const { relays } = decode(payload) as { relays: readonly { descriptor: { payload: string } }[] }
-  return relays.map(({ descriptor }) => {
-    const { name, identity, roles, envelopeKeys } = decode(descriptor.payload) as Descriptor
+  return (await descriptorsIn(file)).map(({ name, identity, roles, envelopeKeys }) => {
     const keyId = envelopeKeys[0]?.id
     return {
       name,
@@ -55,11 +52,33 @@ export async function relaysIn(file: string): Promise<readonly ListedRelay[]> {
   })
 }
 
+/** A relay's identity, and the id and public half of its present onion key. */
+export async function onionKeyOf(file: string, name: string): Promise<{ identity: Buffer; id: Buffer; key: Buffer }> {
+  const found = (await descriptorsIn(file)).find((descriptor) => descriptor.name === name)
+  const now = Date.now()
+  const key = found?.onionKeys.find(({ validAfter, validUntil }) => validAfter <= now && now < validUntil)
+  if (found === undefined || key === undefined) throw new Error(`no onion key of ${name}`)
+  const [identity, id, raw] = [found.identity, key.id, key.key].map((text) => Buffer.from(text, 'base64'))
+  return { identity, id, key: raw } as { identity: Buffer; id: Buffer; key: Buffer }
+}
+
+async function descriptorsIn(file: string): Promise<readonly Descriptor[]> {
+  const { payload } = JSON.parse(await readFile(file, 'utf8')) as { payload: string }
+  const { relays } = decode(payload) as { relays: readonly { descriptor: { payload: string } }[] }
+  return relays.map(({ descriptor }) => decode(descriptor.payload) as Descriptor)
+}
+
 interface Descriptor {
   readonly name: string
   readonly identity: string
   readonly roles: readonly string[]
   readonly envelopeKeys: readonly { readonly id: string }[]
+  readonly onionKeys: readonly {
+    readonly id: string
+    readonly key: string
+    readonly validAfter: number
+    readonly validUntil: number
+  }[]
 }
 
 /** The secrets of all keys that the network's relays hold, by their ids in base64: what a thief of them would have. */

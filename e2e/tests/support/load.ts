@@ -3,6 +3,7 @@ import { type Hex, keccak256 } from 'viem'
 import { expect } from 'vitest'
 import { type LocalNetwork, type Provider, until } from '../../src/network/index.ts'
 import { fundedAccount, receiptOf, resultOf, signTransfer } from './chain.ts'
+import { askedFor } from './provider.ts'
 import { ask, type RpcBody } from './rpc.ts'
 
 const total = 200
@@ -34,6 +35,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
   const nonces = await Promise.all(senders.map((sender) => nonceOf(node, sender.address)))
   const raws = await Promise.all(senders.map((sender, index) => signTransfer(sender, chain, nonces[index] as number)))
 
+  const asked = () => [...askedFor(provider, echo), ...askedFor(provider, 'eth_sendRawTransaction')]
   provider.forget()
   provider.delay = 300
   let running = total
@@ -48,7 +50,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
     return answer
   }
   const answers = Promise.allSettled(Array.from({ length: total }, (_, index) => send(index)))
-  await until('the provider holds requests', () => provider.seen.length >= 40)
+  await until('the provider holds requests', () => asked().length >= 40)
   expect(running).toBeGreaterThan(total / 2)
 
   return {
@@ -64,7 +66,7 @@ export async function startLoad(options: LoadOptions): Promise<Load> {
         expect(await nonceOf(node, senders[index]?.address as Hex)).toBe((nonces[index] as number) + 1)
       }
     },
-    submissions: () => raws.map((raw) => provider.seen.filter(({ body }) => body.includes(raw)).length),
+    submissions: () => raws.map((raw) => askedFor(provider, raw).length),
   }
 }
 

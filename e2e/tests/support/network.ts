@@ -25,7 +25,7 @@ export function useNetwork(options: LocalNetworkOptions = {}): Shared {
   }
 }
 
-async function stopWithoutTrace(network: LocalNetwork): Promise<void> {
+export async function stopWithoutTrace(network: LocalNetwork): Promise<void> {
   const pids = [
     network.daemon.process.pid,
     ...network.relays.all.map((relay) => relay.process.pid),

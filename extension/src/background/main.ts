@@ -14,6 +14,13 @@ import { coverEarlyTabs, type Tab, watchedFor } from './pages/earlyTabs.ts'
 import type { PagePort } from './pages/pages.ts'
 import { applyScripts, type ContentScript } from './pages/scripts.ts'
 import { isChosen } from './pages/sites.ts'
+import { Session } from './session.ts'
+import { RequestDoor } from './shield/requestDoor.ts'
+import { watchRequests } from './shield/requests.ts'
+import { SettingDoor } from './shield/settingDoor.ts'
+import { prediction, proxy } from './shield/settings.ts'
+import type { Shield, ShieldInit } from './shield/shield.ts'
+import { pageRequests } from './shield/webRequest.ts'
 import { type Directory, Store } from './store.ts'
 
 /** Of the build (NIGHTJAR_DIRECTORY); without it the user enters the keys of a network. */
@@ -21,6 +28,7 @@ declare const __DIRECTORY__: Directory | null
 
 const hostName = 'io.nightjar.host'
 const storageKey = 'state'
+const sessionKey = 'session'
 
 const clock: Clock = {
   now: () => Date.now(),
@@ -30,6 +38,8 @@ const clock: Clock = {
   },
 }
 
+/** Firefox asks for each request; elsewhere there is only the setting. */
+const requests = 'onRequest' in browser.proxy ? watchRequests() : undefined
 const started = start()
 
 browser.runtime.onConnect.addListener((port) => {
@@ -52,6 +62,8 @@ browser.runtime.onConnect.addListener((port) => {
     },
   )
 })
+// What waits for an answer goes nowhere then.
+started.catch(() => requests?.close())
 // Only so that the service worker starts with the browser.
 browser.runtime.onStartup.addListener(() => undefined)
 browser.runtime.onInstalled.addListener(({ reason }) => {
@@ -68,16 +80,23 @@ async function start() {
     builtIn: __DIRECTORY__ ?? undefined,
     randomBytes: nobleCrypto.randomBytes,
   })
+  const session = await Session.load({
+    read: async () => (await browser.storage.session.get(sessionKey))[sessionKey],
+    write: (value) => browser.storage.session.set({ [sessionKey]: value }),
+  })
   if (await isEarly()) void coverTabs(store)
   let scripts: Promise<void> = Promise.resolve()
   return createNightjar({
     crypto: nobleCrypto,
     clock,
     store,
+    session,
     version: browser.runtime.getManifest().version,
     connectNative,
     wallet: { connect: connectWallet, askPage },
     post,
+    createShield,
+    pageRequests,
     applyScripts() {
       const { enabled, settings } = store.state
       // One change after the other, or the later one could be undone by the earlier.
@@ -89,6 +108,12 @@ async function start() {
     },
     onState: showState,
   })
+}
+
+function createShield(init: ShieldInit): Shield {
+  return requests === undefined
+    ? new SettingDoor({ ...init, proxy, prediction })
+    : new RequestDoor({ ...init, requests, prediction })
 }
 
 /** The session's storage is empty after a start of the browser, and stays while the service worker comes and goes. */
@@ -168,7 +193,8 @@ function connectNative(): NativePort {
     postMessage: (message) => port.postMessage(message),
     disconnect: () => port.disconnect(),
     onMessage: (listener) => port.onMessage.addListener((message) => listener(message)),
-    onDisconnect: (listener) => port.onDisconnect.addListener(() => listener(lastError())),
+    // The first is where Firefox says it.
+    onDisconnect: (listener) => port.onDisconnect.addListener(() => listener(port.error?.message ?? lastError())),
   }
 }
 

@@ -18,7 +18,7 @@ async function on() {
 }
 
 async function save(stage: Stage, changes: object) {
-  const { directoryIsBuiltIn: _, ...settings } = stage.snapshot.settings
+  const { directoryIsBuiltIn: _, shield: __, ...settings } = stage.snapshot.settings
   await stage.command({ command: 'save', settings: { ...settings, ...changes } })
 }
 

@@ -1,8 +1,8 @@
 /** The background, put together: the daemon's connection, private requests, pages, the extension's own pages. */
-import type { BridgeEvent } from '@nightjar/shared/bridge'
+import type { BridgeEvent, ShieldStatus, Status } from '@nightjar/shared/bridge'
 import type { Crypto } from '@nightjar/shared/crypto'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
-import type { Call, Outcome } from '@nightjar/shared/rpc'
+import type { Call } from '@nightjar/shared/rpc'
 import type { Clock } from '@nightjar/shared/runtime'
 import type { Problem, Snapshot } from '../messages/ui.ts'
 import { Connection } from './connection/connection.ts'
@@ -14,10 +14,15 @@ import { errorOfCode } from './host/errors.ts'
 import { HostLink, type NativePort } from './host/hostLink.ts'
 import { type PagePort, Pages } from './pages/pages.ts'
 import { isChosen } from './pages/sites.ts'
+import { HeadFollowers } from './requests/followers.ts'
 import { groupLabel } from './requests/groups.ts'
-import { type HeadChange, HeadFollower, type HeadsOptions } from './requests/heads.ts'
 import { NetworkDocument } from './requests/network.ts'
 import { PrivateRequests } from './requests/privateRequests.ts'
+import type { Session } from './session.ts'
+import { choose, isKnown } from './shield/choices.ts'
+import { LeakWatch, type PageRequests } from './shield/leakWatch.ts'
+import type { Shield, ShieldInit } from './shield/shield.ts'
+import { shieldView } from './shield/view.ts'
 import { type State, type Store, unasked } from './store.ts'
 import { Ui, type UiPort } from './ui.ts'
 
@@ -25,11 +30,15 @@ export interface NightjarOptions extends Pick<EndpointCheck, 'post'> {
   readonly crypto: Crypto
   readonly clock: Clock
   readonly store: Store
+  readonly session: Session
   readonly version: string
   connectNative(): NativePort
   readonly wallet: Omit<WalletOptions, 'clock'>
   /** Registers or removes the scripts in pages, as `store` says now. @throws where the browser refuses them */
   applyScripts(): Promise<void>
+  /** As the browser lets it be put up. */
+  createShield(init: ShieldInit): Shield
+  readonly pageRequests: PageRequests
   /** What the toolbar shows changed. */
   onState(state: Snapshot['state']): void
 }
@@ -42,8 +51,9 @@ export interface Nightjar {
 /** Starts at once where it was on when browser or service worker ended. */
 export function createNightjar(options: NightjarOptions): Nightjar {
   const { crypto, clock, store } = options
-  const followers = new Map<string, HeadFollower>()
   let lastError: (Problem & { at: number }) | undefined
+  let shieldStatus: ShieldStatus | undefined
+  let endWatch: (() => void) | undefined
 
   const link = new HostLink({
     clock,
@@ -51,6 +61,8 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     connectNative: options.connectNative,
     onUp: () => connection.onHostUp(),
     onDown(error) {
+      shieldStatus = undefined
+      door.setPorts(undefined)
       carriers.loseAll(error)
       requests.reset()
       connection.onHostDown(error)
@@ -73,6 +85,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     network: () => network.require(),
     whenVerified: () => connection.whenVerified(),
   })
+  const followers = new HeadFollowers({ clock, requests })
   const connection = new Connection({
     clock,
     store,
@@ -81,12 +94,17 @@ export function createNightjar(options: NightjarOptions): Nightjar {
       stop: () => link.stop(),
       hurry: () => link.hurry(),
       whenUp: (patience) => link.whenUp(patience),
-      status: () => link.ask('status', {}),
+      status: async () => {
+        const status = await link.ask('status', {})
+        onShieldStatus(status)
+        return status
+      },
       get info() {
         return link.info
       },
     },
     verifyNetwork: () => network.refresh(),
+    raiseShield: () => door.raise(),
     checkChain,
     async checkEndpoint(endpoint) {
       const { proofKey } = await link.whenUp()
@@ -96,23 +114,40 @@ export function createNightjar(options: NightjarOptions): Nightjar {
       askWallet({ clock, ...options.wallet }, { walletId: store.state.settings.wallet, chain, url, signal }),
     onChange: update,
   })
+  const door = options.createShield({
+    store,
+    session: options.session,
+    onChange() {
+      connection.onShield(door.problem)
+      update()
+    },
+  })
+  const leaks = new LeakWatch({
+    clock,
+    session: options.session,
+    isKnown: (host) => isKnown(store.state.settings.shield, host),
+    onChange: update,
+  })
   const ui = new Ui({
     snapshot,
     connect() {
       store.change({ enabled: true })
       applyScripts()
+      watchLeaks()
       connection.start()
     },
     disconnect() {
       store.change({ enabled: false })
       applyScripts()
+      watchLeaks()
       connection.stop()
+      door.lower()
       network.forget()
     },
     retry: () => connection.retry(),
     save(settings) {
       const isOtherWallet = settings.wallet !== store.state.settings.wallet
-      change({ settings })
+      change({ settings: { ...settings, shield: store.state.settings.shield } })
       if (!isOtherWallet) return
       store.change({ wallet: unasked })
       if (connection.isOn) connection.start()
@@ -121,11 +156,25 @@ export function createNightjar(options: NightjarOptions): Nightjar {
       const { directory: _, ...settings } = store.state.settings
       change({ settings })
     },
+    choose(hosts, choice) {
+      const { settings } = store.state
+      store.change({ settings: { ...settings, shield: choose(settings.shield, hosts, choice) } })
+      door.onChoices()
+      update()
+    },
+    dismissRestart() {
+      options.session.change({ restart: 'dismissed' })
+      update()
+    },
+    forgetLeaks: () => leaks.forget(),
   })
 
   function onEvent(event: BridgeEvent): void {
     switch (event.event) {
+      case 'browser':
+        return door.setSystemProxy(event.systemProxy)
       case 'status':
+        onShieldStatus(event.status)
         return connection.onStatus(event.status)
       case 'document':
         return connection.onDocument()
@@ -137,6 +186,19 @@ export function createNightjar(options: NightjarOptions): Nightjar {
         // Said by the program when it cannot start the daemon; the connection ends then, with this as its reason.
         return
     }
+  }
+
+  function onShieldStatus({ shield }: Status): void {
+    shieldStatus = shield
+    door.setPorts(shield.running ? shield : undefined)
+  }
+
+  /** While it is on, where the user allowed it. */
+  function watchLeaks(): void {
+    endWatch?.()
+    const isWatching = store.state.enabled && options.pageRequests.areShown
+    endWatch = isWatching ? options.pageRequests.watch((request) => leaks.take(request)) : undefined
+    update()
   }
 
   /** Other settings: what was built on the old ones is given up. */
@@ -183,7 +245,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     randomBytes: (length) => crypto.randomBytes(length),
     isOnFor: (origin) => connection.isOn && isChosen(origin, store.state.settings.sites),
     request: (origin, chain, call) => requests.request({ group: labelOf(`site ${origin}`), chain, call }),
-    heads,
+    heads: (origin, chain, listener) => followers.listen(labelOf(`site ${origin}`), chain, listener),
     answered() {
       store.count(today())
       update()
@@ -191,25 +253,11 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     failed: noteError,
   })
 
-  /** One follower for each group and chain, while somebody listens. */
-  function heads(origin: string, chain: number, listener: (change: HeadChange) => void): () => void {
-    const group = labelOf(`site ${origin}`)
-    const key = `${chain} ${group}`
-    const read = (call: Call): Promise<Outcome> => requests.request({ group, chain, call })
-    const follow: HeadsOptions['follow'] = (handler) => requests.followHeads(group, chain, handler)
-    const follower = followers.get(key) ?? new HeadFollower({ clock, follow, read })
-    followers.set(key, follower)
-    const end = follower.listen(listener)
-    return () => {
-      end()
-      if (!follower.isUsed && followers.get(key) === follower) followers.delete(key)
-    }
-  }
-
   function snapshot(): Snapshot {
     const { day, requests: count } = store.state.today
     return {
       ...connection.view(),
+      shield: shieldView(door, shieldStatus, options.session.state, options.pageRequests.areShown),
       requestsToday: day === today() ? count : 0,
       ...(lastError === undefined ? {} : { lastError }),
       settings: store.settings,
@@ -232,6 +280,9 @@ export function createNightjar(options: NightjarOptions): Nightjar {
   }
 
   applyScripts()
+  options.pageRequests.onChange(watchLeaks)
+  watchLeaks()
+  door.begin()
   if (connection.isOn) connection.resume()
   update()
   return { servePage: (port) => pages.serve(port), serveUi: (port) => ui.serve(port) }

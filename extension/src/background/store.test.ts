@@ -3,6 +3,7 @@ import { nobleCrypto } from '@nightjar/shared/crypto/noble'
 import { second } from '@nightjar/shared/runtime'
 import { codeOf, FakeClock, pattern, turn } from '@nightjar/shared/testing'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { noChoices } from './shield/choices.ts'
 import { metaMask, type Storage, Store, type StoreOptions } from './store.ts'
 
 const key = (fill: number) => base64(new Uint8Array(32).fill(fill))
@@ -33,7 +34,7 @@ async function anEarlier(): Promise<Record<string, unknown>> {
 describe('loading', () => {
   test('for the first time makes a fresh state and stores it', async () => {
     const { store, written } = await setUp()
-    expect(store.state).toMatchObject({ enabled: false, settings: { wallet: metaMask, sites: [] } })
+    expect(store.state).toMatchObject({ enabled: false, settings: { wallet: metaMask, sites: [], shield: noChoices } })
     expect(store.secret).toHaveLength(32)
     expect(written).toEqual([store.state])
     expect((await setUp()).store.state.secret).not.toBe(store.state.secret)
@@ -52,10 +53,18 @@ describe('loading', () => {
     ['a short secret', (earlier) => ({ ...earlier, secret: 'AAAA' })],
     ['an unknown key', (earlier) => ({ ...earlier, more: 1 })],
     ['a damaged setting', (earlier) => ({ ...earlier, settings: { wallet: 'x', sites: [] } })],
+    [
+      'a damaged choice',
+      ({ settings, ...earlier }) => ({
+        ...earlier,
+        settings: { ...(settings as object), shield: { choices: { 'a.example': 'direct' }, added: [] } },
+      }),
+    ],
+    ['a damaged shield', (earlier) => ({ ...earlier, shield: { isSystem: true } })],
     ['a damaged mark', (earlier) => ({ ...earlier, mark: { version: 1, hash: '*' } })],
   ])('of %s starts afresh', async (_, damage) => {
     const { store, written } = await setUp(damage(await anEarlier()))
-    expect(store.state.settings).toEqual({ wallet: metaMask, sites: [] })
+    expect(store.state.settings).toEqual({ wallet: metaMask, sites: [], shield: noChoices })
     expect(store.state.wallet).toEqual({ endpoint: '', chains: [], since: 0, seen: false })
     expect(written).toEqual([store.state])
   })

@@ -8,6 +8,8 @@ import { NightjarError } from '@nightjar/shared/errors'
 import { type Clock, second, type Timer } from '@nightjar/shared/runtime'
 import * as v from 'valibot'
 import type { Settings } from '../messages/ui.ts'
+import { choicesSchema, noChoices } from './shield/choices.ts'
+import { elsewhereSchema } from './shield/elsewhere.ts'
 
 const bytes32 = v.pipe(
   v.string(),
@@ -44,7 +46,11 @@ export const settingsSchema = v.strictObject({
   wallet: v.pipe(v.string(), v.regex(/^[a-p]{32}$/, 'must be an extension id: 32 letters from a to p')),
   directory: v.optional(directory),
   sites: v.pipe(v.array(site), v.maxLength(200, 'must have at most 200 sites')),
+  shield: choicesSchema,
 })
+
+/** What a form sets; the shield's choices are made one by one. */
+export const formSchema = v.omit(settingsSchema, ['shield'])
 
 const stateSchema = v.strictObject({
   version: v.literal(1),
@@ -64,6 +70,16 @@ const stateSchema = v.strictObject({
     seen: v.boolean(),
   }),
   today: v.strictObject({ day: v.string(), requests: v.number() }),
+  /** While the browser's proxy setting is ours. */
+  shield: v.optional(
+    v.strictObject({
+      /** Where hosts that are not listed went before, and whether that was up to the system. */
+      elsewhere: elsewhereSchema,
+      isSystem: v.boolean(),
+      /** Where the daemon listened last; none while it was not there. */
+      ports: v.optional(v.strictObject({ port: v.number(), sinkPort: v.number() })),
+    }),
+  ),
 })
 
 export type State = v.InferOutput<typeof stateSchema>
@@ -124,9 +140,9 @@ export class Store {
 
   /** What the options page shows. */
   get settings(): Settings {
-    const { wallet, directory: own, sites } = this.state.settings
+    const { wallet, directory: own, sites, shield } = this.state.settings
     const used = own ?? this.#options.builtIn ?? { keys: [], threshold: 1 }
-    return { wallet, directory: used, directoryIsBuiltIn: own === undefined, sites }
+    return { wallet, directory: used, directoryIsBuiltIn: own === undefined, sites, shield }
   }
 
   /** @throws NightjarError `no-directory-keys` */
@@ -170,7 +186,7 @@ function freshState(randomBytes: (length: number) => Uint8Array): State {
     version: 1,
     secret: base64(randomBytes(32)),
     enabled: false,
-    settings: { wallet: metaMask, sites: [] },
+    settings: { wallet: metaMask, sites: [], shield: noChoices },
     wallet: unasked,
     today: { day: '', requests: 0 },
   }

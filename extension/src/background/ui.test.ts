@@ -1,6 +1,7 @@
 import { base64 } from '@nightjar/shared/bytes'
 import { describe, expect, test } from 'vitest'
 import type { Settings, Snapshot, UiMessage } from '../messages/ui.ts'
+import { noChoices } from './shield/choices.ts'
 import { metaMask } from './store.ts'
 import { ScriptedPort } from './testing/ports.ts'
 import { Ui } from './ui.ts'
@@ -11,7 +12,14 @@ const wallet = 'a'.repeat(32)
 
 function setUp(settings: Partial<Settings> = {}) {
   const done: unknown[] = []
-  const shown: Settings = { wallet: metaMask, directory: builtIn, directoryIsBuiltIn: true, sites: [], ...settings }
+  const shown: Settings = {
+    wallet: metaMask,
+    directory: builtIn,
+    directoryIsBuiltIn: true,
+    sites: [],
+    shield: noChoices,
+    ...settings,
+  }
   const snapshot: Snapshot = {
     state: 'off',
     steps: [],
@@ -19,6 +27,7 @@ function setUp(settings: Partial<Settings> = {}) {
     gateways: [],
     chains: [],
     wallet: { id: metaMask, state: 'none' },
+    shield: { state: 'down', today: {}, hosts: {}, restartAdvised: false, watching: false, leaks: [] },
     requestsToday: 0,
     settings: shown,
   }
@@ -29,6 +38,9 @@ function setUp(settings: Partial<Settings> = {}) {
     retry: () => done.push('retry'),
     save: (each) => done.push(each),
     resetDirectory: () => done.push('reset-directory'),
+    choose: (hosts, choice) => done.push(choice, hosts),
+    dismissRestart: () => done.push('dismiss-restart'),
+    forgetLeaks: () => done.push('forget-leaks'),
   })
   const open = () => {
     const port = new ScriptedPort<UiMessage>()
@@ -68,6 +80,8 @@ describe('a page of the extension', () => {
     ['disconnect', 'disconnect', 0],
     ['retry', 'retry', 0],
     ['reset-directory', 'reset-directory', 1],
+    ['dismiss-restart', 'dismiss-restart', 0],
+    ['forget-leaks', 'forget-leaks', 0],
   ])('may say %s', (command, effect, answers) => {
     const { open, done } = setUp()
     const port = open()
@@ -82,6 +96,8 @@ describe('a page of the extension', () => {
     [{ command: 'explode' }],
     [{ command: 'connect', more: 1 }],
     [{ command: 'save' }],
+    [{ command: 'choose', hosts: ['a.example'], choice: 'direct' }],
+    [{ command: 'choose', hosts: 'a.example', choice: 'block' }],
     [[]],
   ])('saying %j is not understood, and breaks nothing', (message) => {
     const { open, done } = setUp()
@@ -91,6 +107,12 @@ describe('a page of the extension', () => {
     port.receive({ command: 'retry' })
     expect(done).toEqual(['retry'])
   })
+})
+
+test('a choice is handed on with its hosts', () => {
+  const { open, done } = setUp()
+  open().receive({ command: 'choose', hosts: ['a.example', 'b.example'], choice: 'block' })
+  expect(done).toEqual(['block', ['a.example', 'b.example']])
 })
 
 describe('save', () => {

@@ -1,7 +1,7 @@
 /** The extension's own pages: each gets a snapshot whenever something changes, and may send commands. */
 import * as v from 'valibot'
-import type { Settings, Snapshot, UiMessage } from '../messages/ui.ts'
-import { settingsSchema } from './store.ts'
+import { type Choice, choiceIds, type Settings, type Snapshot, type UiMessage } from '../messages/ui.ts'
+import { formSchema } from './store.ts'
 
 /** A port to one of the extension's pages, as far as it is used. */
 export interface UiPort {
@@ -15,13 +15,27 @@ export interface UiOptions {
   connect(): void
   disconnect(): void
   retry(): void
-  save(settings: v.InferOutput<typeof settingsSchema>): void
+  save(settings: v.InferOutput<typeof formSchema>): void
   resetDirectory(): void
+  choose(hosts: readonly string[], choice: Choice): void
+  dismissRestart(): void
+  forgetLeaks(): void
 }
 
 const commands = v.variant('command', [
-  v.strictObject({ command: v.picklist(['connect', 'cancel', 'disconnect', 'retry', 'reset-directory']) }),
+  v.strictObject({
+    command: v.picklist([
+      'connect',
+      'cancel',
+      'disconnect',
+      'retry',
+      'reset-directory',
+      'dismiss-restart',
+      'forget-leaks',
+    ]),
+  }),
   v.strictObject({ command: v.literal('save'), settings: v.unknown() }),
+  v.strictObject({ command: v.literal('choose'), hosts: v.array(v.string()), choice: v.picklist(choiceIds) }),
 ])
 
 export class Ui {
@@ -76,6 +90,15 @@ export class Ui {
       case 'reset-directory':
         this.#options.resetDirectory()
         return { saved: true }
+      case 'choose':
+        this.#options.choose(command.hosts, command.choice)
+        return undefined
+      case 'dismiss-restart':
+        this.#options.dismissRestart()
+        return undefined
+      case 'forget-leaks':
+        this.#options.forgetLeaks()
+        return undefined
       case 'save':
         return this.#save(command.settings)
     }
@@ -90,7 +113,7 @@ export class Ui {
   }
 
   #save(settings: unknown): UiMessage {
-    const result = v.safeParse(settingsSchema, this.#withoutBuiltIn(settings))
+    const result = v.safeParse(formSchema, this.#withoutBuiltIn(settings))
     if (result.success) {
       this.#options.save(result.output)
       return { saved: true }

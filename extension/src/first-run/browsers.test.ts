@@ -7,6 +7,7 @@ test.each([
   ['edge', ['Chromium', 'Microsoft Edge', 'Not)A;Brand']],
   ['chromium', ['Chromium', 'Not)A;Brand']],
   ['chromium', []],
+  ['firefox', undefined],
 ] as const)('%s is told from %j', (browser, brands) => {
-  expect(browserOf(brands.map((brand) => ({ brand })))).toBe(browser)
+  expect(browserOf(brands?.map((brand) => ({ brand })))).toBe(browser)
 })

@@ -30,6 +30,18 @@ export function FirstRun({ snapshot, send }: FirstRunProps) {
           </div>
           <WhoSees />
         </section>
+        <section class="card" aria-labelledby="doors">
+          <h2 id="doors">{texts.doorsTitle}</h2>
+          <dl class="terms">
+            {texts.doors.map(([name, what]) => (
+              <div key={name}>
+                <dt>{name}</dt>
+                <dd>{what}</dd>
+              </div>
+            ))}
+          </dl>
+          <p class="more">{texts.doorsMore}</p>
+        </section>
         <section class="card" aria-labelledby="install">
           <h2 id="install">{texts.installTitle}</h2>
           <Install />
@@ -42,7 +54,7 @@ export function FirstRun({ snapshot, send }: FirstRunProps) {
         <section class="card quiet" aria-labelledby="not-covered">
           <h2 id="not-covered">{notCovered.title}</h2>
           <ul>
-            <li>{notCovered.servers}</li>
+            <li>{notCovered.unlisted}</li>
             <li>{notCovered.sites}</li>
             <li>{notCovered.accounts}</li>
             <li>{notCovered.timing}</li>
@@ -80,7 +92,7 @@ function Install() {
 function guess(): Browser {
   // Not yet in TypeScript's DOM types.
   const { userAgentData } = navigator as Navigator & { userAgentData?: { brands: readonly { brand: string }[] } }
-  return browserOf(userAgentData?.brands ?? [])
+  return browserOf(userAgentData?.brands)
 }
 
 const hostIcons: Record<HostState, typeof CheckIcon> = {

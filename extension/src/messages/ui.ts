@@ -14,7 +14,7 @@ export const uiPort = 'ui'
  */
 export type UiState = 'off' | 'connecting' | 'private' | 'degraded' | 'blocked'
 
-export const stepIds = ['host', 'network', 'trunks', 'gateways', 'endpoint', 'wallet', 'watch'] as const
+export const stepIds = ['host', 'network', 'trunks', 'gateways', 'shield', 'endpoint', 'wallet', 'watch'] as const
 /** The steps of going private, in their order. */
 export type StepId = (typeof stepIds)[number]
 
@@ -42,6 +42,42 @@ export interface ChainView {
   readonly wallet: 'unasked' | 'agreed'
 }
 
+/** What becomes of a host: over the network, nowhere, or where it went before. */
+export const choiceIds = ['shield', 'block', 'leave'] as const
+export type Choice = (typeof choiceIds)[number]
+
+/** Connections of today, by the daemon's count. */
+export interface ShieldCount {
+  readonly shielded: number
+  readonly blocked: number
+}
+
+/** A page that asked a chain at a host that is not listed. */
+export interface Leak {
+  readonly host: string
+  /** Host of the page; empty where the browser does not say. */
+  readonly site: string
+  readonly count: number
+  /** When it did so last, in milliseconds since the Unix epoch. */
+  readonly last: number
+}
+
+export interface ShieldView {
+  /** `up`: listed hosts go to the daemon. `closed`: it is not there, and they go nowhere. `down`: they go direct. */
+  readonly state: 'down' | 'up' | 'closed'
+  /** By category of the host list. */
+  readonly today: Readonly<Record<string, ShieldCount>>
+  /** The busiest, by suffix. */
+  readonly hosts: Readonly<Record<string, ShieldCount & { readonly lastError?: string }>>
+  /** Why the last connection failed, where it did. */
+  readonly lastError?: Problem
+  /** Connections that were open before may still be direct. */
+  readonly restartAdvised: boolean
+  /** Whether direct calls of pages may be watched for, and what was found since the browser's start. */
+  readonly watching: boolean
+  readonly leaks: readonly Leak[]
+}
+
 export interface Snapshot {
   readonly state: UiState
   /** Empty while off. */
@@ -58,6 +94,7 @@ export interface Snapshot {
     /** When its last request came, in milliseconds since the Unix epoch. */
     readonly lastRequest?: number
   }
+  readonly shield: ShieldView
   /** Requests of sites that were answered privately today. Kept on this machine only. */
   readonly requestsToday: number
   readonly lastError?: Problem & { readonly at: number }
@@ -75,7 +112,12 @@ export interface Settings {
   readonly directoryIsBuiltIn: boolean
   /** Match patterns (`https://*.example.org/*`) of the sites that see the provider; empty for all. */
   readonly sites: readonly string[]
+  /** Listed hosts that are not shielded, and hosts beside the list that are blocked. */
+  readonly shield: { readonly choices: Readonly<Record<string, Choice>>; readonly added: readonly string[] }
 }
+
+/** What the options page's form sets. */
+export type Savable = Omit<Settings, 'directoryIsBuiltIn' | 'shield'>
 
 export type UiCommand =
   | { readonly command: 'connect' }
@@ -83,8 +125,12 @@ export type UiCommand =
   | { readonly command: 'disconnect' }
   /** Takes the failed steps again. */
   | { readonly command: 'retry' }
-  | { readonly command: 'save'; readonly settings: Omit<Settings, 'directoryIsBuiltIn'> }
+  | { readonly command: 'save'; readonly settings: Savable }
   | { readonly command: 'reset-directory' }
+  /** For each of the hosts. One that is not listed can be blocked, and left alone again. */
+  | { readonly command: 'choose'; readonly hosts: readonly string[]; readonly choice: Choice }
+  | { readonly command: 'dismiss-restart' }
+  | { readonly command: 'forget-leaks' }
 
 /** Sent by the background: the state of things, and the answer to `save`. */
 export type UiMessage =

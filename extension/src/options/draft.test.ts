@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { fixtures } from '../ui/testing/fixtures.ts'
 import { fromDraft, isChanged, lacksSites, toDraft } from './draft.ts'
 
-const { directoryIsBuiltIn: _, ...settings } = fixtures['settings-own'].snapshot.settings
+const { directoryIsBuiltIn: _, shield: __, ...settings } = fixtures['settings-own'].snapshot.settings
 
 describe('a draft', () => {
   test('of settings says those settings, and is no change', () => {

@@ -1,5 +1,5 @@
 /** Settings as they are typed: lists are lines of text, and may be wrong until the background has looked at them. */
-import type { Settings } from '../messages/ui.ts'
+import type { Savable } from '../messages/ui.ts'
 
 export interface Draft {
   readonly wallet: string
@@ -8,8 +8,6 @@ export interface Draft {
   readonly keys: string
   readonly threshold: string
 }
-
-export type Savable = Omit<Settings, 'directoryIsBuiltIn'>
 
 export function toDraft({ wallet, sites, directory }: Savable): Draft {
   return {

@@ -8,6 +8,8 @@ import { options as texts } from '../ui/texts.ts'
 import { About } from './about.tsx'
 import { type Draft, fromDraft, isChanged, lacksSites, toDraft } from './draft.ts'
 import { DirectoryFields, SitesFields, WalletFields } from './fields.tsx'
+import { Leaks } from './leaks.tsx'
+import { Shield } from './shield.tsx'
 
 interface OptionsProps {
   readonly snapshot?: Snapshot | undefined
@@ -26,7 +28,11 @@ export function Options({ snapshot, answer, send }: OptionsProps) {
             <div class="bone" />
           </div>
         ) : (
-          <SettingsForm snapshot={snapshot} answer={answer} send={send} />
+          <>
+            <Shield snapshot={snapshot} send={send} />
+            <Leaks snapshot={snapshot} send={send} />
+            <SettingsForm snapshot={snapshot} answer={answer} send={send} />
+          </>
         )}
         <About snapshot={snapshot} />
       </main>

@@ -8,7 +8,6 @@ const icons: Record<DoorState, () => ComponentChild> = {
   waiting: DotsIcon,
   closed: CrossIcon,
   direct: DashIcon,
-  uncovered: DashIcon,
 }
 
 export function Doors({ doors }: { readonly doors: readonly Door[] }) {
@@ -25,6 +24,7 @@ export function Doors({ doors }: { readonly doors: readonly Door[] }) {
               <span class="door-name">{doorNames[door.id]}</span>{' '}
               <span class="door-state">{doorStates[door.state]}</span>
               <p>{door.detail}</p>
+              {door.note !== undefined && <p class="door-note">{door.note}</p>}
             </div>
           </li>
         )

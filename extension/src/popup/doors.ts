@@ -1,10 +1,7 @@
-/**
- * The doors by which requests reach the network, and the one that there is not yet: what is private, what is not and
- * what is not covered, in plain words.
- */
+/** The three doors by which requests reach the network: what is private and what is not, in plain words. */
 import type { Snapshot } from '../messages/ui.ts'
-import { formatAgo } from '../ui/format.ts'
-import { type DoorId, type DoorState, doorDetails } from '../ui/texts.ts'
+import { formatAgo, formatCount } from '../ui/format.ts'
+import { type DoorId, type DoorState, doorDetails, notCovered } from '../ui/texts.ts'
 
 const recent = 60_000
 
@@ -12,6 +9,8 @@ export interface Door {
   readonly id: DoorId
   readonly state: DoorState
   readonly detail: string
+  /** What it cannot cover. */
+  readonly note?: string
 }
 
 /** For a snapshot that is private, degraded or blocked. */
@@ -19,7 +18,7 @@ export function doorsOf(snapshot: Snapshot, now: number): readonly Door[] {
   return [
     { id: 'sites', ...sites(snapshot) },
     { id: 'wallet', ...wallet(snapshot, now) },
-    { id: 'servers', state: 'uncovered', detail: doorDetails.servers },
+    { id: 'servers', ...servers(snapshot) },
   ]
 }
 
@@ -38,4 +37,13 @@ function wallet({ state, wallet, problem }: Snapshot, now: number): Omit<Door, '
   // It asks every few seconds while its window is open. Longer ago, it may as well ask somebody else by now.
   if (now - wallet.lastRequest > recent) return { state: 'waiting', detail: `${detail}. ${doorDetails.walletStale}` }
   return { state: 'open', detail }
+}
+
+function servers({ state, shield }: Snapshot): Omit<Door, 'id'> {
+  if (shield.state === 'down') return { state: 'direct', detail: doorDetails.shieldDown }
+  if (shield.state === 'closed' || state === 'blocked') return { state: 'closed', detail: doorDetails.shieldClosed }
+  const counts = Object.values(shield.today)
+  const shielded = counts.reduce((sum, each) => sum + each.shielded, 0)
+  const detail = doorDetails.shieldUp(formatCount(shielded, 'connection'))
+  return { state: 'open', detail, note: notCovered.unlisted }
 }

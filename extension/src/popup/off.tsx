@@ -18,7 +18,7 @@ export function Off({ snapshot, send }: OffProps) {
       <section class="quiet" aria-labelledby="not-covered">
         <h2 id="not-covered">{notCovered.title}</h2>
         <ul>
-          <li>{notCovered.servers}</li>
+          <li>{notCovered.unlisted}</li>
           <li>{notCovered.sites}</li>
         </ul>
       </section>

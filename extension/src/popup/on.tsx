@@ -11,6 +11,7 @@ import { Chains } from './chains.tsx'
 import { Doors } from './doorList.tsx'
 import { doorsOf } from './doors.ts'
 import { Path } from './path.tsx'
+import { RestartNotice, Shielded } from './shielded.tsx'
 import { reloadTab, uncoveredTab } from './tab.ts'
 
 interface OnProps {
@@ -23,15 +24,15 @@ export function On({ snapshot, send, onLeave }: OnProps) {
   const now = useNow()
   const { state, problem, lastError } = snapshot
   const { at, of, failed } = progressOf(snapshot.steps)
-  const path = <Path trunks={snapshot.trunks} gateways={snapshot.gateways} />
   return (
     <>
       <main class="body">
         {problem !== undefined && <ProblemCard problem={problem} onRetry={() => send({ command: 'retry' })} />}
+        {snapshot.shield.restartAdvised && <RestartNotice onDismiss={() => send({ command: 'dismiss-restart' })} />}
         {state !== 'blocked' && <TabNotice chosenSites={snapshot.settings.sites.length > 0} />}
-        {state === 'private' && path}
         <Doors doors={doorsOf(snapshot, now)} />
-        {state === 'degraded' && path}
+        {state !== 'blocked' && <Path trunks={snapshot.trunks} gateways={snapshot.gateways} />}
+        <Shielded shield={snapshot.shield} />
         {failed !== undefined && (
           <details class="card" open={state === 'blocked'}>
             <summary>

@@ -28,8 +28,8 @@ describe('the panel', () => {
 
 describe('the sky', () => {
   test('counts the steps, and says at which it stopped', () => {
-    expect(skyOf(fixtures['connecting-trunks'].snapshot, 'connecting').summary).toBe(summaries.connecting(3, 7))
-    expect(skyOf(fixtures['connecting-failed'].snapshot, 'connecting').summary).toBe(summaries.stopped(6, 7))
+    expect(skyOf(fixtures['connecting-trunks'].snapshot, 'connecting').summary).toBe(summaries.connecting(3, 8))
+    expect(skyOf(fixtures['connecting-failed'].snapshot, 'connecting').summary).toBe(summaries.stopped(7, 8))
   })
 
   test('has a moon that waxes with each step and is full only when private', () => {

@@ -15,6 +15,11 @@ export function formatAgo(then: number, now: number): string {
 
 const integer = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 
+/** `1,284`. */
+export function formatNumber(count: number): string {
+  return integer.format(count)
+}
+
 /** `1,284 requests`. */
 export function formatCount(count: number, one: string, many = `${one}s`): string {
   return `${integer.format(count)} ${count === 1 ? one : many}`

@@ -9,9 +9,10 @@ export interface Progress {
 }
 
 export function progressOf(steps: readonly Step[]): Progress {
-  const failed = steps.find((step) => step.state === 'failed')
-  const current =
-    failed ?? steps.find((step) => step.state === 'running') ?? steps.find((step) => step.state !== 'done')
+  const running = steps.find((step) => step.state === 'running')
+  // The steps behind the shield's go on without it.
+  const failed = running === undefined ? steps.find((step) => step.state === 'failed') : undefined
+  const current = running ?? failed ?? steps.find((step) => step.state !== 'done')
   const at = current === undefined ? steps.length : steps.indexOf(current) + 1
   return { at, of: steps.length, ...(failed && { failed }) }
 }

@@ -3,7 +3,7 @@
  * went wrong is said by the sentences of the table of errors, not here.
  */
 import type { ErrorCode } from '@nightjar/shared/errors'
-import type { ChainView, Step, StepId, UiState } from '../messages/ui.ts'
+import type { ChainView, Choice, Step, StepId, UiState } from '../messages/ui.ts'
 
 /** MetaMask's id in the Chrome Web Store. */
 export const metaMaskId = 'nkbihfbeogaeaoehlefnkodbefgpgknn'
@@ -21,6 +21,7 @@ export const stepTexts: Record<StepId, { readonly label: string; readonly note?:
   network: { label: 'Check the network document' },
   trunks: { label: 'Build two paths' },
   gateways: { label: 'Ask a gateway for each chain' },
+  shield: { label: 'Put the shield up' },
   endpoint: { label: 'Check the endpoint' },
   wallet: { label: 'Ask MetaMask to use it', note: 'Approve both dialogs.' },
   watch: { label: 'See MetaMask’s first request' },
@@ -39,18 +40,17 @@ export type DoorId = 'sites' | 'wallet' | 'servers'
 export const doorNames: Record<DoorId, string> = {
   sites: 'Sites',
   wallet: 'MetaMask’s RPC',
-  servers: 'MetaMask’s own servers',
+  servers: 'Wallet and RPC servers',
 }
 
 /** `waiting`: set up, and nothing came yet. `direct`: goes to where it went before Nightjar. */
-export type DoorState = 'open' | 'waiting' | 'closed' | 'direct' | 'uncovered'
+export type DoorState = 'open' | 'waiting' | 'closed' | 'direct'
 
 export const doorStates: Record<DoorState, string> = {
   open: 'private',
   waiting: 'waiting',
   closed: 'closed',
   direct: 'not private',
-  uncovered: 'not covered yet',
 }
 
 export const doorDetails = {
@@ -63,7 +63,9 @@ export const doorDetails = {
   walletQuiet: 'Set up. No request since the start.',
   walletCutOff: 'Its requests do not reach Nightjar.',
   lastRequest: 'Last request',
-  servers: 'They still see your IP address.',
+  shieldUp: (connections: string) => `${connections} today.`,
+  shieldDown: 'The shield is not up: MetaMask’s own servers and RPC providers see your IP address.',
+  shieldClosed: 'The shield is up and leads nowhere now. Nothing is sent.',
 } as const
 
 export const chainStates: Record<ChainView['state'], string> = {
@@ -113,12 +115,11 @@ export const summaries = {
 } as const
 
 export const whatItDoes =
-  'What sites and MetaMask ask the chain goes over three relays. No single party sees both who asks and what is asked.'
+  'What sites and MetaMask ask the chain, and what MetaMask asks its own servers, goes over three relays. No single party sees both who asks and what is asked.'
 
 export const notCovered = {
   title: 'Not covered',
-  servers:
-    'MetaMask’s own servers (accounts, prices, phishing lists): not covered yet. They still see your IP address.',
+  unlisted: 'Direct requests of MetaMask to hosts that are not on the list cannot be seen.',
   sites: 'What a site loads or asks by itself, without the wallet. The site sees your IP address as before.',
   accounts:
     'MetaMask asks for all its accounts together. One gateway and its RPC provider see that they belong together, not whose they are.',
@@ -163,7 +164,7 @@ export const uncoveredTab = {
 
 export const leaving = {
   title: 'Turn off?',
-  sites: 'Sites stop being private at once.',
+  sites: 'Sites stop being private at once, and the shield comes down.',
   wallet:
     'MetaMask keeps asking Nightjar’s endpoint. Its requests stay private while the Nightjar program runs. When it does not, they fail; they never go direct.',
   backTitle: 'To put MetaMask back',
@@ -176,8 +177,8 @@ export const setup = {
   title: 'Set up Nightjar',
   lead: 'Private network access for wallets.',
   sentences: [
-    'Your wallet tells its RPC provider your IP address and all your accounts.',
-    'Nightjar sends what sites and MetaMask ask the chain over three relays, sealed for the last one, which asks the provider.',
+    'Your wallet tells its RPC provider, and its maker’s servers, your IP address and all your accounts.',
+    'Nightjar sends what sites and MetaMask ask over three relays. At most the last one knows what is asked, and only the first one who asks.',
     'No single party sees both who asks and what is asked; when that cannot be kept, requests fail and never go direct.',
   ],
   installTitle: 'Install the Nightjar program',
@@ -186,6 +187,19 @@ export const setup = {
   connectTitle: 'Go private',
   connect: 'One click; then approve MetaMask’s dialogs. Each step shows here.',
   connected: 'Nightjar is on. Its icon in the toolbar shows how things are.',
+  doorsTitle: 'Three doors',
+  doors: [
+    ['Sites', 'What a site asks the chain through your wallet goes sealed to a gateway, which asks an RPC provider.'],
+    [
+      'MetaMask’s RPC',
+      'MetaMask is given an address on your own computer as its RPC provider. What it asks there takes the same way.',
+    ],
+    [
+      'Wallet and RPC servers',
+      'The shield: requests to MetaMask’s own servers, RPC providers, explorers and price services on a published list leave from an exit relay. They stay encrypted to the end, so the exit does not see what they say.',
+    ],
+  ],
+  doorsMore: 'You can shield, block or leave alone each host in the settings.',
   warningTitle: 'Before you rely on it',
   warning:
     'There is no public network yet: relays have to be run by yourself or friends. Nobody outside the project has reviewed Nightjar. Do not trust your safety to it.',
@@ -219,6 +233,39 @@ export const whoSeesTitles = {
   neither: 'knows neither',
 } as const
 
+export const choiceNames: Record<Choice, string> = {
+  shield: 'Shield',
+  block: 'Block',
+  leave: 'Leave alone',
+}
+
+/** By id of the host list; one that this version does not know is named as it is. */
+export const categoryNames: Readonly<Record<string, string>> = {
+  wallet: 'Wallets’ own servers',
+  rpc: 'RPC providers',
+  explorer: 'Explorers',
+  price: 'Prices',
+  bridge: 'Bridges and swaps',
+  'phishing-list': 'Phishing lists',
+}
+
+export const shielded = {
+  title: 'Shielded today',
+  totals: (shielded: string, blocked: string) => `${shielded} · ${blocked} blocked`,
+  none: 'Nothing yet.',
+  category: 'Hosts',
+  shielded: 'shielded',
+  blocked: 'blocked',
+  lastError: 'The last connection failed:',
+  leaks: (hosts: string) => `Pages asked ${hosts} directly.`,
+  seeLeaks: 'See which',
+} as const
+
+export const restart = {
+  text: 'Connections that were open before the shield went up are still direct. Restart the browser to close them.',
+  dismiss: 'Dismiss',
+} as const
+
 export const options = {
   title: 'Settings',
   save: 'Save',
@@ -240,6 +287,35 @@ export const options = {
     label: 'Match patterns, one per line',
     none: 'Enter at least one, or choose all sites.',
     example: 'https://*.example.org/*',
+  },
+  shield: {
+    title: 'Shield',
+    hint: 'Requests of all extensions and pages to these hosts go over relays, by an exit. A blocked host is not reached at all; one that is left alone sees your IP address. Changes hold at once.',
+    incognito:
+      'Incognito and private windows are covered only if you allow Nightjar there, on the browser’s extensions page.',
+    search: 'Search hosts',
+    nothing: 'No host of the list has that in its name.',
+    all: (category: string) => `All: ${category}`,
+    choiceFor: (host: string) => `What becomes of ${host}`,
+    added: 'Blocked by you',
+    addedHint: 'Not on the published list, so no exit carries them: they can be blocked, not shielded.',
+    remove: 'Unblock',
+    mixed: 'Mixed',
+    today: (shielded: string, blocked: string) => `${shielded} shielded, ${blocked} blocked today`,
+  },
+  leaks: {
+    title: 'Direct calls of pages',
+    hint: 'Pages may ask RPC providers that are not on the list, past your wallet and past the shield. Nightjar can watch for such calls and count them: which page asked which host, not what, kept until the browser closes. What other extensions send cannot be seen.',
+    ask: 'Watch for direct RPC calls',
+    permission: 'The browser will ask you to allow this. You can take it back here.',
+    stop: 'Stop watching',
+    forget: 'Clear the report',
+    none: 'Nothing seen yet.',
+    calls: (site: string, calls: string) => `${site === '' ? 'An unknown page' : site}: ${calls}`,
+    block: 'Block',
+    blocked: 'Blocked',
+    blockHost: (host: string) => `Block ${host}`,
+    why: 'They can be blocked, not shielded: exits carry only what is on the published list.',
   },
   directory: {
     title: 'Directory',
@@ -263,17 +339,23 @@ export const options = {
         'Native messaging',
         'Talks to the Nightjar program on this computer, which holds the connections to the relays.',
       ],
+      [
+        'Proxy',
+        'The shield: sends requests to hosts on the list to the Nightjar program. All other requests go where they went before.',
+      ],
+      ['Privacy', 'Keeps the browser from looking up hosts ahead of time while the shield is up.'],
       ['Scripting', 'Puts Nightjar’s provider into the pages of the sites allowed above.'],
       ['Storage', 'Keeps settings and today’s count on this computer.'],
       [
         'Access to sites',
-        'The provider has to be there before a site asks for a wallet. Also used to check that the endpoint on this computer is Nightjar’s.',
+        'The provider has to be there before a site asks for a wallet. Also used to check that the endpoint on this computer is Nightjar’s, and in Firefox by the shield.',
       ],
+      ['Web requests', 'Only if you allow it: counts direct RPC calls of pages.'],
     ],
   },
   uninstall: {
     title: 'Uninstall',
-    turnOff: 'Turn Nightjar off.',
+    turnOff: 'Turn Nightjar off. This takes the shield down, too.',
     wallet: 'Put MetaMask back: Networks menu → Ethereum → Edit → Default RPC URL → Infura; the same for other chains.',
     host: 'Remove the Nightjar program:',
     extension: 'Remove the extension on the browser’s extensions page.',

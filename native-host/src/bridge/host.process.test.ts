@@ -24,9 +24,15 @@ afterEach(async () => {
   await rm(home, { recursive: true })
 })
 
-function start() {
+/** The environment of this test, without proxies and desktops. */
+const bare = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/(_proxy|^xdg_current_desktop)$/i.test(name)),
+)
+const noProxy = encodeFrames({ event: 'browser', systemProxy: null })
+
+function start(environment: NodeJS.ProcessEnv = {}) {
   const args = [program, 'host', 'chrome-extension://x/', '--parent-window=0']
-  const child = spawn(process.execPath, args, { env: { ...process.env, NIGHTJAR_HOME: home } })
+  const child = spawn(process.execPath, args, { env: { ...bare, ...environment, NIGHTJAR_HOME: home } })
   const ended = once(child, 'exit')
   return { child, stdin: child.stdin, out: buffer(child.stdout), err: text(child.stderr), ended }
 }
@@ -34,12 +40,12 @@ function start() {
 const socket = () => placesFrom({ NIGHTJAR_HOME: home }).socket
 
 describe('with a daemon', () => {
-  test('only what the daemon says stands on stdout; the end of stdin ends it', async () => {
+  test('what the host says of the machine, then only what the daemon says stands on stdout; the end of stdin ends it', async () => {
     const large = { text: 'ü'.repeat(MiB) }
     daemon = await ScriptedDaemon.answering((message) => message).listen(socket())
     const { child, stdin, out, err, ended } = start()
     writeMessage(stdin, large)
-    const expected = Buffer.concat(encodeFrames(large))
+    const expected = Buffer.concat([...noProxy, ...encodeFrames(large)])
     let received = 0
     child.stdout.on('data', (bytes: Buffer) => {
       received += bytes.length
@@ -58,16 +64,22 @@ describe('with a daemon', () => {
       caller.end()
     }).listen(socket())
     const { out, ended } = start()
-    expect((await out).equals(Buffer.concat(encodeFrames(last)))).toBe(true)
+    expect((await out).equals(Buffer.concat([...noProxy, ...encodeFrames(last)]))).toBe(true)
     expect(await ended).toEqual([0, null])
   })
 })
 
-test('a daemon that cannot start is told in one frame, and stderr names no place', async () => {
+test('a daemon that cannot start is told in one frame after that of the machine, and stderr names no place', async () => {
   await writeFile(join(home, 'config.yaml'), 'network: {}\n')
-  const { stdin, out, err, ended } = start()
+  const { stdin, out, err, ended } = start({ HTTPS_PROXY: 'http://proxy.example:3128' })
+  const systemProxy = { kind: 'fixed', https: 'proxy.example:3128', bypass: [] } as const
   const detail = `${home}/config.yaml:1: network.document is missing; 1 more problem`
-  expect(await out).toEqual(Buffer.concat(encodeFrames({ event: 'failed', code: 'config-invalid', detail })))
+  expect(await out).toEqual(
+    Buffer.concat([
+      ...encodeFrames({ event: 'browser', systemProxy }),
+      ...encodeFrames({ event: 'failed', code: 'config-invalid', detail }),
+    ]),
+  )
   expect(await err).not.toContain(home)
   expect(await ended).toEqual([1, null])
   stdin.destroy()
@@ -78,9 +90,10 @@ test('a real daemon is started, serves, and is ended by `nightjar stop`', async 
   const config = { network: { document: 'none.json', trust }, endpoint: { port: 0 }, log: { level: 'silent' } }
   await writeFile(join(home, 'config.yaml'), JSON.stringify(config))
   const { child, stdin, ended } = start()
-  writeMessage(stdin, { id: 1, type: 'hello', bridge: 1, version: 'x' })
-  const [bytes] = (await once(child.stdout, 'data')) as [Buffer]
-  expect(bytes.toString()).toMatch(/"id":1,"result":.*"bridge":1/)
+  writeMessage(stdin, { id: 1, type: 'hello', bridge: 2, version: 'x' })
+  let said = ''
+  while (!said.includes('"id":1')) said += String((await once(child.stdout, 'data'))[0])
+  expect(said).toMatch(/"id":1,"result":.*"bridge":2/)
 
   const stop = spawn(process.execPath, [program, 'stop'], { env: { ...process.env, NIGHTJAR_HOME: home } })
   expect(await text(stop.stdout)).toBe('Stopped.\n')

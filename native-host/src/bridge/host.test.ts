@@ -4,7 +4,7 @@ import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable, Writable } from 'node:stream'
-import { encodeFrames, FrameDecoder } from '@nightjar/shared/bridge'
+import { encodeFrames, FrameDecoder, type SystemProxy } from '@nightjar/shared/bridge'
 import { NightjarError } from '@nightjar/shared/errors'
 import { second } from '@nightjar/shared/runtime'
 import { FakeClock } from '@nightjar/shared/testing'
@@ -27,16 +27,22 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-/** A browser: writes messages to the host's stdin and reads them from its stdout. */
+/** What a host says first where nothing else is set. */
+const noProxy = { event: 'browser', systemProxy: null } as const
+
+/** A browser: writes messages to the host's stdin and reads them from its stdout, the first of which is about the machine. */
 class Browser {
   readonly input = new PassThrough()
   readonly output = new PassThrough()
+  /** What the host itself said of the machine. */
+  told: unknown
   readonly #messages: unknown[] = []
   #wake = () => {}
 
   constructor() {
     const decoder = new FrameDecoder((message) => {
-      this.#messages.push(message)
+      if (this.told === undefined) this.told = message
+      else this.#messages.push(message)
       this.#wake()
     })
     this.output.on('data', (bytes: Buffer) => decoder.push(bytes))
@@ -63,6 +69,7 @@ function run(streams: Pick<HostContext, 'input' | 'output'>, more: Partial<HostC
     clock: new FakeClock(),
     socket: async () => path,
     launch: () => Promise.reject(new NightjarError('internal', { detail: 'nothing was to be launched' })),
+    systemProxy: async () => null,
     ...more,
   })
 }
@@ -86,8 +93,10 @@ describe('with a daemon', () => {
     const output = new PassThrough()
     const code = run({ input, output })
     input.write(Buffer.from([0xff, 0xff, 0xff, 0xff, 0]))
-    const [bytes] = (await once(output, 'data')) as [Buffer]
-    expect([...bytes]).toEqual([0xff, 0xff, 0xff, 0xff, 0])
+    const expected = Buffer.concat([...encodeFrames(noProxy), Buffer.from([0xff, 0xff, 0xff, 0xff, 0])])
+    let received = Buffer.alloc(0)
+    while (received.length < expected.length) received = Buffer.concat([received, (await once(output, 'data'))[0]])
+    expect(received).toEqual(expected)
     input.end()
     expect(await code).toBe(0)
   })
@@ -135,6 +144,34 @@ describe('with a daemon', () => {
     const code = run({ input, output })
     writeMessage(input, { id: 1 })
     expect(await code).toBe(0)
+  })
+})
+
+describe('what the host sees of the machine', () => {
+  const systemProxy: SystemProxy = { kind: 'fixed', https: 'proxy.example:3128', bypass: ['localhost'] }
+
+  test('stands before all that the daemon says, however long it takes to be found out', async () => {
+    daemon = await new ScriptedDaemon((socket) => writeMessage(socket, { n: 1 })).listen(path)
+    const found = Promise.withResolvers<SystemProxy>()
+    const browser = new Browser()
+    const code = run(browser, { systemProxy: () => found.promise })
+    browser.send({ id: 1 })
+    while (daemon.connections === 0) await new Promise(setImmediate)
+    // Time enough for what the daemon has said to come through, if it could.
+    for (let round = 0; round < 100; round++) await new Promise(setImmediate)
+    expect(browser.told).toBeUndefined()
+    found.resolve(systemProxy)
+    expect(await browser.next()).toEqual({ n: 1 })
+    expect(browser.told).toEqual({ event: 'browser', systemProxy })
+    browser.input.end()
+    expect(await code).toBe(0)
+  })
+
+  test('is told without a daemon, too', async () => {
+    const browser = new Browser()
+    expect(await run(browser, { systemProxy: async () => systemProxy })).toBe(1)
+    expect(await browser.next()).toMatchObject({ event: 'failed' })
+    expect(browser.told).toEqual({ event: 'browser', systemProxy })
   })
 })
 
@@ -216,7 +253,7 @@ describe('who does not read holds up who writes', () => {
     isReading = true
     read()
     expect(await code).toBe(0)
-    expect(received).toBe(offered)
+    expect(received).toBe(Buffer.concat(encodeFrames(noProxy)).length + offered)
   })
 })
 

@@ -1,14 +1,15 @@
 /**
  * `nightjar host`: what a browser starts for each native-messaging port. It copies bytes between stdio and the daemon's
  * local socket, unread, as both carry the frames of shared/bridge; each direction waits for its reader. Where no daemon
- * listens it starts one. stdout carries frames and nothing else.
+ * listens it starts one. stdout carries frames and nothing else: first of all one of this process's own, which tells what it
+ * sees of the machine as the browser's child.
  *
  * It ends with the browser (end of stdin) or with the daemon (end of the socket); the extension then starts another.
  */
 import type { Socket } from 'node:net'
 import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { type BridgeEventMessage, encodeFrames } from '@nightjar/shared/bridge'
+import { type BridgeEventMessage, encodeFrames, type SystemProxy } from '@nightjar/shared/bridge'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { type Clock, second, within } from '@nightjar/shared/runtime'
 import { connectTo } from './connect.ts'
@@ -21,6 +22,8 @@ export interface HostContext {
   socket(): Promise<string>
   /** Starts a daemon that outlives this process; resolves once it serves. @throws NightjarError why it does not */
   launch(): Promise<void>
+  /** The proxy that the machine gives the browser. Never rejects. */
+  systemProxy(): Promise<SystemProxy | null>
 }
 
 /** More than the daemon waits for a network document before it serves without a fresh one (10 s). */
@@ -28,16 +31,26 @@ const launchTimeout = 15 * second
 
 /** @returns the exit code */
 export async function runHost(context: HostContext): Promise<number> {
+  const told = tellProxy(context)
   try {
-    await copy(await reachDaemon(context), context)
+    const socket = await reachDaemon(context)
+    await told
+    await copy(socket, context)
     return 0
   } catch (error) {
     const { code, detail } = asNightjarError(error)
+    await told
     await send(context.output, { event: 'failed', code, ...(detail === undefined ? {} : { detail }) })
     return 1
   } finally {
     context.input.destroy()
   }
+}
+
+async function tellProxy({ systemProxy, output }: HostContext): Promise<void> {
+  const event = { event: 'browser', systemProxy: await systemProxy() } as const
+  // Not awaited: it stands before all that is written from now on, and a browser that reads nothing is not waited for.
+  void send(output, event)
 }
 
 async function reachDaemon({ socket, launch, clock }: HostContext): Promise<Socket> {

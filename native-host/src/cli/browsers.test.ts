@@ -59,6 +59,7 @@ describe('install', () => {
     ['--browser brave', { browser: 'brave' }],
     ['--user-data-dir /d --no-check', { userDataDir: '/d', check: false }],
     [`--extension-id ${other}`, { extensionIds: [other] }],
+    ['--browser firefox --extension-id n@example.org', { browser: 'firefox', extensionIds: ['n@example.org'] }],
     [`--extension-id ${other} ${ours}`, { extensionIds: [other, ours] }],
     [`--extension-id ${ours} --extension-id ${other}`, { extensionIds: [ours, other] }],
   ])('%s', async (line, options) => {
@@ -68,7 +69,7 @@ describe('install', () => {
   })
 
   test.each([
-    ['an unknown browser', ['--browser', 'lynx'], 'chromium, chrome, brave, edge'],
+    ['an unknown browser', ['--browser', 'lynx'], 'chromium, chrome, brave, edge, firefox'],
     ['what is no extension id', ['--extension-id', 'chrome-extension://x/'], '32 letters from a to p'],
     ['an unknown option', ['--browsr', 'chrome'], '--browser'],
     ['an argument', ['chrome'], 'too many arguments'],

@@ -20,6 +20,16 @@ const status: Status = {
   endpoint: 'http://127.0.0.1:8645/0123/1',
   chains: [1],
   callers: [],
+  shield: {
+    port: 41000,
+    sinkPort: 41001,
+    running: true,
+    streams: 0,
+    refused: 0,
+    today: {},
+    hosts: [],
+    lastError: null,
+  },
   version: '0.1.0',
 }
 
@@ -33,6 +43,8 @@ test('a whole status', () => {
       '  branches  3',
       '  requests  12 answered, 1 failed',
       '  endpoint  http://127.0.0.1:8645/0123/1',
+      '  shield    socks5h://127.0.0.1:41000  0 open',
+      '  today     nothing yet',
       '',
     ].join('\n'),
   )
@@ -56,6 +68,13 @@ describe('each state says what it means', () => {
       expect(text).toContain('gateways  none in use')
     }
   })
+})
+
+test('what went through the shield today, by category', () => {
+  const today = { rpc: { shielded: 12, blocked: 0 }, price: { shielded: 1, blocked: 3 } }
+  const text = formatStatus({ ...status, shield: { ...status.shield, streams: 4, refused: 2, today } })
+  expect(text).toContain('  shield    socks5h://127.0.0.1:41000  4 open\n')
+  expect(text).toContain('  today     rpc 12, price 1 (3 blocked), not listed 2 (refused)\n')
 })
 
 test('warnings and the last error, where there are any', () => {

@@ -1,5 +1,5 @@
 /** `nightjar status` for people. */
-import type { Party, Status } from '@nightjar/shared/bridge'
+import type { Party, ShieldStatus, Status } from '@nightjar/shared/bridge'
 import { errorTable, isErrorCode } from '@nightjar/shared/errors'
 
 const words: Record<Status['state'], string> = {
@@ -18,6 +18,7 @@ export function formatStatus(status: Status): string {
     `  branches  ${status.branches}`,
     `  requests  ${status.requests.ok} answered, ${status.requests.failed} failed`,
     `  endpoint  ${status.endpoint}`,
+    ...shieldLines(status.shield),
     ...(status.divergingRelays > 0
       ? [`  warning   ${status.divergingRelays} handshakes showed another network document than ours`]
       : []),
@@ -29,6 +30,18 @@ export function formatStatus(status: Status): string {
       : [`  last error  ${isErrorCode(status.lastError) ? errorTable[status.lastError].sentence : status.lastError}`]),
   ]
   return `${lines.join('\n')}\n`
+}
+
+/** The address is as other programs take it: with `h`, names are left to the proxy. */
+function shieldLines({ port, streams, refused, today }: ShieldStatus): string[] {
+  const counts = Object.entries(today).map(([category, { shielded, blocked }]) => {
+    return `${category} ${shielded}${blocked === 0 ? '' : ` (${blocked} blocked)`}`
+  })
+  const unlisted = refused === 0 ? [] : [`not listed ${refused} (refused)`]
+  return [
+    `  shield    socks5h://127.0.0.1:${port}  ${streams} open`,
+    `  today     ${[...counts, ...unlisted].join(', ') || 'nothing yet'}`,
+  ]
 }
 
 function party({ name, operator, region }: Party): string {

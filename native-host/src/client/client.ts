@@ -1,5 +1,6 @@
 /**
- * The client of the network: two trunks through a pinned guard, branches per isolation group, requests with retries.
+ * The client of the network: two trunks through a pinned guard, branches per isolation group to gateways (requests with
+ * retries) and to exits (TCP connections).
  * The daemon has one; `nightjar-load` has many.
  */
 import type { Party, Status } from '@nightjar/shared/bridge'
@@ -11,30 +12,18 @@ import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import type { DocumentStamp } from '@nightjar/shared/handshake'
 import { Branches, fulfil, type Order } from '@nightjar/shared/requests'
 import type { Outcome } from '@nightjar/shared/rpc'
-import { type Clock, hour, minute, second, type Timer } from '@nightjar/shared/runtime'
+import { type Clock, hour, minute, type Timer } from '@nightjar/shared/runtime'
 import type { Dial } from '@nightjar/shared-node/link'
 import { LRUCache } from 'lru-cache'
 import type { State } from '../state/store.ts'
-import type { Branch } from './branch.ts'
-import { GuardLinks } from './guards.ts'
+import type { Join } from './exitBranch.ts'
+import { Exits, type TcpOrder } from './exits.ts'
+import { GatewayBranch, type GreetedBranch } from './gatewayBranch.ts'
 import { RelayHealth } from './health.ts'
 import { OpenBranches, sealingOn } from './openBranches.ts'
-import {
-  assignGateway,
-  choosePins,
-  isGateway,
-  type Pins,
-  preferredTrunk,
-  rankGateways,
-  servesChain,
-} from './selection.ts'
-import { TrunkSlot } from './trunk.ts'
+import { assignGateway, isGateway, rankGateways, servesChain } from './selection.ts'
+import { Trunks } from './trunks.ts'
 
-const trunkCount = 2
-/** How long a request waits for a trunk before it fails. */
-const pathTimeout = 8 * second
-/** How often a waiting request asks the trunks to try again. */
-const nudgeEvery = 1 * second
 const maintainEvery = 1 * minute
 /** Gateways that are considered for a group, at most. */
 const gatewaysTried = 8
@@ -55,7 +44,8 @@ export interface ClientOptions {
 }
 
 /** The client's part of what `nightjar status` shows. */
-export interface ClientStatus extends Omit<Status, 'profile' | 'endpoint' | 'chains' | 'callers' | 'version'> {
+export interface ClientStatus
+  extends Omit<Status, 'profile' | 'endpoint' | 'chains' | 'callers' | 'shield' | 'version'> {
   readonly lastError: ErrorCode | null
 }
 
@@ -70,9 +60,14 @@ export interface Client {
    * For those who seal themselves: a branch to one of these gateways, and its reply to the hello of an envelope handshake.
    * @throws NightjarError `unknown-relay` where the network document has no such gateway, and what keeps the branch from opening
    */
-  openBranch(group: string, gatewayId: string, hello: Uint8Array): Promise<{ branch: Branch; reply: Uint8Array }>
+  openBranch(group: string, gatewayId: string, hello: Uint8Array): Promise<GreetedBranch>
   /** One sealed question, one sealed answer. @throws NightjarError where no answer came */
-  exchange(branch: Branch, record: Uint8Array): Promise<Uint8Array>
+  exchange(branch: GatewayBranch, record: Uint8Array): Promise<Uint8Array>
+  /**
+   * Has an exit connect to a listed host; `join` takes the connection over once it stands, and it is a plain TCP stream
+   * from then on. @throws NightjarError `no-exit`, `network-unreachable`, or why there is no connection
+   */
+  connectThrough(order: TcpOrder, join: Join): Promise<void>
   status(): ClientStatus
 }
 
@@ -80,113 +75,53 @@ export function createClient(options: ClientOptions): Client {
   const { crypto, clock, state } = options
   const random = () => (crypto.randomBytes(4).reduce((sum, byte) => sum * 256 + byte, 0) + 0.5) / 2 ** 32
   const health = new RelayHealth(clock)
-  const links = new GuardLinks({ dial: options.dial, clock, health, extraCa: options.extraCa })
   const requests = { ok: 0, failed: 0 }
-  const waiting = new Set<() => void>()
   const rankings = new LRUCache<string, readonly Relay[]>({ max: 1000 })
   let diverging = 0
-  let everUp = false
   let maintenance: Timer | undefined
-  let pinned: { version: number; pins: Pins } | undefined
-
-  function pins(): Pins {
-    const network = options.network()
-    if (pinned?.version !== network.version) {
-      const before = JSON.stringify([state.guards, state.middles])
-      pinned = { version: network.version, pins: choosePins(network, state, clock.now(), random) }
-      if (JSON.stringify([state.guards, state.middles]) !== before) options.onStateChange?.()
-    }
-    return pinned.pins
-  }
 
   function onDocument(stamp: DocumentStamp): void {
     const { version, hash } = options.network()
     if (stamp.version !== version || !equalBytes(stamp.hash, hash)) diverging += 1
   }
 
+  const onChange = () => options.onChange?.()
+  const onStateChange = () => options.onStateChange?.()
+  const network = () => options.network()
   const circuits: CircuitContext = { crypto, clock, onDocument }
-  const slots = Array.from({ length: trunkCount }, (_, index): TrunkSlot => {
-    const choose = () => {
-      const { guards, middles } = pins()
-      return { entry: health.sort(guards)[0] as Relay, middle: chooseMiddle(middles, index) }
-    }
-    return new TrunkSlot({ clock, context: circuits, links, health, choose, onChange, random })
+  const { dial, extraCa } = options
+  const trunks = new Trunks({
+    crypto,
+    clock,
+    dial,
+    extraCa,
+    health,
+    circuits,
+    network,
+    state,
+    onStateChange,
+    onChange,
+    random,
   })
-
-  /** The slot's own middle, or one that no other slot uses, as far as they are not failing. */
-  function chooseMiddle(middles: readonly Relay[], index: number): Relay {
-    const own = middles[index % middles.length] as Relay
-    if (!health.isAvoided(own)) return own
-    const inUse = slots.map(({ trunk }) => trunk?.middle)
-    const ranked = health.sort(middles)
-    return ranked.find((relay) => !health.isAvoided(relay) && !inUse.includes(relay)) ?? (ranked[0] as Relay)
-  }
-
-  function onChange(): void {
-    options.onChange?.()
-    everUp ||= slots.some(({ trunk }) => trunk !== undefined)
-    warmSpareGuards()
-    for (const wake of [...waiting]) wake()
-  }
-
-  function standingSlot(group: string): TrunkSlot | undefined {
-    const preferred = preferredTrunk(crypto, state, group, slots.length)
-    const order = [...slots.slice(preferred), ...slots.slice(0, preferred)]
-    return order.find(({ trunk }) => trunk !== undefined)
-  }
-
-  function slotFor(group: string): Promise<TrunkSlot> {
-    const slot = standingSlot(group)
-    if (slot !== undefined) return Promise.resolve(slot)
-    return new Promise((resolve, reject) => {
-      const finish = (found: TrunkSlot | undefined) => {
-        waiting.delete(look)
-        expiry.cancel()
-        nudge.cancel()
-        if (found !== undefined) resolve(found)
-        else reject(new NightjarError('network-unreachable', { cause: slots[0]?.lastError }))
-      }
-      const look = () => {
-        const found = standingSlot(group)
-        if (found !== undefined) finish(found)
-      }
-      const expiry = clock.after(pathTimeout, () => finish(undefined))
-      const hurry = () => {
-        for (const each of slots) each.hurry()
-        return clock.after(nudgeEvery, () => {
-          nudge = hurry()
-        })
-      }
-      let nudge = hurry()
-      waiting.add(look)
-    })
-  }
-
-  const openBranches = new OpenBranches({ clock, health, slotFor, onChange: () => options.onChange?.() })
+  const openBranches = new OpenBranches({ clock, health, slotFor: (group) => trunks.slotFor(group), onChange })
   const branches = new Branches(sealingOn(openBranches, { crypto, clock, health, random }))
+  const exits = new Exits({ crypto, clock, health, openBranches, trunks, state, network, random })
 
   function gateways(group: string, chain: number): readonly Relay[] {
-    const network = options.network()
-    if (!servesChain(network, chain)) throw new NightjarError('chain-not-served', { facts: { chain } })
-    const { guards, middles } = pins()
-    // Apart from every pinned relay, so that the choice does not depend on which trunk is up; in a network too small
-    // for that, at least from what stands now, or from what most likely will.
-    const standing = slots.flatMap(({ trunk }) => (trunk === undefined ? [] : [trunk.entry, trunk.middle]))
-    const path = standing.length > 0 ? standing : [...health.sort(guards).slice(0, 1), ...middles.slice(0, trunkCount)]
+    const document = network()
+    if (!servesChain(document, chain)) throw new NightjarError('chain-not-served', { facts: { chain } })
     const now = clock.now()
-    const key = `${network.version} ${Math.floor(now / hour)} ${chain} ${group}`
+    const key = `${document.version} ${Math.floor(now / hour)} ${chain} ${group}`
     const known = rankings.get(key)
     if (known !== undefined) return known
-    const rank = (apartFrom: readonly Relay[]) =>
-      rankGateways(crypto, network, state, { group, chain, path: apartFrom, now })
-    const best = rank([...guards, ...middles])
-    const ranked = best.length > 0 ? best : rank(path)
+    const rank = (path: readonly Relay[]) => rankGateways(crypto, document, state, { group, chain, path, now })
+    const { ranked, isLasting } = trunks.rank(rank)
     const [first] = ranked
     if (first === undefined) throw new NightjarError('no-path')
-    if (assignGateway(crypto, state, group, first, now)) options.onStateChange?.()
+    if (assignGateway(crypto, state, group, first, now)) onStateChange()
     const shortlist = ranked.slice(0, gatewaysTried)
     // A ranking that depends on the trunks that stand now holds for this request only.
-    if (best.length > 0) rankings.set(key, shortlist)
+    if (isLasting) rankings.set(key, shortlist)
     return shortlist
   }
 
@@ -211,20 +146,12 @@ export function createClient(options: ClientOptions): Client {
   function maintain(): void {
     maintenance = clock.after(maintainEvery, maintain)
     openBranches.closeIdle()
-    for (const slot of slots) slot.maintain()
-    warmSpareGuards()
-  }
-
-  function warmSpareGuards(): void {
-    const entries = slots.map(({ trunk }) => trunk?.entry)
-    for (const guard of pinned?.pins.guards ?? []) {
-      if (!entries.includes(guard) && !health.isAvoided(guard)) links.warm(guard)
-    }
+    trunks.maintain()
   }
 
   return {
     start() {
-      for (const slot of slots) slot.start()
+      trunks.start()
       maintenance = clock.after(maintainEvery, maintain)
     },
 
@@ -232,8 +159,7 @@ export function createClient(options: ClientOptions): Client {
       maintenance?.cancel()
       branches.closeAll()
       openBranches.closeAll()
-      for (const slot of slots) slot.stop()
-      await links.stop()
+      await trunks.stop()
     },
 
     request: (order) => counted(fulfil(context, order)),
@@ -241,7 +167,7 @@ export function createClient(options: ClientOptions): Client {
     async exchange(branch, record) {
       const answer = await counted(branch.exchange(record))
       // Nobody asks on a branch whose gateway has not proved who it is.
-      health.worked(branch.gateway)
+      health.worked(branch.relay)
       return answer
     },
 
@@ -251,25 +177,26 @@ export function createClient(options: ClientOptions): Client {
     },
 
     async openBranch(group, gatewayId, hello) {
-      const gateway = options.network().byIdentity.get(gatewayId)
+      const gateway = network().byIdentity.get(gatewayId)
       if (gateway === undefined || !isGateway(gateway)) throw new NightjarError('unknown-relay')
-      return openBranches.open(group, gateway, hello)
+      return openBranches.greet(group, gateway, hello)
     },
 
+    connectThrough: (order, join) => exits.connect(order, join),
+
     status() {
-      const trunks = slots.flatMap(({ trunk }) => (trunk === undefined ? [] : [trunk]))
       const open = openBranches.all
-      const used = new Map(open.map(({ gateway }) => [gateway.id, partyOf(gateway)]))
-      const down = everUp || slots.every(({ lastError }) => lastError !== undefined) ? 'blocked' : 'connecting'
+      const gateways = open.filter((branch) => branch instanceof GatewayBranch)
+      const used = new Map(gateways.map(({ relay }) => [relay.id, partyOf(relay)]))
       return {
-        state: trunks.length === trunkCount ? 'private' : trunks.length > 0 ? 'degraded' : down,
-        trunks: trunks.map(({ entry, middle }) => ({ entry: partyOf(entry), middle: partyOf(middle) })),
+        state: trunks.state,
+        trunks: trunks.standing.map(({ entry, middle }) => ({ entry: partyOf(entry), middle: partyOf(middle) })),
         branches: open.length,
         gateways: [...used.values()],
         requests: { ...requests },
         divergingRelays: diverging,
-        failingGuards: (pinned?.pins.guards ?? []).filter((guard) => health.failuresOf(guard) >= 3).map(partyOf),
-        lastError: slots.find(({ lastError }) => lastError !== undefined)?.lastError?.code ?? null,
+        failingGuards: trunks.failingGuards.map(partyOf),
+        lastError: trunks.lastError,
       }
     },
   }

@@ -1,12 +1,13 @@
 /**
- * All branches that stand, whoever seals on them: opened on the trunk that a group prefers, counted against gateways
- * that fail, closed when idle or when another group needs the place.
+ * All branches that stand, wherever they end and whoever uses them: opened on the trunk that a group prefers, counted
+ * against relays that fail, closed when idle or when another group needs the place.
  */
 import type { Relay } from '@nightjar/shared/directory'
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { type OpenBranch, openSealedBranch, type SealedBranchOptions } from '@nightjar/shared/requests'
 import { type Clock, minute } from '@nightjar/shared/runtime'
-import { type Branch, openBranch } from './branch.ts'
+import type { Branch, BranchOptions } from './branch.ts'
+import { type GreetedBranch, openGatewayBranch } from './gatewayBranch.ts'
 import type { RelayHealth } from './health.ts'
 import { isApartFromAll } from './selection.ts'
 import type { TrunkSlot } from './trunk.ts'
@@ -35,35 +36,46 @@ export class OpenBranches {
   }
 
   /**
-   * A new branch of `group` to `gateway`, and the gateway's reply to `hello`.
-   * @throws NightjarError `network-unreachable`, or why the gateway cannot be reached (which counts against it)
+   * A new branch of `group` to `relay`, made by `make`.
+   * @throws NightjarError `network-unreachable`, or why the relay cannot be reached (which counts against it)
    */
-  async open(group: string, gateway: Relay, hello: Uint8Array): Promise<{ branch: Branch; reply: Uint8Array }> {
+  async open<T extends { readonly branch: Branch }>(
+    group: string,
+    relay: Relay,
+    make: (options: BranchOptions) => Promise<T>,
+  ): Promise<T> {
     const { health, clock } = this.#options
     const slot = await this.#options.slotFor(group)
     const { trunk } = slot
     // Chosen while another trunk stood, or none: it must not stand twice in one path. The next choice knows this trunk.
-    if (trunk !== undefined && !isApartFromAll(gateway, [trunk.entry, trunk.middle])) {
+    if (trunk !== undefined && !isApartFromAll(relay, [trunk.entry, trunk.middle])) {
       throw new NightjarError('branch-retired')
     }
     this.#makeRoom(slot)
     try {
-      const opened = await openBranch({ clock, slot, gateway }, hello)
+      const opened = await make({ clock, slot, relay })
       this.#keep(opened.branch)
       return opened
     } catch (cause) {
       const error = asNightjarError(cause)
-      // A trunk that died meanwhile says nothing about the gateway, nor does a circuit that others have filled.
+      // A trunk that died meanwhile says nothing about the relay, nor does a circuit that others have filled.
       const isFull = error.code === 'limit-reached' && slot.trunk?.hop.canExtend === false
-      if (slot.trunk !== undefined && !isFull) health.failed(gateway)
+      if (slot.trunk !== undefined && !isFull) health.failed(relay)
       throw error
     }
   }
 
-  /** Closes branches that nobody has used for a while. */
+  /** The same to a gateway, and its reply to `hello`. */
+  greet(group: string, gateway: Relay, hello: Uint8Array): Promise<GreetedBranch> {
+    return this.open(group, gateway, (options) => openGatewayBranch(options, hello))
+  }
+
+  /** Closes branches that nobody has used for a while, and retired ones whose last stream ended unseen. */
   closeIdle(): void {
+    const since = this.#options.clock.now() - idleAfter
     for (const branch of this.#open) {
-      if (branch.running === 0 && this.#options.clock.now() - branch.lastUsed > idleAfter) branch.retire()
+      if (branch.running === 0 && branch.lastUsed < since) branch.retire()
+      else branch.closeIfOver()
     }
   }
 
@@ -78,7 +90,7 @@ export class OpenBranches {
     branch.onClosed(({ code }) => {
       this.#open.delete(branch)
       this.#options.onChange?.()
-      if (isGatewaysFault(branch, code)) this.#options.health.failed(branch.gateway)
+      if (isRelaysFault(branch, code)) this.#options.health.failed(branch.relay)
     })
   }
 
@@ -94,10 +106,10 @@ export class OpenBranches {
 }
 
 /**
- * The trunk stands and the branch does not: it was the gateway, unless the branch was given up on this side. Once for
- * the branch, however many requests were lost with it.
+ * The trunk stands and the branch does not: it was the relay at its end, unless the branch was given up on this side.
+ * Once for the branch, however many requests were lost with it.
  */
-function isGatewaysFault(branch: Branch, code: ErrorCode): boolean {
+function isRelaysFault(branch: Branch, code: ErrorCode): boolean {
   const { trunk } = branch.slot
   return trunk !== undefined && trunk.hop.error === undefined && code !== 'branch-retired'
 }
@@ -112,7 +124,7 @@ export function sealingOn(
     try {
       const sealed = await openSealedBranch(options, gateway, async (hello) => {
         isGreeted = true
-        const { branch, reply } = await openBranches.open(group, gateway, hello)
+        const { branch, reply } = await openBranches.greet(group, gateway, hello)
         return { carrier: branch, reply }
       })
       options.health.worked(gateway)

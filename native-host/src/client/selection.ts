@@ -3,11 +3,12 @@
  * growing attacker does not get a new chance every day. Each group has a gateway of its own, as far as there are enough,
  * ranked by a keyed rendezvous hash and kept for weeks. No two relays of a path share an operator or a network.
  */
-import { concat, fromBase64, hex, readU32, utf8 } from '@nightjar/shared/bytes'
+import { concat, equalBytes, fromBase64, hex, readU32, utf8 } from '@nightjar/shared/bytes'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Network, Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
 import { day } from '@nightjar/shared/runtime'
+import { allows } from '@nightjar/shared/shield'
 import type { Pin, State } from '../state/store.ts'
 
 /** One in use and one with a warm link for fail-over. */
@@ -46,17 +47,20 @@ export function choosePins(network: Network, state: State, now: number, random: 
   const chosen = () => [...guards, ...middles].map(({ relay }) => relay)
   const candidates = network.relays.filter((relay) => relay.roles.includes('relay'))
   const gateways = network.relays.filter(isGateway)
+  const exits = network.relays.filter(isExit)
   const leavesGateway = (relays: readonly Relay[]) => gateways.some((gateway) => isApartFromAll(gateway, relays))
+  const leavesExit = (relays: readonly Relay[]) => exits.some((exit) => isApartFromAll(exit, relays))
 
   const fill = (pins: Kept[], count: number) => {
     while (pins.length < count) {
-      // Whoever is pinned cannot be the gateway of any path: the last one is left alone.
-      const relay = pickByCapacity(
-        candidates.filter(
-          (candidate) => isApartFromAll(candidate, chosen()) && leavesGateway([...chosen(), candidate]),
-        ),
-        random,
+      // Whoever is pinned cannot be the gateway or exit of any path: the last one is left alone.
+      const fitting = candidates.filter(
+        (candidate) => isApartFromAll(candidate, chosen()) && leavesGateway([...chosen(), candidate]),
       )
+      const kind = fitting.filter((candidate) => leavesExit([...chosen(), candidate]))
+      // Without an exit there still is a path to a gateway, but no spare is worth an exit.
+      const isSpare = pins.length > 0 && leavesExit(chosen())
+      const relay = pickByCapacity(kind.length > 0 || isSpare ? kind : fitting, random)
       if (relay === undefined) return
       pins.push({ relay, since: now })
     }
@@ -107,6 +111,34 @@ export function rankGateways(crypto: Crypto, network: Network, state: State, cho
     .map(({ relay }) => relay)
 }
 
+export interface ExitChoice {
+  readonly group: string
+  /** A host of the list. */
+  readonly host: string
+  /** Digest of this client's host list. */
+  readonly list: Uint8Array
+  /** Relays that the exit must be apart from. */
+  readonly path: readonly Relay[]
+}
+
+/**
+ * The exits for a group and host, best first: those with this client's host list, then the rest, each sort by its
+ * rendezvous hash. Only such as carry the host, as far as their policy and our list tell, and are apart from the path.
+ */
+export function rankExits(crypto: Crypto, network: Network, state: State, choice: ExitChoice): Relay[] {
+  const { group, host, list, path } = choice
+  return network.relays
+    .flatMap((relay) => {
+      const { exitPolicy } = relay
+      if (!isExit(relay) || exitPolicy === undefined || !allows(exitPolicy, host)) return []
+      if (!isApartFromAll(relay, path)) return []
+      const hasOurList = equalBytes(exitPolicy.list, list)
+      return [{ relay, hasOurList, score: rendezvous(crypto, state, `exit ${group}`, relay.identity, weightOf(relay)) }]
+    })
+    .sort((a, b) => Number(b.hasOurList) - Number(a.hasOurList) || b.score - a.score)
+    .map(({ relay }) => relay)
+}
+
 /** Makes `gateway` the group's own unless it has one; says whether `state` changed. */
 export function assignGateway(crypto: Crypto, state: State, group: string, gateway: Relay, now: number): boolean {
   const hash = groupHash(crypto, state, group)
@@ -143,6 +175,10 @@ function hashOf(crypto: Crypto, state: State, label: string, group: string, iden
 
 export function isGateway(relay: Relay): boolean {
   return relay.roles.includes('gateway') && relay.envelopeKeys.length > 0
+}
+
+export function isExit(relay: Relay): boolean {
+  return relay.roles.includes('exit')
 }
 
 interface Kept {

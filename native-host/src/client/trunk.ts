@@ -44,6 +44,8 @@ export class TrunkSlot {
   #retry: Timer | undefined
   /** Requests under way on the trunk's branches: silence is then noticed sooner. */
   busy = 0
+  /** When a tcp stream on one of them last sent something, in the clock's milliseconds: that is to be answered too. */
+  lastSent = Number.NEGATIVE_INFINITY
   lastError: NightjarError | undefined
 
   constructor(options: TrunkOptions) {
@@ -123,10 +125,15 @@ export class TrunkSlot {
 
   #watch(table: CircuitTable, entryHop: Hop, hop: Hop): void {
     // Branches are lost with a silent trunk, and no gateway is to blame: `timed-out` would say that one is.
-    const common = { clock: this.#options.clock, code: 'link-lost', isBusy: () => this.busy > 0 } as const
+    const watch = (watched: Hop) =>
+      ({
+        clock: this.#options.clock,
+        code: 'link-lost',
+        isBusy: () => this.busy > 0 || this.lastSent >= watched.lastHeard,
+      }) as const
     let receivedBefore = 0
     watchHop(entryHop, {
-      ...common,
+      ...watch(entryHop),
       onAsk: () => {
         receivedBefore = table.received
       },
@@ -135,7 +142,7 @@ export class TrunkSlot {
         if (table.received === receivedBefore) table.link.close('link-lost')
       },
     })
-    watchHop(hop, { ...common, before: entryHop })
+    watchHop(hop, { ...watch(hop), before: entryHop })
   }
 
   #lost(entryHop: Hop, entry: Relay, middle: Relay, error: NightjarError): void {

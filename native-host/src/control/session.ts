@@ -14,8 +14,8 @@ import { isSizeClass, recordSize } from '@nightjar/shared/envelope'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import type { Json, Outcome } from '@nightjar/shared/rpc'
-import type { Branch } from '../client/branch.ts'
 import type { Client } from '../client/client.ts'
+import type { GatewayBranch } from '../client/gatewayBranch.ts'
 import type { Session } from './server.ts'
 
 export interface SessionContext {
@@ -29,7 +29,7 @@ export interface SessionContext {
 }
 
 interface Carried {
-  readonly branch: Branch
+  readonly branch: GatewayBranch
   /** What is waited for on it, by the ids of the requests. */
   readonly waiting: Map<number, Promise<Uint8Array>>
 }

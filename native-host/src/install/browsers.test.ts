@@ -47,6 +47,35 @@ describe('a browser that is named, whether it is there or not', () => {
   })
 })
 
+describe('Firefox', () => {
+  const hosts = '.mozilla/native-messaging-hosts/io.nightjar.host.json'
+
+  test('has one folder for all profiles, whatever the variables say', async () => {
+    const environment = { XDG_CONFIG_HOME: join(home, 'x'), CHROME_CONFIG_HOME: join(home, 'c') }
+    expect(await written({ browser: 'firefox' }, 'linux', environment)).toEqual([hosts])
+    expect(await written({ browser: 'firefox' }, 'darwin')).toEqual([
+      'Library/Application Support/Mozilla/NativeMessagingHosts/io.nightjar.host.json',
+    ])
+  })
+
+  test.each(['.mozilla/firefox', '.config/mozilla/firefox'])('is found by its profiles in %s', async (profiles) => {
+    await addBrowsers(home, profiles)
+    expect(await written({}, 'linux')).toEqual([hosts])
+  })
+
+  test('is found by its profiles on macOS and on Windows', async () => {
+    await addBrowsers(home, 'Library/Application Support/Firefox', 'Roaming/Mozilla/Firefox')
+    expect(await written({}, 'darwin')).toHaveLength(1)
+    const [manifest, key] = await written({}, 'win32', { APPDATA: join(home, 'Roaming') })
+    expect(manifest).toBe('state/io.nightjar.host.firefox.json')
+    expect(key).toBe('HKCU\\Software\\Mozilla\\NativeMessagingHosts\\io.nightjar.host')
+  })
+
+  test('has no folder to be named', async () => {
+    expect(await codeOfAsync(() => written({ browser: 'firefox', userDataDir: home }, 'linux'))).toBe('file-unusable')
+  })
+})
+
 describe('without a name', () => {
   test('every browser that is there', async () => {
     await addBrowsers(home, '.config/microsoft-edge', '.config/chromium')
@@ -72,12 +101,13 @@ test('a folder that is named stands for its browser alone', async () => {
   expect(await written({ userDataDir: join(home, 'd'), browser: 'chrome' }, 'linux')).toEqual([`d/${file}`])
 })
 
-test('what uninstalling looks at', () => {
+test('what uninstalling looks at: all that is known, or only what is named', () => {
   const titles = (choice: Choice) =>
-    knownBrowsers(choice, fakeMachine(home, 'linux'), wrapper()).map(({ browser }) => browser)
-  const all = ['Chromium', 'Google Chrome', 'Brave', 'Microsoft Edge']
+    knownBrowsers(choice, fakeMachine(home, 'linux'), wrapper(), ['/r']).map(({ browser }) => browser)
+  const all = ['Chromium', 'Google Chrome', 'Brave', 'Microsoft Edge', 'Firefox', 'the browser in /r']
   expect(titles({})).toEqual(all)
-  expect(titles({ userDataDir: '/d' })).toEqual([...all, 'the browser in /d'])
+  expect(titles({ userDataDir: '/d' })).toEqual(['the browser in /d'])
+  expect(titles({ browser: 'brave', userDataDir: '/d' })).toEqual(['the browser in /d'])
   expect(titles({ browser: 'brave' })).toEqual(['Brave'])
 })
 

@@ -4,19 +4,21 @@ import { dirname, join, resolve } from 'node:path'
 import { NightjarError } from '@nightjar/shared/errors'
 import { folderIn } from '../config.ts'
 import type { Machine } from './machine.ts'
-import { hostName } from './manifest.ts'
+import { type Family, hostName } from './manifest.ts'
 import { inFolder, inRegistry, type Registration } from './registration.ts'
 
-export const browserNames = ['chromium', 'chrome', 'brave', 'edge'] as const
+export const browserNames = ['chromium', 'chrome', 'brave', 'edge', 'firefox'] as const
 export type BrowserName = (typeof browserNames)[number]
 
+/** Where a browser keeps its profiles, by which it is found, and its registry key. */
 interface Browser {
   readonly title: string
+  readonly family: Family
   /** Below the user's configuration folder. */
   readonly linux: string
   /** Below ~/Library/Application Support. */
   readonly macos: string
-  /** Below %LOCALAPPDATA%, without `User Data`. */
+  /** Below %LOCALAPPDATA% and without `User Data`; of Firefox below %APPDATA%. */
   readonly windows: string
   /** Below HKCU. Builds of Chromium under another name read Chrome's key (native_process_launcher_win.cc). */
   readonly registry: string
@@ -25,6 +27,7 @@ interface Browser {
 const browsers: Readonly<Record<BrowserName, Browser>> = {
   chromium: {
     title: 'Chromium',
+    family: 'chromium',
     linux: 'chromium',
     macos: 'Chromium',
     windows: 'Chromium',
@@ -32,6 +35,7 @@ const browsers: Readonly<Record<BrowserName, Browser>> = {
   },
   chrome: {
     title: 'Google Chrome',
+    family: 'chromium',
     linux: 'google-chrome',
     macos: 'Google/Chrome',
     windows: 'Google/Chrome',
@@ -39,6 +43,7 @@ const browsers: Readonly<Record<BrowserName, Browser>> = {
   },
   brave: {
     title: 'Brave',
+    family: 'chromium',
     linux: 'BraveSoftware/Brave-Browser',
     macos: 'BraveSoftware/Brave-Browser',
     windows: 'BraveSoftware/Brave-Browser',
@@ -46,10 +51,19 @@ const browsers: Readonly<Record<BrowserName, Browser>> = {
   },
   edge: {
     title: 'Microsoft Edge',
+    family: 'chromium',
     linux: 'microsoft-edge',
     macos: 'Microsoft Edge',
     windows: 'Microsoft/Edge',
     registry: 'Software\\Microsoft\\Edge',
+  },
+  firefox: {
+    title: 'Firefox',
+    family: 'firefox',
+    linux: 'mozilla/firefox',
+    macos: 'Firefox',
+    windows: 'Mozilla/Firefox',
+    registry: 'Software\\Mozilla',
   },
 }
 
@@ -65,44 +79,81 @@ export interface Choice {
  * @throws NightjarError `file-unusable` where there is none
  */
 export function chosenBrowsers({ browser, userDataDir }: Choice, machine: Machine, wrapper: string): Registration[] {
-  if (userDataDir !== undefined) return [inUserDataDir(userDataDir, machine)]
+  if (userDataDir !== undefined) return [inUserDataDir(userDataDir, browser, machine)]
   if (browser !== undefined) return [registrationOf(browser, machine, wrapper)]
-  const present = browserNames.filter((name) => existsSync(userDataOf(browsers[name], machine)))
+  const present = browserNames.filter((name) => profilesOf(name, machine).some((folder) => existsSync(folder)))
   if (present.length === 0) throw unknown(machine)
   return present.map((name) => registrationOf(name, machine, wrapper))
 }
 
-/** Every place that `nightjar install` may have written to, as far as it can be known. */
-export function knownBrowsers({ browser, userDataDir }: Choice, machine: Machine, wrapper: string): Registration[] {
-  const names = browser === undefined ? browserNames : [browser]
-  const known = names.map((name) => registrationOf(name, machine, wrapper))
-  return userDataDir === undefined ? known : [...known, inUserDataDir(userDataDir, machine)]
+/**
+ * Every place that `nightjar install` may have written to for such a choice, as far as it can be known.
+ * @param userDataDirs the folders that it remembers
+ */
+export function knownBrowsers(
+  { browser, userDataDir }: Choice,
+  machine: Machine,
+  wrapper: string,
+  userDataDirs: readonly string[],
+): Registration[] {
+  if (userDataDir !== undefined) return [inUserDataDir(userDataDir, browser, machine)]
+  if (browser !== undefined) return [registrationOf(browser, machine, wrapper)]
+  const named = browserNames.map((name) => registrationOf(name, machine, wrapper))
+  return [...named, ...userDataDirs.map((folder) => inUserDataDir(folder, undefined, machine))]
 }
 
 function registrationOf(name: BrowserName, machine: Machine, wrapper: string): Registration {
-  const browser = browsers[name]
-  if (machine.platform !== 'win32') return inFolder(browser.title, userDataOf(browser, machine))
-  const file = join(dirname(wrapper), `${hostName}.${name}.json`)
-  return inRegistry(browser.title, `${browser.registry}\\NativeMessagingHosts`, file, machine)
+  const { title, family, registry } = browsers[name]
+  const { platform, home } = machine
+  if (platform === 'win32') {
+    const file = join(dirname(wrapper), `${hostName}.${name}.json`)
+    return inRegistry(title, family, `${registry}\\NativeMessagingHosts`, file, machine)
+  }
+  if (family === 'firefox') {
+    // Apart from its profiles, and without regard to the XDG folders (Firefox 153).
+    const macos = 'Library/Application Support/Mozilla/NativeMessagingHosts'
+    return inFolder(title, family, join(home, platform === 'darwin' ? macos : '.mozilla/native-messaging-hosts'), home)
+  }
+  const [userData = ''] = profilesOf(name, machine)
+  return inFolder(title, family, join(userData, 'NativeMessagingHosts'), configurationOf(machine))
 }
 
-function inUserDataDir(folder: string, { platform }: Machine): Registration {
+function inUserDataDir(folder: string, browser: BrowserName | undefined, { platform }: Machine): Registration {
   if (platform === 'win32') {
     throw new NightjarError('file-unusable', {
       detail: 'browsers on Windows look in the registry only; use --browser instead of --user-data-dir',
     })
   }
-  return inFolder(`the browser in ${resolve(folder)}`, resolve(folder))
+  if (browser === 'firefox') {
+    throw new NightjarError('file-unusable', {
+      detail: 'Firefox looks in one folder for all of its profiles; use --browser firefox without --user-data-dir',
+    })
+  }
+  const userData = resolve(folder)
+  return inFolder(`the browser in ${userData}`, 'chromium', join(userData, 'NativeMessagingHosts'), userData)
 }
 
-function userDataOf(browser: Browser, { platform, home, environment }: Machine): string {
-  if (platform === 'darwin') return join(home, 'Library/Application Support', browser.macos)
+/** Where the browser keeps its profiles, today's place first. */
+function profilesOf(name: BrowserName, machine: Machine): readonly string[] {
+  const { platform, home, environment } = machine
+  const { family, linux, macos, windows } = browsers[name]
+  if (platform === 'darwin') return [join(configurationOf(machine), macos)]
   if (platform === 'win32') {
-    return join(environment.LOCALAPPDATA ?? join(home, 'AppData/Local'), browser.windows, 'User Data')
+    return family === 'firefox'
+      ? [join(environment.APPDATA ?? join(home, 'AppData/Roaming'), windows)]
+      : [join(environment.LOCALAPPDATA ?? join(home, 'AppData/Local'), windows, 'User Data')]
   }
+  const folder = join(configurationOf(machine, family), linux)
+  // Until version 147; it stays where it is there already.
+  return family === 'firefox' ? [folder, join(home, '.mozilla/firefox')] : [folder]
+}
+
+/** The folder of all programs' configurations. */
+function configurationOf({ platform, home, environment }: Machine, family: Family = 'chromium'): string {
+  if (platform === 'darwin') return join(home, 'Library/Application Support')
   // In the order in which Chromium looks (chrome_paths_linux.cc).
-  const config = folderIn(environment, 'CHROME_CONFIG_HOME') ?? folderIn(environment, 'XDG_CONFIG_HOME')
-  return join(config ?? join(home, '.config'), browser.linux)
+  const chromium = family === 'chromium' ? folderIn(environment, 'CHROME_CONFIG_HOME') : undefined
+  return chromium ?? folderIn(environment, 'XDG_CONFIG_HOME') ?? join(home, '.config')
 }
 
 function unknown({ platform, home }: Machine): NightjarError {

@@ -3,6 +3,7 @@ import { appendFile, chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { bridgeVersion } from '@nightjar/shared/bridge'
 import { second } from '@nightjar/shared/runtime'
 import { FakeClock } from '@nightjar/shared/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -19,7 +20,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }))
 
 function check(clock = new FakeClock(), environment: NodeJS.ProcessEnv = process.env): Promise<BridgeCheck> {
-  return checkBridge({ wrapper, origin: 'chrome-extension://x/', version: '1.2.3', clock, environment })
+  return checkBridge({ wrapper, caller: 'chrome-extension://x/', version: '1.2.3', clock, environment })
 }
 
 async function shell(...lines: string[]): Promise<void> {
@@ -31,8 +32,8 @@ async function shell(...lines: string[]): Promise<void> {
 async function answering(answer: string): Promise<void> {
   const script = join(folder, 'host.mjs')
   await writeHostScript(script, answer)
-  const facts = { platform: 'linux', node: process.execPath, script, places: { NIGHTJAR_HOME: '/baked' } } as const
-  await writeFile(wrapper, wrapperText(facts))
+  const facts = { platform: 'linux', node: process.execPath, script, userDataDirs: [] } as const
+  await writeFile(wrapper, wrapperText({ ...facts, places: { NIGHTJAR_HOME: '/baked' } }))
   await chmod(wrapper, 0o755)
 }
 
@@ -40,16 +41,16 @@ const hello = (bridge: number, version: string) =>
   `{ id: message.id, result: { bridge: ${bridge}, version: ${version}, proofKey: '${Buffer.alloc(32).toString('base64')}' } }`
 
 test('a daemon that answers', async () => {
-  await answering(hello(1, "'0.9'"))
+  await answering(hello(bridgeVersion, "'0.9'"))
   expect(await check()).toEqual({ bridge: true, daemon: '0.9' })
 })
 
 test('is asked as an extension asks, in the environment of a browser', async () => {
   const seen =
     '[message.type, message.bridge, message.version, process.argv[3], process.env.NIGHTJAR_HOME, process.env.XDG_STATE_HOME].join()'
-  await answering(hello(1, seen))
+  await answering(hello(bridgeVersion, seen))
   const { daemon } = await check(undefined, { ...process.env, NIGHTJAR_HOME: '/other', XDG_STATE_HOME: '/s' })
-  expect(daemon).toBe('hello,1,1.2.3,chrome-extension://x/,/baked,')
+  expect(daemon).toBe(`hello,${bridgeVersion},1.2.3,chrome-extension://x/,/baked,`)
 })
 
 test.each<[string, string, object]>([
@@ -67,7 +68,7 @@ test.each<[string, string, object]>([
   ['refuses in words only', "{ id: message.id, error: { code: 1, message: 'x' } }", { code: 'daemon-failed' }],
   [
     'is of another version',
-    hello(2, "'9.9'"),
+    hello(bridgeVersion + 1, "'9.9'"),
     { code: 'host-outdated', detail: 'a daemon of version 9.9 still runs; end it with `nightjar stop`' },
   ],
 ])('the bridge works, but the daemon %s', async (_, answer, finding) => {
@@ -119,7 +120,7 @@ describe('afterwards the script is ended', () => {
   afterEach(() => new Promise((resolve) => server.close(resolve)))
 
   test('when it has answered', async () => {
-    await answering(hello(1, "'1'"))
+    await answering(hello(bridgeVersion, "'1'"))
     await appendFile(join(folder, 'host.mjs'), `\n${tell}`)
     await check()
     await ended

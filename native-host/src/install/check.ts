@@ -16,8 +16,8 @@ import { placeVariables } from '../config.ts'
 
 export interface CheckContext {
   readonly wrapper: string
-  /** Of the extension that is to use it. */
-  readonly origin: string
+  /** The extension that is to use it, as its browser names it. */
+  readonly caller: string
   readonly version: string
   readonly clock: Clock
   readonly environment: NodeJS.ProcessEnv
@@ -53,15 +53,15 @@ export async function checkBridge(context: CheckContext): Promise<BridgeCheck> {
 
 type Bridge = ChildProcessByStdio<Writable, Readable, null>
 
-function launch({ wrapper, origin, environment }: CheckContext): Bridge {
+function launch({ wrapper, caller, environment }: CheckContext): Bridge {
   // What a browser may not know, the script has to.
   const unknown = new Set<string>(['NIGHTJAR_HOME', ...placeVariables])
   const env = Object.fromEntries(Object.entries(environment).filter(([name]) => !unknown.has(name)))
   const stdio = ['pipe', 'pipe', 'ignore'] as ['pipe', 'pipe', 'ignore']
   // Batch files are no programs of their own.
   return process.platform === 'win32'
-    ? spawn(`"${wrapper}"`, [origin], { env, stdio, shell: true, windowsHide: true })
-    : spawn(wrapper, [origin], { env, stdio })
+    ? spawn(`"${wrapper}"`, [caller], { env, stdio, shell: true, windowsHide: true })
+    : spawn(wrapper, [caller], { env, stdio })
 }
 
 /** @throws NightjarError where the bridge does not work */

@@ -1,12 +1,14 @@
 import { mkdir, mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { bridgeVersion } from '@nightjar/shared/bridge'
 import { FakeClock } from '@nightjar/shared/testing'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { placesFrom } from '../config.ts'
 import { type InstallOptions, install } from './install.ts'
 import { writeHostScript } from './testing/hostScript.ts'
 import { addBrowsers, fakeMachine } from './testing/machine.ts'
+import { userDataDirsIn } from './wrapper.ts'
 
 let folder: string
 /** The user's home; Nightjar's stands beside it, with a name that is hard to write in a script. */
@@ -56,18 +58,20 @@ test('writes the script and a manifest for each browser, and says what it wrote'
 })
 
 test('what it wrote works: the script finds home and program', async () => {
-  const seen = "[...process.argv.slice(2), process.env.NIGHTJAR_HOME.split('/').at(-1)].join(' ')"
+  // A version has no room for all of it.
+  const seen =
+    "[...process.argv.slice(2).map((arg) => arg.split('//').at(-1)), process.env.NIGHTJAR_HOME.split('/').at(-1)].join(' ')"
   const proofKey = Buffer.alloc(32).toString('base64')
   await writeHostScript(
     join(folder, 'host.mjs'),
-    `{ id: message.id, result: { bridge: 1, version: ${seen}, proofKey: '${proofKey}' } }`,
+    `{ id: message.id, result: { bridge: ${bridgeVersion}, version: ${seen}, proofKey: '${proofKey}' } }`,
   )
-  const extension = 'b'.repeat(8)
+  const extension = 'b'.repeat(32)
   const { check } = await run(
     { check: true, extensionIds: [extension] },
     { ...process.env, NIGHTJAR_HOME: nightjarHome },
   )
-  expect(check).toEqual({ bridge: true, daemon: `host chrome-extension://${extension}/ ${basename(nightjarHome)}` })
+  expect(check).toEqual({ bridge: true, daemon: `host ${extension}/ ${basename(nightjarHome)}` })
 })
 
 test('a bridge that does not work leaves the files, and is told', async () => {
@@ -96,6 +100,28 @@ test('the ids that are given replace ours', async () => {
     `chrome-extension://${'c'.repeat(32)}/`,
   ])
   await expect(stat(manifest('chromium'))).rejects.toMatchObject({ code: 'ENOENT' })
+})
+
+test('Firefox is told of its extension beside the others of theirs', async () => {
+  await addBrowsers(home, '.config/mozilla/firefox')
+  await run()
+  const text = await readFile(join(home, '.mozilla/native-messaging-hosts/io.nightjar.host.json'), 'utf8')
+  expect(JSON.parse(text)).toMatchObject({
+    path: join(nightjarHome, 'nightjar-host'),
+    allowed_extensions: ['nightjar@nightjar.app'],
+  })
+})
+
+test('folders that are named are remembered while their browsers are told of us', async () => {
+  const [a, b] = [join(folder, 'a'), join(folder, 'b')]
+  const remembered = async () => userDataDirsIn(await readFile(join(nightjarHome, 'nightjar-host'), 'utf8'))
+  await run({ userDataDir: b })
+  await run({ userDataDir: a })
+  await run()
+  expect(await remembered()).toEqual([a, b])
+  await rm(b, { recursive: true })
+  await run()
+  expect(await remembered()).toEqual([a])
 })
 
 test('a path that no script can hold is refused before anything is written', async () => {

@@ -1,13 +1,14 @@
 /** `nightjar install`: writes the script that browsers start, tells the browsers of it, and tries it once. */
 import { mkdir } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, resolve } from 'node:path'
 import type { Clock } from '@nightjar/shared/runtime'
 import { fileError, writeAtomically } from '@nightjar/shared-node/config'
-import { type Choice, chosenBrowsers } from './browsers.ts'
+import { type Choice, chosenBrowsers, knownBrowsers } from './browsers.ts'
 import { type BridgeCheck, checkBridge } from './check.ts'
 import type { Machine } from './machine.ts'
-import { extensionId, manifestText, originOf } from './manifest.ts'
-import { placesIn, wrapperText } from './wrapper.ts'
+import { callerOf, extensionsFor, manifestText, wrapperIn } from './manifest.ts'
+import { readIfThere } from './registration.ts'
+import { placesIn, userDataDirsIn, wrapperText } from './wrapper.ts'
 
 export interface InstallOptions extends Choice {
   /** Ids of the extensions that may use the bridge; ours unless given. */
@@ -40,7 +41,8 @@ export async function install(options: InstallOptions, context: InstallContext):
   const { machine, clock, version, wrapper, node, script } = context
   const registrations = chosenBrowsers(options, machine, wrapper)
   const { environment, platform } = machine
-  const text = wrapperText({ platform, node, script, places: placesIn(environment) })
+  const userDataDirs = await userDataDirsFor(options, context)
+  const text = wrapperText({ platform, node, script, places: placesIn(environment), userDataDirs })
   try {
     await mkdir(dirname(wrapper), { recursive: true, mode: 0o700 })
   } catch (cause) {
@@ -48,13 +50,28 @@ export async function install(options: InstallOptions, context: InstallContext):
   }
   await writeAtomically(wrapper, text, 0o755)
 
-  const extensions = options.extensionIds ?? [extensionId]
-  const manifest = manifestText(wrapper, extensions)
   const browsers: Installed['browsers'][number][] = []
-  for (const registration of registrations) {
-    browsers.push({ browser: registration.browser, wrote: await registration.add(manifest) })
+  const callers: string[] = []
+  for (const { browser, family, add } of registrations) {
+    const extensions = extensionsFor(family, options.extensionIds ?? [])
+    browsers.push({ browser, wrote: await add(manifestText(wrapper, family, extensions)) })
+    callers.push(...extensions.map((id) => callerOf(family, id)))
   }
-  const origin = originOf(extensions[0] ?? extensionId)
-  const check = options.check ? await checkBridge({ wrapper, origin, version, clock, environment }) : null
+  // They all start the same script.
+  const [caller = ''] = callers
+  const check = options.check ? await checkBridge({ wrapper, caller, version, clock, environment }) : null
   return { wrapper, browsers, check }
+}
+
+/** The folder that is named now, and those of earlier times whose browsers still start the script. */
+async function userDataDirsFor(
+  { userDataDir }: InstallOptions,
+  { machine, wrapper }: InstallContext,
+): Promise<readonly string[]> {
+  const named = new Set(userDataDir === undefined ? [] : [resolve(userDataDir)])
+  for (const folder of userDataDirsIn((await readIfThere(wrapper)) ?? '')) {
+    const [registration] = knownBrowsers({ userDataDir: folder }, machine, wrapper, [])
+    if (wrapperIn((await registration?.read()) ?? '') === wrapper) named.add(folder)
+  }
+  return [...named].sort()
 }

@@ -1,17 +1,18 @@
 /**
  * How a browser learns of a native-messaging host: a manifest in a folder of its own, or on Windows a registry key that
- * names one (developer.chrome.com/docs/extensions/develop/concepts/native-messaging).
+ * names one (developer.chrome.com/docs/extensions/develop/concepts/native-messaging; MDN, Native manifests).
  */
-import { mkdir, rm } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { mkdir, rm, rmdir } from 'node:fs/promises'
+import { dirname, join, sep } from 'node:path'
 import { NightjarError } from '@nightjar/shared/errors'
 import { fileError, readText, writeAtomically } from '@nightjar/shared-node/config'
 import type { Machine } from './machine.ts'
-import { hostName } from './manifest.ts'
+import { type Family, hostName } from './manifest.ts'
 
 export interface Registration {
   /** The browser, in words. */
   readonly browser: string
+  readonly family: Family
   /** @returns the files and registry keys that it wrote */
   add(manifest: string): Promise<readonly string[]>
   /** undefined where there is none. */
@@ -23,11 +24,15 @@ export interface Registration {
 /** A manifest is some hundred bytes. */
 const manifestBytes = 64 * 1024
 
-/** @param userData the browser's folder */
-export function inFolder(browser: string, userData: string): Registration {
-  const file = join(userData, 'NativeMessagingHosts', `${hostName}.json`)
+/**
+ * @param hosts the folder of the browser's manifests
+ * @param base a folder above it that is not ours to remove, be it empty
+ */
+export function inFolder(browser: string, family: Family, hosts: string, base: string): Registration {
+  const file = join(hosts, `${hostName}.json`)
   return {
     browser,
+    family,
     async add(manifest) {
       await writeFile(file, manifest)
       return [file]
@@ -35,6 +40,9 @@ export function inFolder(browser: string, userData: string): Registration {
     read: () => readIfThere(file),
     async remove() {
       await removeFile(file)
+      for (let folder = hosts; folder.startsWith(join(base, sep)); folder = dirname(folder)) {
+        if (!(await removeIfEmpty(folder))) break
+      }
       return [file]
     },
   }
@@ -44,7 +52,13 @@ export function inFolder(browser: string, userData: string): Registration {
  * @param hosts the browser's registry key below HKCU
  * @param file where the manifest is kept; any name does
  */
-export function inRegistry(browser: string, hosts: string, file: string, { run }: Machine): Registration {
+export function inRegistry(
+  browser: string,
+  family: Family,
+  hosts: string,
+  file: string,
+  { run }: Machine,
+): Registration {
   const key = `HKCU\\${hosts}\\${hostName}`
   const named = async () => {
     const { ok, stdout } = await run('reg.exe', ['query', key, '/ve'])
@@ -56,6 +70,7 @@ export function inRegistry(browser: string, hosts: string, file: string, { run }
   }
   return {
     browser,
+    family,
     async add(manifest) {
       await writeFile(file, manifest)
       await change('add', key, '/ve', '/t', 'REG_SZ', '/d', file, '/f')
@@ -100,5 +115,19 @@ export async function removeFile(file: string): Promise<void> {
     await rm(file, { force: true })
   } catch (cause) {
     throw fileError(file, cause)
+  }
+}
+
+/** Removes a folder with nothing in it; says whether it is gone. */
+export async function removeIfEmpty(folder: string): Promise<boolean> {
+  try {
+    await rmdir(folder)
+    return true
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (code === 'ENOENT') return true
+    // Others keep files there, too.
+    if (code === 'ENOTEMPTY' || code === 'EEXIST') return false
+    throw fileError(folder, cause)
   }
 }

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { FakeClock } from '@nightjar/shared/testing'
@@ -80,11 +80,66 @@ test('one browser alone keeps the script for the other', async () => {
   ])
 })
 
-test('the folder of a browser that was started with its own', async () => {
-  const userDataDir = join(folder, 'data')
-  await put({ userDataDir })
-  const file = join(userDataDir, 'NativeMessagingHosts/io.nightjar.host.json')
-  expect(await take({ userDataDir })).toEqual([`Removed ${file}`, `Removed ${places.wrapper}`])
+describe('a folder of a browser that is named', () => {
+  const file = (userDataDir: string) => join(userDataDir, 'NativeMessagingHosts/io.nightjar.host.json')
+  let [one, other] = ['', '']
+  beforeEach(() => {
+    one = join(folder, 'one')
+    other = join(folder, 'other')
+  })
+
+  test('is the only one that loses it: the other browsers go on', async () => {
+    await put()
+    await put({ userDataDir: one })
+    expect(await take({ userDataDir: one })).toEqual([
+      `Removed ${file(one)}`,
+      `Left ${places.wrapper}, which another browser starts.`,
+    ])
+    expect(await isThere(manifest('chromium'))).toBe(true)
+    expect(await isThere(manifest('google-chrome'))).toBe(true)
+  })
+
+  test('keeps the script for another such folder', async () => {
+    await put({ userDataDir: one })
+    await put({ userDataDir: other })
+    await take({ userDataDir: one })
+    expect(await isThere(file(other))).toBe(true)
+    expect(await take({ userDataDir: other })).toEqual([`Removed ${file(other)}`, `Removed ${places.wrapper}`])
+  })
+
+  test('goes with all the others where none is named', async () => {
+    await put()
+    await put({ userDataDir: one })
+    await put({ userDataDir: other })
+    expect(await take()).toEqual(
+      [manifest('chromium'), manifest('google-chrome'), file(one), file(other), places.wrapper].map(
+        (each) => `Removed ${each}`,
+      ),
+    )
+  })
+
+  test('is not taken away itself', async () => {
+    await put({ userDataDir: one })
+    await take({ userDataDir: one })
+    expect(await readdir(one)).toEqual([])
+  })
+})
+
+test('folders that are left empty go, too', async () => {
+  await mkdir(join(home, '.config/chromium/Default'), { recursive: true })
+  await mkdir(join(home, '.config/mozilla/firefox/x.default'), { recursive: true })
+  await put()
+  await take()
+  const left = await readdir(home, { recursive: true })
+  expect(left.sort()).toEqual([
+    '.config',
+    '.config/chromium',
+    '.config/chromium/Default',
+    '.config/mozilla',
+    '.config/mozilla/firefox',
+    '.config/mozilla/firefox/x.default',
+  ])
+  expect(await isThere(nightjarHome)).toBe(false)
 })
 
 test('what was installed with another NIGHTJAR_HOME is found through its manifest', async () => {

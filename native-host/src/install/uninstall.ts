@@ -1,18 +1,18 @@
 /**
- * `nightjar uninstall`: takes back what `nightjar install` did. Nothing remembers what that was: known places are looked
- * at, and a file is removed only where its content shows that it is ours.
+ * `nightjar uninstall`: takes back what `nightjar install` did. Nothing remembers what that was but for the folders of
+ * browsers that were named by hand, which stand in the script itself: known places are looked at, and a file is removed
+ * only where its content shows that it is ours.
  */
-import { rmdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import type { Clock } from '@nightjar/shared/runtime'
-import { fileError } from '@nightjar/shared-node/config'
 import { connectTo } from '../bridge/connect.ts'
 import { stopDaemon } from '../bridge/stop.ts'
 import { claimSocket, type Places } from '../config.ts'
 import { type Choice, knownBrowsers } from './browsers.ts'
 import type { Machine } from './machine.ts'
 import { wrapperIn } from './manifest.ts'
-import { readIfThere, removeFile } from './registration.ts'
-import { isOurWrapper } from './wrapper.ts'
+import { readIfThere, removeFile, removeIfEmpty } from './registration.ts'
+import { isOurWrapper, userDataDirsIn } from './wrapper.ts'
 
 export interface UninstallOptions extends Choice {
   /** Whether to delete configuration and state, too. */
@@ -50,7 +50,8 @@ export async function uninstall(options: UninstallOptions, context: UninstallCon
 /** @returns the scripts that the removed manifests named */
 async function removeRegistrations(choice: Choice, { machine, places, say }: UninstallContext): Promise<string[]> {
   const wrappers: string[] = []
-  for (const registration of knownBrowsers(choice, machine, places.wrapper)) {
+  const userDataDirs = userDataDirsIn((await readIfThere(places.wrapper)) ?? '')
+  for (const registration of knownBrowsers(choice, machine, places.wrapper, userDataDirs)) {
     const manifest = await registration.read()
     if (manifest === undefined) continue
     const wrapper = wrapperIn(manifest)
@@ -65,28 +66,29 @@ async function removeRegistrations(choice: Choice, { machine, places, say }: Uni
 }
 
 /** Removes those that no browser starts any more. @returns how many */
-async function removeWrappers(
-  wrappers: ReadonlySet<string>,
-  { machine, places, say }: UninstallContext,
-): Promise<number> {
-  const used = new Set<string | undefined>()
-  for (const { read } of knownBrowsers({}, machine, places.wrapper)) {
-    const manifest = await read()
-    if (manifest !== undefined) used.add(wrapperIn(manifest))
-  }
+async function removeWrappers(wrappers: ReadonlySet<string>, context: UninstallContext): Promise<number> {
+  const { say } = context
   let count = 0
   for (const wrapper of wrappers) {
     const text = await readIfThere(wrapper)
     if (text === undefined || !isOurWrapper(text)) continue
-    if (used.has(wrapper)) {
+    if (await isUsed(wrapper, text, context)) {
       say(`Left ${wrapper}, which another browser starts.`)
       continue
     }
     await removeFile(wrapper)
+    await removeIfEmpty(dirname(wrapper))
     say(`Removed ${wrapper}`)
     count += 1
   }
   return count
+}
+
+async function isUsed(wrapper: string, text: string, { machine, places }: UninstallContext): Promise<boolean> {
+  for (const { read } of knownBrowsers({}, machine, places.wrapper, userDataDirsIn(text))) {
+    if (wrapperIn((await read()) ?? '') === wrapper) return true
+  }
+  return false
 }
 
 /** Deletes the files that Nightjar writes, and its folders where nothing else is in them. */
@@ -96,17 +98,6 @@ async function purge({ places, say }: UninstallContext, wasRunning: boolean): Pr
   say(`Deleting configuration and state: ${files.join(', ')}`)
   for (const file of files) await removeFile(file)
   const exposed = places.exposed === undefined ? [] : [places.exposed]
-  for (const folder of [...places.folders, ...exposed]) await removeFolder(folder)
+  for (const folder of [...places.folders, ...exposed]) await removeIfEmpty(folder)
   say('Deleted.')
-}
-
-async function removeFolder(folder: string): Promise<void> {
-  try {
-    await rmdir(folder)
-  } catch (cause) {
-    const { code } = cause as NodeJS.ErrnoException
-    // Others keep files there, too; or it is gone already.
-    if (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'ENOENT') return
-    throw fileError(folder, cause)
-  }
 }

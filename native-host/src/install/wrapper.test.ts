@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { codeOf } from '@nightjar/shared/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { isOurWrapper, placesIn, type WrapperFacts, wrapperText } from './wrapper.ts'
+import { isOurWrapper, placesIn, userDataDirsIn, type WrapperFacts, wrapperText } from './wrapper.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -39,7 +39,8 @@ describe('the shell script, run by /bin/sh', () => {
       `process.stdout.write(JSON.stringify({ script: process.argv[1], args: process.argv.slice(2),
         home: process.env.NIGHTJAR_HOME, runtime: process.env.XDG_RUNTIME_DIR }))`,
     )
-    const facts: WrapperFacts = { platform: 'linux', node, script, places: { NIGHTJAR_HOME: place } }
+    const places = { NIGHTJAR_HOME: place }
+    const facts: WrapperFacts = { platform: 'linux', node, script, places, userDataDirs: [place] }
     const wrapper = join(place, 'nightjar-host')
     await writeFile(wrapper, wrapperText(facts))
     await chmod(wrapper, 0o755)
@@ -50,14 +51,16 @@ describe('the shell script, run by /bin/sh', () => {
     })
     const args = ['host', 'chrome-extension://x/', '--parent-window=1 2']
     expect(JSON.parse(stdout)).toEqual({ script, args, home: place, runtime: '/run' })
+    expect(userDataDirsIn(wrapperText(facts))).toEqual([place])
   })
 
   test('holds nothing but what it needs', () => {
     const places = { XDG_CONFIG_HOME: '/c', XDG_STATE_HOME: "/s's" }
-    expect(wrapperText({ platform: 'darwin', node: '/n', script: '/p.js', places })).toBe(
+    expect(wrapperText({ platform: 'darwin', node: '/n', script: '/p.js', places, userDataDirs: ['/d d'] })).toBe(
       [
         '#!/bin/sh',
         '# Written by `nightjar install`; `nightjar uninstall` removes it.',
+        '# For the browser in /d d',
         "export XDG_CONFIG_HOME='/c'",
         "export XDG_STATE_HOME='/s'\\''s'",
         `exec '/n' '/p.js' host "$@"`,
@@ -69,7 +72,8 @@ describe('the shell script, run by /bin/sh', () => {
 
 test('the batch file', () => {
   const places = { NIGHTJAR_HOME: 'C:\\Users\\Zoë & co\\100%' }
-  const text = wrapperText({ platform: 'win32', node: 'C:\\Program Files\\node.exe', script: 'D:\\n.js', places })
+  const [node, script] = ['C:\\Program Files\\node.exe', 'D:\\n.js']
+  const text = wrapperText({ platform: 'win32', node, script, places, userDataDirs: [] })
   expect(text).toBe(
     [
       '@echo off',
@@ -83,12 +87,13 @@ test('the batch file', () => {
 })
 
 describe('what cannot stand in a script is refused', () => {
-  const facts = { platform: 'linux', node: '/n', script: '/s', places: {} } as const
+  const facts = { platform: 'linux', node: '/n', script: '/s', places: {}, userDataDirs: [] } as const
 
   test.each<[string, Partial<WrapperFacts>]>([
     ['a line break in Node’s path', { node: '/a\nb' }],
     ['one in the program’s', { script: '/a\rb' }],
     ['one in the home’s', { places: { NIGHTJAR_HOME: '/a\nrm' } }],
+    ['one in a browser’s folder', { userDataDirs: ['/a\nrm'] }],
     ['one for Windows', { platform: 'win32', script: 'C:\\a\r\nb' }],
     ['a quotation mark for Windows', { platform: 'win32', node: 'C:\\a"b' }],
   ])('%s', (_, change) => {
@@ -102,7 +107,7 @@ describe('what cannot stand in a script is refused', () => {
 
 test('ours are recognised', () => {
   for (const platform of ['linux', 'win32'] as const) {
-    expect(isOurWrapper(wrapperText({ platform, node: '/n', script: '/s', places: {} }))).toBe(true)
+    expect(isOurWrapper(wrapperText({ platform, node: '/n', script: '/s', places: {}, userDataDirs: [] }))).toBe(true)
   }
   expect(isOurWrapper('#!/bin/sh\nexec nightjar host\n')).toBe(false)
 })

@@ -12,9 +12,13 @@ export interface WrapperFacts {
   readonly script: string
   /** Where Nightjar's files are, as far as it was said: what `placesFrom` reads. */
   readonly places: Readonly<Record<string, string>>
+  /** Folders of browsers that were named by hand, kept here for `nightjar uninstall`. */
+  readonly userDataDirs: readonly string[]
 }
 
 const mark = 'Written by `nightjar install`; `nightjar uninstall` removes it.'
+
+const remembered = '# For the browser in '
 
 /** The variables of `environment` that say where Nightjar's files are. */
 export function placesIn(environment: NodeJS.ProcessEnv): Record<string, string> {
@@ -38,10 +42,17 @@ export function isOurWrapper(text: string): boolean {
   return text.includes(mark)
 }
 
-function shellText({ node, script, places }: WrapperFacts): string {
+/** The folders of browsers that the script `text` was written for. */
+export function userDataDirsIn(text: string): string[] {
+  const lines = text.split('\n').filter((line) => line.startsWith(remembered))
+  return lines.map((line) => line.slice(remembered.length))
+}
+
+function shellText({ node, script, places, userDataDirs }: WrapperFacts): string {
+  const folders = userDataDirs.map((folder) => `${remembered}${onOneLine(folder)}`)
   const settings = Object.entries(places).map(([name, folder]) => `export ${name}=${shellQuoted(folder)}`)
   const command = `exec ${shellQuoted(node)} ${shellQuoted(script)} host "$@"`
-  return ['#!/bin/sh', `# ${mark}`, ...settings, command, ''].join('\n')
+  return ['#!/bin/sh', `# ${mark}`, ...folders, ...settings, command, ''].join('\n')
 }
 
 /** Within single quotes nothing has a meaning but the single quote itself. */

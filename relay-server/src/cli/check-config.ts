@@ -1,4 +1,5 @@
 /** `nightjar-relay check-config`: looks at everything that a relay needs to start, and says how to repair it. */
+import { allows, hostList, listDate } from '@nightjar/shared/shield'
 import { Command } from 'commander'
 import { inspectRelayConfig, type RelayConfig } from '../config.ts'
 import { checkDocument, checkFiles, checkKeys, type Finding, problem } from './checks.ts'
@@ -43,9 +44,36 @@ async function check(context: CliContext, file: string): Promise<readonly Findin
   return [
     { subject: file, status: 'ok', finding: `${config.server_name}, roles: ${config.roles.join(', ')}` },
     ...findings,
+    ...gatewayFindings(config),
+    ...exitFindings(config),
     ...(await checkFiles(config, context.clock.now())),
     ...(await checkDocument(context, config, keys)),
   ]
+}
+
+/** Where a gateway sends raw transactions, if not to the upstreams. Only the host: the rest of a URL may be a secret. */
+function gatewayFindings({ gateway }: RelayConfig): readonly Finding[] {
+  return Object.entries(gateway?.chains ?? {}).flatMap(([id, { transactions }]): Finding[] =>
+    transactions === undefined
+      ? []
+      : [
+          {
+            subject: 'gateway',
+            status: 'ok',
+            finding: `raw transactions of chain ${id} go to ${new URL(transactions.url).host} alone`,
+          },
+        ],
+  )
+}
+
+/** How much of the published list an exit carries. */
+function exitFindings({ exit }: RelayConfig): readonly Finding[] {
+  if (exit === undefined) return []
+  const carried = hostList.filter(({ suffix }) => allows(exit, suffix)).length
+  const finding = `carries ${carried} of ${hostList.length} hosts of the list of ${listDate}`
+  if (carried > 0) return [{ subject: 'exit', status: 'ok', finding }]
+  const remedy = 'Name a category in exit.categories, or less in exit.without.'
+  return [{ subject: 'exit', status: 'problem', finding, remedy, code: 'config-invalid' }]
 }
 
 function inWords(findings: readonly Finding[]): string {

@@ -3,6 +3,7 @@ import { createHash, X509Certificate } from 'node:crypto'
 import { base64, fromBase64 } from '@nightjar/shared/bytes'
 import { type DescriptorInput, signDescriptor, verifyDescriptor } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
+import { listDigest } from '@nightjar/shared/shield'
 import { readText, writeAtomically } from '@nightjar/shared-node/config'
 import { Command } from 'commander'
 import { loadRelayConfig, type RelayConfig } from '../config.ts'
@@ -18,7 +19,7 @@ export function descriptorCommand(context: CliContext): Command {
     .summary('sign what this relay says of itself')
     .description(
       'Makes the signed descriptor of a relay from its configuration and keys, for the directories of the network. ' +
-        'Make a new one whenever keys, roles, chains or the address change.',
+        'Make a new one whenever keys, roles, chains, the hosts of an exit or the address change.',
     )
     .requiredOption('--config <file>', 'relay.yaml')
     .option('--out <file>', 'write it there instead of to stdout')
@@ -63,10 +64,19 @@ export function describeRelay(
     roles: config.roles,
     region: config.region,
     chains: chains.sort((a, b) => a - b),
+    ...(config.exit === undefined ? {} : { exitPolicy: exitPolicy(config.exit) }),
     capacity: config.limits.max_connections,
     software: facts.software,
     published: facts.now,
   }
+}
+
+function exitPolicy({ categories, without }: NonNullable<RelayConfig['exit']>): DescriptorInput['exitPolicy'] {
+  return { list: base64(listDigest(sha256)), categories, without }
+}
+
+function sha256(data: Uint8Array): Uint8Array {
+  return createHash('sha256').update(data).digest()
 }
 
 function published(keys: readonly RelayKey[], now: number, config: RelayConfig): DescriptorInput['onionKeys'] {
@@ -96,5 +106,5 @@ async function pinOf(config: RelayConfig): Promise<Uint8Array> {
   } catch (cause) {
     throw new NightjarError('file-unusable', { detail: `${file} is no PEM certificate`, cause })
   }
-  return createHash('sha256').update(spki).digest()
+  return sha256(spki)
 }

@@ -3,6 +3,7 @@ import { base64, fromBase64, hex } from '@nightjar/shared/bytes'
 import { nobleCrypto as crypto } from '@nightjar/shared/crypto/noble'
 import { type Descriptor, verifyDescriptor } from '@nightjar/shared/directory'
 import { day } from '@nightjar/shared/runtime'
+import { hostList, listDate, listDigest } from '@nightjar/shared/shield'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { loadSigningKey } from '../keys.ts'
@@ -99,6 +100,18 @@ describe('descriptor', () => {
     expect((await descriptorIn(out)).envelopeKeys).toEqual([])
   })
 
+  test('of an exit says which list it has, and what it leaves out', async () => {
+    await cli.relay('one', { roles: ['relay', 'exit'], exit: { categories: ['rpc', 'price'], without: ['infura.io'] } })
+    const { exitPolicy } = await descriptorIn((await cli.run('descriptor', '--config', '@one.yaml')).out)
+    expect(exitPolicy).toEqual({
+      list: listDigest(crypto.hash.sha256),
+      categories: ['rpc', 'price'],
+      without: ['infura.io'],
+    })
+    await cli.relay('two')
+    expect((await descriptorIn((await cli.run('descriptor', '--config', '@two.yaml')).out)).exitPolicy).toBeUndefined()
+  })
+
   test('leaves out keys that have expired, and refuses to be without a valid one', async () => {
     await cli.relay('one')
     cli.now += 8 * day
@@ -170,6 +183,33 @@ describe('check-config', () => {
     expect(out).toContain('certificate until 2126-')
     expect(out).toContain('lists this relay as one')
     expect(out).toMatch(/no problems\n$/)
+  })
+
+  test('says where the raw transactions of a chain go, without what may be a secret', async () => {
+    const upstreams = [{ url: 'http://127.0.0.1:8545' }]
+    const url = 'https://user:pw@rpc.example.org/hunter2?hint=hash'
+    const chains = { 1: { upstreams }, 5: { upstreams, transactions: { url } } }
+    await network({ ...gatewayPart, gateway: { chains } })
+    const { all } = await findings()
+    expect(all.filter(({ subject }) => subject === 'gateway')).toEqual([
+      { subject: 'gateway', status: 'ok', finding: 'raw transactions of chain 5 go to rpc.example.org alone' },
+    ])
+  })
+
+  test('says how much of the list an exit carries, and that it must be something', async () => {
+    const rpc = hostList.filter(({ category }) => category === 'rpc').map(({ suffix }) => suffix)
+    await network({ roles: ['relay', 'exit'], exit: { categories: ['rpc'], without: rpc.slice(0, 1) } })
+    expect((await findings()).all).toContainEqual({
+      subject: 'exit',
+      status: 'ok',
+      finding: `carries ${rpc.length - 1} of ${hostList.length} hosts of the list of ${listDate}`,
+    })
+    const phishing = hostList.filter(({ category }) => category === 'phishing-list').map(({ suffix }) => suffix)
+    const config = { ...relayConfig('one'), roles: ['relay', 'exit'] }
+    await cli.write('one.yaml', stringify({ ...config, exit: { categories: ['phishing-list'], without: phishing } }))
+    expect((await findings()).problems).toContainEqual(
+      expect.objectContaining({ subject: 'exit', code: 'config-invalid' }),
+    )
   })
 
   test('names each problem of the configuration with line and remedy', async () => {

@@ -4,7 +4,7 @@ import { second } from '@nightjar/shared/runtime'
 import { FakeClock } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { HeadFollower, type HeadListener } from './follower.ts'
-import { block, FollowedChain } from './testing/blocks.ts'
+import { block, FollowedChain, header } from './testing/blocks.ts'
 
 const every = 2 * second
 
@@ -92,6 +92,48 @@ describe('a follower', () => {
       await clock.elapse(every)
     }
     expect(listener.numbers).toEqual([8, 9, 6, 7])
+  })
+})
+
+describe('what a follower knows of the chain', () => {
+  test('are the blocks since its first head and the parent of that, up to the last few thousand', async () => {
+    chain.show(5)
+    await follow()
+    expect([heads.hashAt(4n), heads.hashAt(5n)]).toEqual([header(4).hash, header(5).hash])
+    for (let number = 6; number <= 2060; number++) {
+      chain.show(number)
+      await clock.elapse(every)
+    }
+    expect([4n, 12n].map((number) => heads.hashAt(number))).toEqual([undefined, undefined])
+    expect([13n, 2060n, 2061n].map((number) => heads.hashAt(number))).toEqual([
+      header(13).hash,
+      header(2060).hash,
+      undefined,
+    ])
+    expect(heads.recent.map(({ number }) => Number(number))).toEqual(Array.from({ length: 16 }, (_, i) => 2045 + i))
+  })
+
+  test.each([
+    ['a gap', 9, 0],
+    ['another branch', 7, 3],
+    ['a chain that has gone back', 4, 3],
+  ])('is forgotten after %s, but for the head and its parent', async (_, number, fork) => {
+    for (const known of [5, 6, 7]) {
+      chain.show(known)
+      if (known === 5) await follow()
+      else await clock.elapse(every)
+    }
+    chain.show(number, fork)
+    await clock.elapse(2 * every)
+    expect(heads.recent.map(({ hash }) => hash)).toEqual([header(number, fork).hash])
+    const known = Array.from({ length: 12 }, (_, index) => index).filter((at) => heads.hashAt(BigInt(at)) !== undefined)
+    expect(known).toEqual([number - 1, number])
+  })
+
+  test('is nothing once nobody follows', async () => {
+    await follow()
+    heads.unfollow(listener)
+    expect([heads.recent, heads.hashAt(1n)]).toEqual([[], undefined])
   })
 })
 

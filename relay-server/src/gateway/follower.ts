@@ -1,6 +1,6 @@
 /**
- * Watches one chain for its newest block, on behalf of all clients that follow it, and only while one does. Upstreams are
- * polled: plain HTTP is all that they have to speak, and they do not learn how many follow.
+ * Looks at one chain for its newest block, on behalf of all who follow it, and only while one does. Upstreams are polled:
+ * plain HTTP is all that they have to speak, and they do not learn how many follow.
  */
 import type { ErrorCode } from '@nightjar/shared/errors'
 import type { Call } from '@nightjar/shared/rpc'
@@ -14,11 +14,15 @@ export interface HeadListener {
   onEnd(code: ErrorCode): void
 }
 
-/** What a stream of heads needs of a chain. */
+/** The chain's newest blocks, for those who follow them. */
 export interface Heads {
   /** Tells `listener` the newest head, at once where it is known, and then each new one. */
   follow(listener: HeadListener): void
   unfollow(listener: HeadListener): void
+  /** The last few heads, from old to new without a gap: each is the parent of the next. */
+  readonly recent: readonly Head[]
+  /** The hash of block `number` on the chain of the newest head, where the heads since then had no gap. */
+  hashAt(number: bigint): string | undefined
 }
 
 export interface FollowerOptions {
@@ -31,6 +35,10 @@ export interface FollowerOptions {
 const newest: Call = { method: 'eth_getBlockByNumber', params: ['latest', false] }
 /** Without a head for this long, followers are told to look elsewhere. */
 const patience = 30 * second
+/** Three minutes of Ethereum's: wallets ask for no older block by its number, and few enough to keep them whole. */
+const recentHeads = 16
+/** More than the widest grid's last block is behind. */
+const knownHashes = 2048
 
 export class HeadFollower implements Heads {
   readonly #options: FollowerOptions
@@ -38,7 +46,9 @@ export class HeadFollower implements Heads {
   #polling = new AbortController()
   #next: Timer | undefined
   #deadline: Timer | undefined
-  #head: Head | undefined
+  #recent: readonly Head[] = []
+  /** By number, ascending. */
+  readonly #hashes = new Map<bigint, string>()
   #hasDoubts = false
   #failures = 0
 
@@ -51,10 +61,19 @@ export class HeadFollower implements Heads {
     return this.#failures
   }
 
+  get recent(): readonly Head[] {
+    return this.#recent
+  }
+
+  hashAt(number: bigint): string | undefined {
+    return this.#hashes.get(number)
+  }
+
   follow(listener: HeadListener): void {
     this.#listeners.add(listener)
+    const head = this.#recent.at(-1)
     if (this.#listeners.size === 1) this.#start()
-    else if (this.#head !== undefined) listener.onHead(this.#head)
+    else if (head !== undefined) listener.onHead(head)
   }
 
   unfollow(listener: HeadListener): void {
@@ -71,7 +90,8 @@ export class HeadFollower implements Heads {
     this.#polling.abort()
     this.#next?.cancel()
     this.#deadline?.cancel()
-    this.#head = undefined
+    this.#recent = []
+    this.#hashes.clear()
   }
 
   #waitForHead(): void {
@@ -104,17 +124,32 @@ export class HeadFollower implements Heads {
 
   #learn(head: Head): void {
     this.#waitForHead()
-    if (this.#isDoubtful(head) || head.hash === this.#head?.hash) return
-    this.#head = head
+    const last = this.#recent.at(-1)
+    if (this.#isDoubtful(head, last) || head.hash === last?.hash) return
+    this.#remember(head, last)
     for (const listener of this.#listeners) listener.onHead(head)
+  }
+
+  #remember(head: Head, last: Head | undefined): void {
+    const isNext = last?.number === head.number - 1n && last.hash === head.parentHash
+    if (isNext) {
+      this.#recent = [...this.#recent.slice(1 - recentHeads), head]
+    } else {
+      // After a gap or a reorganisation, what was known may be of another branch of the chain.
+      this.#recent = [head]
+      this.#hashes.clear()
+      this.#hashes.set(head.number - 1n, head.parentHash)
+    }
+    this.#hashes.set(head.number, head.hash)
+    if (this.#hashes.size > knownHashes) this.#hashes.delete(head.number - BigInt(knownHashes))
   }
 
   /**
    * One of several upstreams may be a block behind, and the next poll reach another: a lower head is believed once two
    * polls in a row gave one, or everybody would be shown reorganisations that never were.
    */
-  #isDoubtful(head: Head): boolean {
-    const isLower = this.#head !== undefined && head.number < this.#head.number
+  #isDoubtful(head: Head, last: Head | undefined): boolean {
+    const isLower = last !== undefined && head.number < last.number
     this.#hasDoubts = isLower && !this.#hasDoubts
     return this.#hasDoubts
   }

@@ -1,3 +1,4 @@
+import { NightjarError } from '@nightjar/shared/errors'
 import type { Call, Outcome, Question } from '@nightjar/shared/rpc'
 import { catalogue } from '@nightjar/shared/rpc'
 import { second } from '@nightjar/shared/runtime'
@@ -5,15 +6,18 @@ import { codeOf, FakeClock } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Chain } from './broadcasts.ts'
 import { createGateway, type Gateway } from './gateway.ts'
+import { account } from './testing/scriptedChain.ts'
 
 const { signal } = new AbortController()
 
+/** Logs what clients have it asked; the gateway's own looks for a head are never answered. */
 class RecordedChain implements Chain {
   readonly reads: { call: Call; signal: AbortSignal }[] = []
   readonly sent: Call[] = []
   answer: () => Promise<Outcome> = () => Promise.resolve({ result: '0x1' })
 
   read(call: Call, readSignal: AbortSignal): Promise<Outcome> {
+    if (Array.isArray(call.params) && call.params[0] === 'latest') return new Promise(() => {})
     this.reads.push({ call, signal: readSignal })
     return this.answer()
   }
@@ -37,7 +41,7 @@ beforeEach(() => {
       [1, { upstreams: first, headsEvery: 2 * second }],
       [31337, { upstreams: other, headsEvery: 2 * second }],
     ]),
-    clock,
+    { clock, random: () => 0.5 },
   )
 })
 
@@ -118,25 +122,66 @@ describe('nothing is asked and the error says why', () => {
   )
 })
 
-describe('heads', () => {
-  const question = { chain: 1, cells: 4, method: 'eth_subscribe', params: ['newHeads'] }
+describe('raw transactions', () => {
+  test('go to the service for them where the chain has one, and what it answers is passed on', async () => {
+    gateway = createGateway(new Map([[1, { upstreams: first, transactions: other, headsEvery: 2 * second }]]), {
+      clock,
+      random: () => 0.5,
+    })
+    const error = { code: -32000, message: 'reverted in simulation' }
+    other.answer = () => Promise.resolve({ error })
+    expect(await ask('eth_sendRawTransaction', { params: ['0x0102'] })).toEqual({ error })
+    other.answer = () => Promise.resolve({ result: '0xhash' })
+    for (let times = 0; times < 3; times++) {
+      expect(await ask('eth_sendRawTransaction', { params: ['0x0102'] })).toEqual({ result: '0xhash' })
+    }
+    expect([first.sent.length, other.sent.length, other.reads.length]).toEqual([0, 2, 0])
+  })
 
-  test('are those of the chain, the same for everyone who asks', () => {
-    expect(gateway.heads(question)).toBe(gateway.heads({ ...question, cells: 8 }))
-    expect(gateway.heads(question)).not.toBe(gateway.heads({ ...question, chain: 31337 }))
-    expect([first.reads, other.reads]).toEqual([[], []])
+  test('of unknown fate are looked for at the upstreams', async () => {
+    gateway = createGateway(new Map([[1, { upstreams: first, transactions: other, headsEvery: 2 * second }]]), {
+      clock,
+      random: () => 0.5,
+    })
+    other.answer = () => Promise.reject(new NightjarError('upstream-failed'))
+    expect(await ask('eth_sendRawTransaction', { params: ['0x0102'] })).toMatchObject({
+      error: { data: { nightjar: 'upstream-failed' } },
+    })
+    first.answer = () => Promise.resolve({ result: null })
+    other.answer = () => Promise.resolve({ result: '0xhash' })
+    expect(await ask('eth_sendRawTransaction', { params: ['0x0102'] })).toEqual({ result: '0xhash' })
+    expect(first.reads.map(({ call }) => call.method)).toEqual(['eth_getTransactionByHash'])
+    expect([first.sent.length, other.sent.length]).toEqual([0, 2])
+  })
+})
+
+describe('what can be followed', () => {
+  const heads = { chain: 1, cells: 4, method: 'eth_subscribe', params: ['newHeads'] }
+
+  test('is asked for upstream only once it is', () => {
+    gateway.follow(heads)
+    gateway.follow({ ...heads, method: 'nightjar_watch', params: [{ account, stride: 1, delay: 0 }] })
+    expect([first.reads, clock.pending]).toEqual([[], 0])
   })
 
   test.each<[string, Partial<Question>, string]>([
-    ['of a chain that is not served', { chain: 5 }, 'chain-not-served'],
-    ['by another method', { method: 'eth_getBlockByNumber', params: ['latest', false] }, 'method-not-allowed'],
-    ['of logs, whose filter would stay here', { params: ['logs', { address: '0xabc' }] }, 'bad-request'],
-    ['of transactions', { params: ['newPendingTransactions'] }, 'bad-request'],
-    ['with more than their name', { params: ['newHeads', {}] }, 'bad-request'],
-    ['without their name', { params: [] }, 'bad-request'],
-    ['with params by name', { params: { 0: 'newHeads', length: 1 } }, 'bad-request'],
-  ])('%s are refused', (_, change, code) => {
-    expect(codeOf(() => gateway.heads({ ...question, ...change }))).toBe(code)
+    ['a chain that is not served', { chain: 5 }, 'chain-not-served'],
+    ['another method', { method: 'eth_getBlockByNumber', params: ['latest', false] }, 'method-not-allowed'],
+    ['logs, whose filter would stay here', { params: ['logs', { address: '0xabc' }] }, 'bad-request'],
+    ['pending transactions', { params: ['newPendingTransactions'] }, 'bad-request'],
+    ['heads with more than their name', { params: ['newHeads', {}] }, 'bad-request'],
+    ['heads without their name', { params: [] }, 'bad-request'],
+    ['heads with params by name', { params: { 0: 'newHeads', length: 1 } }, 'bad-request'],
+    ['a watch of nothing', { method: 'nightjar_watch', params: [{}] }, 'bad-request'],
+    ['a watch on a chain that is not served', { chain: 5, method: 'nightjar_watch', params: [] }, 'chain-not-served'],
+  ])('is not %s', (_, change, code) => {
+    expect(codeOf(() => gateway.follow({ ...heads, ...change }))).toBe(code)
+  })
+
+  test('cannot be asked for like other things', async () => {
+    expect(await ask('nightjar_watch', { params: [{ account, stride: 1, delay: 0 }] })).toMatchObject({
+      error: { data: { nightjar: 'method-not-allowed' } },
+    })
   })
 })
 

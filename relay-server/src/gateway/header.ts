@@ -4,20 +4,19 @@
  * upstream adds.
  */
 import { recordOverhead, recordSize } from '@nightjar/shared/envelope'
-import { NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import { encodeAnswer, type Json, type Outcome } from '@nightjar/shared/rpc'
+import { data, hash, malformed, objectOf, quantity, resultOf, textOf } from './fields.ts'
 
 export interface Head {
   readonly number: bigint
   readonly hash: string
+  readonly parentHash: string
   /** The answer that is sealed for those who follow: `{ "result": header }`. */
   readonly text: Uint8Array
+  /** The whole block as the upstream gave it, with the hashes of its transactions. */
+  readonly block: Json
 }
-
-const quantity = /^0x[0-9a-f]{1,64}$/i
-const hash = /^0x[0-9a-f]{64}$/i
-const data = /^0x[0-9a-f]*$/i
 
 /** What every header has. */
 const always = { number: quantity, hash, parentHash: hash, timestamp: quantity }
@@ -45,31 +44,19 @@ const mostly = [
 
 /** @throws NightjarError `upstream-failed` where the answer holds no header, or one that fits no class of answers */
 export function headOf(outcome: Outcome): Head {
-  if ('error' in outcome) throw bad('error')
-  const block = outcome.result
-  if (!isObject(block)) throw bad('block')
+  const block = objectOf(resultOf(outcome), 'block')
   const header: Record<string, string> = {}
-  for (const [name, form] of Object.entries(always)) header[name] = field(block, name, form)
+  for (const [name, form] of Object.entries(always)) header[name] = textOf(block[name], name, form)
   for (const name of mostly) {
-    if (block[name] !== undefined && block[name] !== null) header[name] = field(block, name, data)
+    if (block[name] !== undefined && block[name] !== null) header[name] = textOf(block[name], name, data)
   }
   const text = encodeAnswer({ result: header })
-  if (text.length + recordOverhead > recordSize(limits.paddedAnswerCells)) throw bad('size')
-  return { number: BigInt(header.number as string), hash: (header.hash as string).toLowerCase(), text }
-}
-
-type JsonObject = { readonly [key: string]: Json }
-
-function isObject(value: Json): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function field(block: JsonObject, name: string, form: RegExp): string {
-  const value = block[name]
-  if (typeof value !== 'string' || !form.test(value)) throw bad(name)
-  return value
-}
-
-function bad(field: string): NightjarError {
-  return new NightjarError('upstream-failed', { detail: field })
+  if (text.length + recordOverhead > recordSize(limits.paddedAnswerCells)) throw malformed('size')
+  return {
+    number: BigInt(header.number as string),
+    hash: (header.hash as string).toLowerCase(),
+    parentHash: (header.parentHash as string).toLowerCase(),
+    text,
+    block,
+  }
 }

@@ -31,9 +31,10 @@ const gateway: Gateway = {
     asked.push({ question: received, signal })
     return answerWith(received)
   },
-  heads() {
-    throw new Error('heads are tested beside headStream.ts')
+  follow() {
+    throw new Error('what goes on answering is tested beside followStream.ts')
   },
+  close() {},
 }
 
 beforeEach(() => {

@@ -1,6 +1,6 @@
 /**
  * The gateway's services on one circuit: `envelope` agrees on keys with whoever seals, once; `rpc` takes one sealed
- * question per stream and gives one sealed answer; `heads` goes on answering one (headStream.ts).
+ * question per stream and gives one sealed answer; `follow` goes on answering one (followStream.ts).
  */
 import { type Accept, type Budget, collect, type Stream } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
@@ -9,8 +9,8 @@ import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared
 import { answerHandshake, helloSize, purpose, type ResponderSecrets } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { decodeQuestion, encodeAnswer, type Question, service, toRpcError } from '@nightjar/shared/rpc'
+import { pushAnswers } from './followStream.ts'
 import type { Gateway } from './gateway.ts'
-import { pushHeads } from './headStream.ts'
 
 export interface SessionOptions {
   readonly crypto: Crypto
@@ -83,11 +83,11 @@ export function serveGateway(options: SessionOptions): Accept {
       const maxBytes = recordSize(limits.questionCells)
       return collect({ stream: () => stream, maxBytes, budget, onMessage, onFailure })
     }
-    if (opening.service === service.heads) {
+    if (opening.service === service.follow) {
       if (session === undefined) return 'envelope-rejected'
-      if (followed.size >= limits.headsPerCircuit) return 'limit-reached'
+      if (followed.size >= limits.followedPerCircuit) return 'limit-reached'
       followed.add(stream)
-      return pushHeads({ stream, session, gateway, budget, onOver: () => followed.delete(stream) })
+      return pushAnswers({ stream, session, gateway, budget, onOver: () => followed.delete(stream) })
     }
     return 'unknown-service'
   }

@@ -245,6 +245,53 @@ describe('a long answer', () => {
   })
 })
 
+describe.each([2, 15])('%i streams that their client does not read', (count) => {
+  const bytes = 600 * partSize
+
+  /** Takes what comes, and deals with nothing of it until told. */
+  function stall(hop: Hop) {
+    let cells = 0
+    let hasEnded = false
+    const stream = hop.streams.open(
+      'pour',
+      u32(bytes),
+      {
+        onData() {
+          cells += 1
+          if (isReading) stream.consumed()
+        },
+        onEnd(code) {
+          hasEnded = code === 'done'
+        },
+      },
+      { data: utf8('x'), end: true },
+    )
+    let isReading = false
+    return {
+      state: () => ({ cells, hasEnded }),
+      goOn() {
+        isReading = true
+        for (let cell = cells; cell > 0; cell--) stream.consumed()
+      },
+    }
+  }
+
+  test('stop no other on their branch, with every queue on the way as it should be; they can go on later', async () => {
+    const { hops } = await network.open('entry', 'gateway-1')
+    const gateway = hops[1] as Hop
+    const stalled = Array.from({ length: count }, () => stall(gateway))
+    await network.settle()
+    for (const { state } of stalled) expect(state()).toEqual({ cells: limits.streamWindow, hasEnded: false })
+    const others = [1, 2, 3].map(() => ask(gateway, 'x', { service: 'pour', argument: u32(bytes) }))
+    for (const answer of await network.run(Promise.all(others))) expect(answer).toHaveLength(bytes)
+    for (const { state } of stalled) expect(state()).toEqual({ cells: limits.streamWindow, hasEnded: false })
+    for (const { goOn } of stalled) goOn()
+    await network.settle()
+    for (const { state } of stalled) expect(state()).toEqual({ cells: 600, hasEnded: true })
+    expect(gateway.error).toBeUndefined()
+  })
+})
+
 test('a gateway whose client ignores its window is not stalled: the branch is closed', async () => {
   const client = new RawClient(network, 'entry')
   const entry = await client.create('entry')
@@ -253,7 +300,10 @@ test('a gateway whose client ignores its window is not stalled: the branch is cl
   client.send(gateway, messageType.begin, 1, begin)
   for (let cell = 1; cell < limits.streamWindow; cell++) client.send(gateway, messageType.data, 1, token)
   await network.settle()
-  expect(client.arrivals()).toEqual([])
+  // The branch's credit came back, the stream's did not.
+  const arrivals = client.arrivals().map(({ type, stream }) => [type, stream])
+  const due = limits.streamWindow / limits.creditStep
+  expect(arrivals).toEqual(Array.from({ length: due }, () => [messageType.credit, noStream]))
   client.send(gateway, messageType.data, 1, token)
   await network.settle()
   expect(client.ending()).toBe('overflow')

@@ -14,6 +14,8 @@ export {
   parseBridgeResponse,
   parseFromDaemon,
   parseResult,
+  type ShieldStatus,
   type Status,
+  type SystemProxy,
 } from './messages.ts'
 export { challengeBytes, endpointProof } from './proof.ts'

@@ -37,12 +37,25 @@ const status: Status = {
   endpoint: 'http://127.0.0.1:8645/0123/1',
   chains: [1, 31337],
   callers: [{ origin: 'local', chain: 1, requests: 3, last: 1_767_225_600_000 }],
+  shield: {
+    port: 41000,
+    sinkPort: 41001,
+    running: true,
+    streams: 1,
+    refused: 2,
+    today: { rpc: { shielded: 3, blocked: 1 } },
+    hosts: [
+      { suffix: 'infura.io', category: 'rpc', shielded: 3, blocked: 0, lastError: 'name-not-found' },
+      { suffix: 'example.org', category: 'rpc', shielded: 0, blocked: 1 },
+    ],
+    lastError: null,
+  },
   version: '0.1.0',
 }
 
 // One of each: a type that is added later does not compile without an example.
 const requests: { readonly [T in BridgeMessage['type']]: RequestOf<T> } = {
-  hello: { id: 1, type: 'hello', bridge: 1, version: '0.1.0' },
+  hello: { id: 1, type: 'hello', bridge: 2, version: '0.1.0' },
   status: { id: 2, type: 'status' },
   document: { id: 3, type: 'document' },
   gateways: { id: 4, type: 'gateways', group: label, chain: 1 },
@@ -55,7 +68,7 @@ const requests: { readonly [T in BridgeMessage['type']]: RequestOf<T> } = {
 }
 
 const results: BridgeResultMessages = {
-  hello: { bridge: 1, version: '0.1.0', proofKey: base64(pattern(32)) },
+  hello: { bridge: 2, version: '0.1.0', proofKey: base64(pattern(32)) },
   status,
   document: { text: '{"payload":"…"}' },
   gateways: [
@@ -74,6 +87,15 @@ const events: { readonly [T in BridgeEventMessage['event']]: EventOf<T> } = {
   document: { event: 'document' },
   record: { event: 'record', request: 7, record: base64(record) },
   'branch-lost': { event: 'branch-lost', branch: 1, code: 'link-lost', requests: [6, 7] },
+  browser: {
+    event: 'browser',
+    systemProxy: {
+      kind: 'fixed',
+      https: 'proxy.example:3128',
+      socks: '[::1]:1080',
+      bypass: ['localhost', '10.0.0.0/8'],
+    },
+  },
   failed: { event: 'failed', code: 'daemon-failed', detail: 'no node' },
 }
 
@@ -230,7 +252,7 @@ describe('a field', () => {
     refused(() => parseBridgeRequest({ ...exchange, record: bytes }))
     refused(() => parseBridgeRequest({ ...open, hello: bytes }))
     refused(() => parseResult('exchange', { record: bytes }))
-    refused(() => parseResult('hello', { bridge: 1, version: '', proofKey: bytes }))
+    refused(() => parseResult('hello', { bridge: 2, version: '', proofKey: bytes }))
     refused(() => parseFromDaemon({ ...events.record, record: bytes }))
   })
 
@@ -255,12 +277,40 @@ describe('a field', () => {
       { lastError: 7 },
       { chains: [0] },
       { callers: [{ origin: 'local' }] },
+      { shield: { ...status.shield, port: '1080' } },
+      { shield: { ...status.shield, today: { rpc: { shielded: 1 } } } },
+      { shield: { ...status.shield, hosts: [{ suffix: 'infura.io' }] } },
     ]) {
       refused(() => parseResult('status', { ...status, ...change }))
       refused(() => parseFromDaemon({ event: 'status', status: { ...status, ...change } }))
     }
     expect(parseResult('status', { ...status, lastError: null })).toEqual({ ...status, lastError: null })
     expect(parseResult('status', { ...status, lastError: 'of-a-newer-version' }).lastError).toBe('of-a-newer-version')
+  })
+})
+
+describe('the proxy of a machine', () => {
+  const told = (systemProxy: unknown) => parseFromDaemon({ event: 'browser', systemProxy })
+
+  test('is none, a script, or addresses with what goes past them', () => {
+    for (const systemProxy of [null, { kind: 'script' }, { kind: 'fixed', bypass: [] }, events.browser.systemProxy]) {
+      expect(told(systemProxy)).toEqual({ event: 'browser', systemProxy })
+    }
+  })
+
+  test.each([
+    undefined,
+    'proxy.example:3128',
+    { kind: 'pac' },
+    { kind: 'fixed' },
+    { kind: 'fixed', bypass: 'localhost' },
+    { kind: 'fixed', https: 'proxy.example', bypass: [] },
+    { kind: 'fixed', https: `${'x'.repeat(300)}:1`, bypass: [] },
+    { kind: 'fixed', bypass: Array.from({ length: 501 }, () => 'a') },
+    { kind: 'fixed', password: 'secret', bypass: [] },
+    { kind: 'script', url: 'http://proxy.example/pac' },
+  ])('%o is refused', (systemProxy) => {
+    refused(() => told(systemProxy))
   })
 })
 

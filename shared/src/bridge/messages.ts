@@ -1,5 +1,6 @@
 /**
- * What the extension and the daemon say to each other, over native messaging and the daemon's local socket alike.
+ * What the extension and the daemon say to each other, over native messaging and the daemon's local socket alike; the
+ * `browser` and `failed` events are of the process between them.
  *
  * Each request has an id that its response repeats; events have none. Neither side trusts the other: the daemon sees
  * sealed records and opaque group labels only, and the extension checks everything that it could be lied to about
@@ -21,7 +22,7 @@ import { fromBase64 } from '../bytes/index.ts'
 import { NightjarError } from '../errors/index.ts'
 
 /** Raised when one side would not understand the other. */
-export const bridgeVersion = 1
+export const bridgeVersion = 2
 
 const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const chain = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
@@ -72,6 +73,31 @@ const caller = v.object({
   last: v.number(),
 })
 
+/** What went through the shield today and what was blocked, by the local day; on this machine only. */
+const count = v.number()
+const shieldCounts = v.object({ shielded: count, blocked: count })
+
+const shield = v.object({
+  /** SOCKS5 and HTTP CONNECT on 127.0.0.1, for listed hosts. */
+  port: v.number(),
+  /** The same, but it refuses and counts everything: for hosts that are to be blocked. */
+  sinkPort: v.number(),
+  /** Whether both ports are listened on. */
+  running: v.boolean(),
+  /** Connections that stand now. */
+  streams: count,
+  /** Connections of today that were refused, as the host is not on the list. */
+  refused: count,
+  /** By category of the host list. */
+  today: v.record(v.string(), shieldCounts),
+  /** The busiest entries of the host list, 200 at most. */
+  hosts: v.array(
+    v.object({ suffix: v.string(), category: v.string(), ...shieldCounts.entries, lastError: v.optional(v.string()) }),
+  ),
+  /** An error code, of the last connection; null where that one stood. */
+  lastError: v.nullable(v.string()),
+})
+
 const status = v.object({
   /** `private`: all trunks stand; `degraded`: one does; `connecting`: none yet; `blocked`: none, and requests fail. */
   state: v.picklist(['connecting', 'private', 'degraded', 'blocked']),
@@ -90,6 +116,7 @@ const status = v.object({
   endpoint: v.string(),
   chains: v.array(chain),
   callers: v.array(caller),
+  shield,
   version,
 })
 
@@ -97,6 +124,26 @@ const status = v.object({
 export type Status = v.InferOutput<typeof status>
 export type Party = v.InferOutput<typeof party>
 export type Caller = v.InferOutput<typeof caller>
+export type ShieldStatus = v.InferOutput<typeof shield>
+
+const proxyAddress = v.pipe(v.string(), v.regex(/^.+:\d{1,5}$/), v.maxLength(300))
+
+const systemProxy = v.variant('kind', [
+  v.strictObject({
+    kind: v.literal('fixed'),
+    /** `host:port` each. */
+    http: v.optional(proxyAddress),
+    https: v.optional(proxyAddress),
+    socks: v.optional(proxyAddress),
+    /** Hosts that are reached without it, as the system writes them. */
+    bypass: v.pipe(v.array(v.pipe(v.string(), v.maxLength(300))), v.maxLength(500)),
+  }),
+  /** A script, a search, or one that wants a password: nothing that can be chained to. */
+  v.strictObject({ kind: v.literal('script') }),
+])
+
+/** The proxy that the system, or the environment that it was started in, gives a browser. */
+export type SystemProxy = v.InferOutput<typeof systemProxy>
 
 const event = v.variant('event', [
   v.strictObject({ event: v.literal('status'), status }),
@@ -105,6 +152,8 @@ const event = v.variant('event', [
   v.strictObject({ event: v.literal('record'), request: id, record: bytes }),
   /** The requests that were under way on it get no answer; whoever sealed them seals them again for another branch. */
   v.strictObject({ event: v.literal('branch-lost'), branch, code: v.string(), requests: v.array(id) }),
+  /** From `nightjar host`, first of all: what it sees of the machine as the browser's child. */
+  v.strictObject({ event: v.literal('browser'), systemProxy: v.nullable(systemProxy) }),
   /** From `nightjar host`: there is no daemon and none could be started. */
   v.strictObject({ event: v.literal('failed'), code: v.string(), detail: v.optional(v.string()) }),
 ])

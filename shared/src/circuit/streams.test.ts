@@ -19,6 +19,12 @@ import {
 import { Recorder, ScriptedChannel, type Wire, wire } from './testing/wire.ts'
 
 const nothing = new Uint8Array(0)
+/** Cells that one end can be made to hold, by whatever sender: those with credit given back, and a window without. */
+const mostHeld = limits.heldPerBranch + limits.branchWindow
+
+function heldBy(sides: Iterable<{ recorder: Recorder }>): number {
+  return [...sides].reduce((sum, { recorder }) => sum + recorder.unconsumed, 0)
+}
 
 /** A wire whose server records each stream, and answers nothing unless told. */
 function recording(options: { depth?: number; consume?: 'at once' | 'later'; refuse?: ErrorCode } = {}) {
@@ -178,16 +184,6 @@ describe('windows', () => {
     expect(forward.costly()).toBe(limits.streamWindow + limits.creditStep)
   })
 
-  test('streams together send the window of the branch and wait', () => {
-    const { client, accepted, forward, settle } = recording({ consume: 'later' })
-    for (let i = 0; i < 4; i++) open(client, pattern(200 * partSize), true)
-    settle()
-    expect(forward.costly()).toBe(limits.branchWindow)
-    for (const { recorder } of accepted) for (let i = 0; i < 30; i++) recorder.consumeOne()
-    settle()
-    expect(forward.costly()).toBe(limits.branchWindow + limits.creditStep)
-  })
-
   test('a stream whose window is closed does not hold up another', () => {
     const { client, accepted, settle } = recording({ consume: 'later' })
     open(client, pattern(400 * partSize), true)
@@ -239,6 +235,57 @@ describe('windows', () => {
     expect(recorder.ends).toEqual(['done'])
     expect(forward.costly() - backward.credit()).toBeLessThan(limits.creditStep)
     expect(backward.costly() - forward.credit()).toBeLessThan(limits.creditStep)
+  })
+})
+
+describe('users that stall', () => {
+  /** As much of each of `count` requests as its window lets through, held by the server. */
+  function stalled(count: number) {
+    const joined = recording({ consume: 'later' })
+    const streams = Array.from({ length: count }, () => open(joined.client, pattern(400 * partSize), true).stream)
+    joined.settle()
+    return { ...joined, streams }
+  }
+
+  test.each([2, 15])('%i of them stop no other', (count) => {
+    const { client, accepted, settle } = stalled(count)
+    expect(accepted.map(({ recorder }) => recorder.unconsumed)).toEqual(
+      Array.from({ length: count }, () => limits.streamWindow),
+    )
+    open(client, pattern(1000 * partSize), true)
+    settle()
+    const { recorder } = accepted[count] as { recorder: Recorder }
+    while (recorder.unconsumed > 0) {
+      recorder.consumeOne()
+      settle()
+    }
+    expect(recorder).toMatchObject({ ends: ['done'] })
+    expect(recorder.bytes.length).toBe(1000 * partSize)
+  })
+
+  test('too many stop the branch; then each cell that is consumed makes room for one', () => {
+    const { accepted, forward, backward, settle } = stalled(20)
+    expect(backward.credit()).toBe(limits.heldPerBranch)
+    expect(forward.costly()).toBe(limits.heldPerBranch + limits.branchWindow)
+    const consume = (cells: number) => {
+      // Of all in turn, so that no stream has credit of its own to give.
+      for (let i = 0; i < cells; i++) accepted[i % accepted.length]?.recorder.consumeOne()
+      settle()
+      return { back: backward.credit() - limits.heldPerBranch, held: heldBy(accepted) }
+    }
+    expect(consume(limits.creditStep - 1)).toEqual({ back: 0, held: mostHeld - limits.creditStep + 1 })
+    expect(consume(1)).toEqual({ back: limits.creditStep, held: mostHeld })
+    expect(consume(limits.creditStep)).toEqual({ back: 2 * limits.creditStep, held: mostHeld })
+  })
+
+  test('go on holding what they have after a reset, and the branch waits for it', () => {
+    const { streams, accepted, forward, backward, settle } = stalled(20)
+    for (const stream of streams) stream.reset('cancelled')
+    settle()
+    expect(accepted.every(({ recorder }) => recorder.ends.join() === 'cancelled')).toBe(true)
+    expect(backward.credit()).toBe(limits.heldPerBranch)
+    for (const { recorder } of accepted) while (recorder.unconsumed > 0) recorder.consumeOne()
+    expect(forward.costly() - backward.credit()).toBeLessThan(limits.creditStep)
   })
 })
 
@@ -339,10 +386,14 @@ describe('a sender that ignores the windows', () => {
   })
 
   test('overflows the branch with many streams, with BEGINs too', () => {
-    const { server } = recording({ consume: 'later' })
+    const { server, accepted } = recording({ consume: 'later' })
     for (let id = 1; id <= limits.streamsPerBranch; id++) server.receive(begin(id, { data: pattern(1) }))
-    for (let id = 1; id <= limits.streamsPerBranch; id++) server.receive(data(id))
+    const rounds = mostHeld / limits.streamsPerBranch
+    for (let round = 1; round < rounds; round++)
+      for (let id = 1; id <= limits.streamsPerBranch; id++) server.receive(data(id))
+    expect(heldBy(accepted)).toBe(mostHeld)
     expect(codeOf(() => server.receive(data(1)))).toBe('overflow')
+    expect(heldBy(accepted)).toBe(mostHeld)
   })
 
   test('overflows with cells that are empty, too: an empty cell costs as much as a full one', () => {
@@ -440,18 +491,6 @@ describe('reset', () => {
     settle()
     expect([client.openCount, server.openCount]).toEqual([0, 0])
     expect([recorder.ends, accepted[0]?.recorder.ends]).toEqual([[], []])
-  })
-
-  test('of a stream whose data waits for the handler still needs that data consumed', () => {
-    const { client, accepted, forward, backward, settle } = recording({ consume: 'later' })
-    const { stream } = open(client, pattern(200 * partSize), true)
-    settle()
-    stream.reset('cancelled')
-    settle()
-    expect(backward.credit()).toBe(0)
-    while ((accepted[0]?.recorder.unconsumed ?? 0) > 0) accepted[0]?.recorder.consumeOne()
-    settle()
-    expect(forward.costly() - backward.credit()).toBeLessThan(limits.creditStep)
   })
 
   test('with a code the other side does not know arrives as a violation', () => {
@@ -722,6 +761,8 @@ describe('under any schedule', () => {
       const { forward, backward } = this.wire
       expect(forward.costly() - backward.credit()).toBeLessThanOrEqual(limits.branchWindow)
       expect(backward.costly() - forward.credit()).toBeLessThanOrEqual(limits.branchWindow)
+      expect(heldBy(this.clients)).toBeLessThanOrEqual(mostHeld)
+      expect(heldBy(this.servers.values())).toBeLessThanOrEqual(mostHeld)
       for (const { stream } of this.clients) {
         expect(forward.costly(stream.id) - backward.credit(stream.id)).toBeLessThanOrEqual(limits.streamWindow)
         expect(backward.costly(stream.id) - forward.credit(stream.id)).toBeLessThanOrEqual(limits.streamWindow)
@@ -772,10 +813,17 @@ describe('under any schedule', () => {
     }
   }
 
-  test('all bytes arrive in order, windows hold, and all credit comes back', () => {
+  // Twenty that stall hold more than is credited on arrival; nobody who keeps to the windows overflows then either.
+  test.each([
+    ['', 0, { minLength: 5, maxLength: 60 }, 60],
+    [', among users that stall', 20, { maxLength: 15 }, 8],
+  ] as const)('all bytes arrive in order, windows hold, and all credit comes back%s', (_, stalled, length, numRuns) => {
     fc.assert(
-      fc.property(fc.array(aStep, { minLength: 5, maxLength: 60 }), (steps) => {
+      fc.property(fc.array(aStep, length), (steps) => {
         const model = new Model()
+        for (let count = 0; count < stalled; count++) model.run(['open', 2 * count, 300 * partSize])
+        model.wire.settle()
+        if (stalled > 0) expect(heldBy(model.servers.values())).toBe(mostHeld)
         for (const step of steps) {
           model.run(step)
           model.checkWindows()
@@ -784,36 +832,70 @@ describe('under any schedule', () => {
         model.checkWindows()
         model.checkEnd()
       }),
-      { numRuns: 60 },
+      { numRuns },
     )
   })
 
+  const mostStreams = 40
+  const anId = fc.integer({ min: 1, max: mostStreams })
+  const aMessage = fc.oneof(
+    fc.record({ type: fc.nat(15), stream: fc.nat(mostStreams), data: fc.uint8Array({ maxLength: 6 }) }),
+    fc.tuple(anId, fc.boolean()).map(([id, whole]) => begin(id, { whole, data: pattern(3) })),
+    fc.nat(mostStreams).map((id) => data(id)),
+    fc.tuple(anId, fc.constantFrom<ErrorCode>('done', 'refused')).map(([id, code]) => end(id, code)),
+  )
+
   test('arbitrary messages end in a violation or an overflow, and never in more than the limits', () => {
-    const small = fc.uint8Array({ maxLength: 6 })
-    const aMessage = fc.oneof(
-      fc.record({ type: fc.nat(15), stream: fc.nat(8), data: small }),
-      fc
-        .tuple(fc.integer({ min: 1, max: 8 }), fc.boolean())
-        .map(([id, whole]) => begin(id, { whole, data: pattern(3) })),
-      fc.nat(8).map((id) => data(id)),
-      fc.tuple(fc.nat(8), fc.constantFrom<ErrorCode>('done', 'refused')).map(([id, code]) => end(id, code)),
-    )
+    const aFlood = fc.record({ message: aMessage, times: fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 600 })) })
     fc.assert(
-      fc.property(fc.array(aMessage, { maxLength: 60 }), (messages) => {
-        const { server, client, backward, accepted } = recording()
-        open(client, pattern(1), false)
-        for (const message of messages) {
+      fc.property(fc.array(aFlood, { maxLength: 60 }), fc.boolean(), (floods, areOpen) => {
+        const { server, client, backward, accepted } = recording({ consume: 'later' })
+        const { recorder } = open(client, pattern(1), false)
+        if (areOpen) for (let id = 1; id <= mostStreams; id++) server.receive(begin(id))
+        let received = accepted.length
+        for (const { message, times } of floods) {
           for (const mux of [server, client]) {
-            const code = codeOf(() => mux.receive(message))
-            expect([undefined, 'protocol-violation', 'overflow']).toContain(code)
+            const codes = new Set(Array.from({ length: times }, () => codeOf(() => mux.receive(message))))
+            for (const code of codes) expect([undefined, 'protocol-violation', 'overflow']).toContain(code)
             expect(mux.openCount).toBeLessThanOrEqual(limits.streamsPerBranch)
           }
+          received += times
+          for (const each of [recorder, ...accepted.map((side) => side.recorder)])
+            expect(each.unconsumed).toBeLessThanOrEqual(limits.streamWindow)
+          expect(recorder.unconsumed).toBeLessThanOrEqual(mostHeld)
+          expect(heldBy(accepted)).toBeLessThanOrEqual(mostHeld)
         }
-        expect(accepted.length).toBeLessThanOrEqual(messages.length)
+        expect(accepted.length).toBeLessThanOrEqual(received)
         // Nothing is answered but ENDs and CREDITs, and no more than one message for each that came.
-        expect(backward.log.length).toBeLessThanOrEqual(2 * messages.length)
+        expect(backward.log.length).toBeLessThanOrEqual(2 * received)
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
+    )
+  })
+
+  test('a flood on many streams ends in an overflow once there is more than the limits', () => {
+    const aFlood = fc.record({ id: anId, cells: fc.integer({ min: 1, max: limits.streamWindow }) })
+    fc.assert(
+      fc.property(fc.array(aFlood, { minLength: 10, maxLength: 60 }), (floods) => {
+        const { server, accepted } = recording({ consume: 'later' })
+        for (let id = 1; id <= mostStreams; id++) server.receive(begin(id, { data: pattern(1) }))
+        const sent = new Map<number, number>()
+        let total = mostStreams
+        for (const { id, cells } of floods) {
+          for (let cell = 0; cell < cells; cell++) {
+            const ofStream = sent.get(id) ?? 1
+            const isAllowed = ofStream < limits.streamWindow && total < mostHeld
+            const code = codeOf(() => server.receive(data(id)))
+            if (code !== (isAllowed ? undefined : 'overflow')) expect({ code, ofStream, total }).toBeUndefined()
+            // The branch is closed by that.
+            if (!isAllowed) return
+            sent.set(id, ofStream + 1)
+            total += 1
+          }
+          expect(heldBy(accepted)).toBe(total)
+        }
+      }),
+      { numRuns: 40 },
     )
   })
 })

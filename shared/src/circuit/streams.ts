@@ -2,9 +2,11 @@
  * Streams between a client and one hop, the same code at both ends: opening, cutting into cells, fairness among
  * streams, and credit per stream and per branch.
  *
- * BEGIN, DATA and an END with data take one credit of the branch and one of the stream. An END without data is free, so
- * that a stream can always be ended. Stream ids ascend and are never used again, so a late message for a closed stream
- * is known from one for a stream that never was.
+ * BEGIN, DATA and an END with data take one credit of the branch and one of the stream. A stream's credit comes back when
+ * its user has dealt with the data, so a user that stalls stops its stream. The branch's comes back on arrival, so that it
+ * stops no other, until the receiver holds more than it will. An END without data is free, so that a stream can always be
+ * ended. Stream ids ascend and are never used again, so a late message for a closed stream is known from one for a stream
+ * that never was.
  */
 import { concat, u16 } from '../bytes/index.ts'
 import { type ErrorCode, fromWire, NightjarError, toWire, violation } from '../errors/index.ts'
@@ -88,6 +90,8 @@ export class StreamMux {
   readonly #ready: OpenStream[] = []
   readonly #sendWindow = new SendWindow(limits.branchWindow)
   readonly #receiveWindow = new ReceiveWindow(limits.branchWindow)
+  /** Cells that streams' users have not dealt with. Beyond `heldPerBranch` the branch has no credit back for them. */
+  #held = 0
   #lastId = 0
   #closedWith: ErrorCode | undefined
 
@@ -216,7 +220,7 @@ export class StreamMux {
         }
       },
       consumed: () => {
-        this.#consumeOnBranch()
+        this.#release()
         const credit = stream.receiveWindow.consume()
         if (credit > 0 && this.#streams.has(id) && !stream.receivedAll) {
           this.#channel.send(messageType.credit, id, u16(credit))
@@ -264,7 +268,7 @@ export class StreamMux {
     if (this.#accept === undefined) throw violation('BEGIN towards a client')
     if (message.stream <= this.#lastId) throw violation('stream id used before')
     this.#lastId = message.stream
-    this.#receiveWindow.receive()
+    this.#hold()
     const begin = decodeBegin(message.data)
     const stream = this.#makeStream(message.stream)
     stream.receiveWindow.receive()
@@ -280,8 +284,8 @@ export class StreamMux {
   }
 
   #receiveData(stream: OpenStream | undefined, data: Uint8Array): void {
-    this.#receiveWindow.receive()
-    if (stream === undefined) return this.#consumeOnBranch()
+    this.#hold()
+    if (stream === undefined) return this.#release()
     if (stream.receivedAll) throw violation('DATA after END')
     stream.receiveWindow.receive()
     stream.handler.onData(data)
@@ -308,7 +312,20 @@ export class StreamMux {
     if (stream.sentAll && stream.receivedAll) this.#streams.delete(stream.id)
   }
 
-  #consumeOnBranch(): void {
+  /** A cell has come that takes credit of the branch. */
+  #hold(): void {
+    this.#receiveWindow.receive()
+    this.#held += 1
+    if (this.#held <= limits.heldPerBranch) this.#giveBranchCredit()
+  }
+
+  /** One that was held has been dealt with. */
+  #release(): void {
+    this.#held -= 1
+    if (this.#held >= limits.heldPerBranch) this.#giveBranchCredit()
+  }
+
+  #giveBranchCredit(): void {
     const credit = this.#receiveWindow.consume()
     if (credit > 0) this.#channel.send(messageType.credit, noStream, u16(credit))
   }

@@ -20,6 +20,8 @@ import {
 const now = 1_760_000_000_000
 const text = (length: number, fill: number) => base64(new Uint8Array(length).fill(fill))
 
+const policy = { list: text(32, 1), categories: ['rpc'], without: [] }
+
 let directories: SigningKey[]
 let identities: SigningKey[]
 let trust: Trust
@@ -263,9 +265,24 @@ describe('relays', () => {
     ['an address that is no URL', { addresses: [{ url: 'here' }] }],
     ['a name with spaces', { name: 'a b' }],
     ['a capacity of zero', { capacity: 0 }],
+    ['the role exit without a policy', { roles: ['relay', 'exit'] }],
+    ['a policy with a short digest', { roles: ['exit'], exitPolicy: { ...policy, list: text(31, 1) } }],
+    ['a policy with an unknown field', { roles: ['exit'], exitPolicy: { ...policy, also: ['example.org'] } }],
+    ['a policy without categories', { roles: ['exit'], exitPolicy: { list: policy.list, without: [] } }],
+    ['a policy that leaves out a wildcard', { roles: ['exit'], exitPolicy: { ...policy, without: ['*.infura.io'] } }],
+    [
+      'a policy that leaves out too much',
+      { roles: ['exit'], exitPolicy: { ...policy, without: new Array(129).fill('a.io') } },
+    ],
   ])('one whose descriptor has %s is left out and counted', async (_, change) => {
     const network = await withRelay(await entry(identities[1] as SigningKey, change))
     expect(network).toMatchObject({ rejected: 1, relays: [{ name: 'relay-0' }] })
+  })
+
+  test('an exit says what it carries, in categories of its own time', async () => {
+    const exitPolicy = { ...policy, categories: ['rpc', 'invented-later'], without: ['mainnet.infura.io'] }
+    const network = await withRelay(await entry(identities[1] as SigningKey, { roles: ['relay', 'exit'], exitPolicy }))
+    expect(network.relays[1]?.exitPolicy).toEqual({ ...exitPolicy, list: new Uint8Array(32).fill(1) })
   })
 
   test('one that another key signed is left out', async () => {

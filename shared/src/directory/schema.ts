@@ -44,7 +44,19 @@ const address = v.strictObject({
   pin: v.optional(bytes(size.hash)),
 })
 
-export const descriptorSchema = v.strictObject({
+/** What an exit carries of the published list of hosts (shield/exitPolicy.ts). */
+const exitPolicy = v.strictObject({
+  /** Digest of the list that it has. */
+  list: bytes(size.hash),
+  categories: v.pipe(v.array(name), v.maxLength(16)),
+  /** Suffixes of hosts that it leaves out. */
+  without: v.pipe(
+    v.array(v.pipe(v.string(), v.regex(/^[a-z0-9-]+(?:\.[a-z0-9-]+)*$/), v.maxLength(253))),
+    v.maxLength(128),
+  ),
+})
+
+const descriptor = v.strictObject({
   version: v.literal(1),
   /** Ed25519. */
   identity: bytes(size.key),
@@ -56,13 +68,23 @@ export const descriptorSchema = v.strictObject({
   region: name,
   /** Decimal EIP-155 chain ids that a gateway serves. */
   chains: v.pipe(v.array(v.pipe(v.number(), v.safeInteger(), v.minValue(1))), v.maxLength(256)),
-  /** SHA-256 of the exit policy's list; none so far. */
-  exitPolicy: v.optional(bytes(size.hash)),
+  exitPolicy: v.optional(exitPolicy),
   /** Connections the relay is set up for; a weight for path selection. */
   capacity: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
   software: v.pipe(v.string(), v.maxLength(64)),
   published: time,
 })
+
+export const descriptorSchema = v.pipe(
+  descriptor,
+  v.forward(
+    v.partialCheck(
+      [['roles'], ['exitPolicy']],
+      ({ roles, exitPolicy }) => !roles.includes('exit') || exitPolicy !== undefined,
+    ),
+    ['exitPolicy'],
+  ),
+)
 
 export const signedDescriptorSchema = v.strictObject({
   /** Base64 of the descriptor's JSON; the signature is over these exact bytes. */

@@ -113,6 +113,31 @@ export const errorTable = {
     sentence: 'The branch was replaced by a fresh one. Nightjar repeats the request there by itself.',
   },
   idle: { wire: 24, rpc: disconnected, sentence: 'The connection was idle for too long and was closed.' },
+  'host-not-listed': {
+    wire: 25,
+    rpc: disconnected,
+    sentence: 'This host is not on the list of hosts that exits carry, or not on port 443, so nothing was sent.',
+  },
+  'address-forbidden': {
+    wire: 26,
+    rpc: disconnected,
+    sentence: 'The name of this host leads to a private or local address, so the exit refused to connect to it.',
+  },
+  'name-not-found': {
+    wire: 27,
+    rpc: disconnected,
+    sentence: 'The exit could not find the address of this host. Check the name, or try again.',
+  },
+  'host-unreachable': {
+    wire: 28,
+    rpc: disconnected,
+    sentence: 'The host does not take connections from the exit. Try again in a moment.',
+  },
+  'connection-reset': {
+    wire: 29,
+    rpc: disconnected,
+    sentence: 'The host ended the connection before it was done. Try again.',
+  },
 
   'network-unreachable': {
     rpc: disconnected,
@@ -146,6 +171,21 @@ export const errorTable = {
   'no-path': {
     rpc: disconnected,
     sentence: 'The network document has no path of distinct operators and networks. Fetch a newer one.',
+  },
+  'no-exit': {
+    rpc: disconnected,
+    sentence: 'No exit of the network carries this host, so nothing was sent. Fetch a newer network document.',
+  },
+  'host-blocked': { rpc: disconnected, sentence: 'You chose to block this host in the options, so nothing was sent.' },
+  'proxy-taken': {
+    rpc: disconnected,
+    sentence:
+      'Another extension or a policy sets the browser’s proxy, so the shield cannot be put up. Turn that one off, then try again.',
+  },
+  'proxy-unknown': {
+    rpc: disconnected,
+    sentence:
+      'The browser’s proxy is found by a script that Nightjar cannot read, so the shield would lose it. Set a fixed proxy, then try again.',
   },
   'outcome-unknown': {
     rpc: internal,
@@ -242,6 +282,21 @@ export const errorTable = {
   'wallet-missing': {
     rpc: unauthorised,
     sentence: 'This needs a wallet, and none was found on this page. Install one, or unlock it, and reload the page.',
+  },
+  'would-link': {
+    rpc: unauthorised,
+    sentence:
+      'This names several of your accounts at once, which would show that they belong together. Allow it in the settings, or ask for one account at a time.',
+  },
+  'answer-refuted': {
+    rpc: disconnected,
+    sentence:
+      'What a gateway answered was proved wrong, or others contradict it, so it is not shown. Try again; that gateway is avoided.',
+  },
+  'still-apart': {
+    rpc: limitExceeded,
+    sentence:
+      'Your accounts are being read one by one, so that nobody sees that they belong together. Try again in a moment.',
   },
 } as const satisfies Record<string, ErrorEntry>
 

@@ -1,4 +1,5 @@
 export { catalogue, type Method, methodOf, unknownMethod } from './catalogue.ts'
+export { codeHash } from './code.ts'
 export {
   type Call,
   type Id,

@@ -18,8 +18,11 @@ export const service = {
   envelope: 'envelope',
   /** One sealed question, one sealed answer. */
   rpc: 'rpc',
-  /** One sealed question (`eth_subscribe` of `newHeads`), a sealed answer for each new head until either side ends. */
-  heads: 'heads',
+  /**
+   * One sealed question, sealed answers of one size until either side ends. Its method says what is followed
+   * (`eth_subscribe` of `newHeads`, `nightjar_watch`), so that whoever carries the records cannot tell.
+   */
+  follow: 'follow',
 } as const
 
 export interface Question extends Call {

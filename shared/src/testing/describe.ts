@@ -2,6 +2,7 @@
 import { hex, utf8 } from '../bytes/index.ts'
 import { nobleCrypto } from '../crypto/noble.ts'
 import type { Network, OnionKey, Relay } from '../directory/index.ts'
+import { categories, listDigest } from '../shield/index.ts'
 import { pattern } from './hostile.ts'
 
 /** The identity follows from the name: one name is one relay in every network of a test. */
@@ -29,6 +30,12 @@ export function describeRelay(name: string, changes: Partial<Relay> = {}): Relay
 
 export function describeGateway(name: string, changes: Partial<Relay> = {}): Relay {
   return describeRelay(name, { roles: ['gateway'], envelopeKeys: [anyKey], chains: [1], ...changes })
+}
+
+/** An exit that carries the whole list. */
+export function describeExit(name: string, changes: Partial<Relay> = {}): Relay {
+  const exitPolicy = { list: listDigest(nobleCrypto.hash.sha256), categories: [...categories], without: [] }
+  return describeRelay(name, { roles: ['exit'], exitPolicy, ...changes })
 }
 
 export function networkOf(relays: readonly Relay[], version = 1): Network {

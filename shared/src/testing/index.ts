@@ -1,6 +1,7 @@
 export { FakeClock } from './clock.ts'
 export { cheapAead, seededCrypto } from './crypto.ts'
-export { describeGateway, describeRelay, networkOf } from './describe.ts'
+export { describeExit, describeGateway, describeRelay, networkOf } from './describe.ts'
 export { codeOf, codeOfAsync, flipBit, pattern } from './hostile.ts'
 export { type LinkPair, type PairedLink, pairOfLinks, ScriptedLink, type Tamper } from './link.ts'
+export { type JoinedMuxes, joinMuxes } from './muxes.ts'
 export { turn } from './turn.ts'

@@ -81,10 +81,10 @@ describe('several chains', () => {
       each.wallet.mood = 'silent'
     })
     await stage.command({ command: 'connect' })
-    expect([stage.wallet.chains, stage.snapshot.steps.at(5)?.hint]).toEqual([[1], expect.stringContaining('Ethereum')])
+    expect([stage.wallet.chains, stage.snapshot.steps.at(6)?.hint]).toEqual([[1], expect.stringContaining('Ethereum')])
     stage.wallet.answer({ result: null })
     await turn()
-    expect([stage.wallet.chains, stage.snapshot.steps.at(5)?.hint]).toEqual([
+    expect([stage.wallet.chains, stage.snapshot.steps.at(6)?.hint]).toEqual([
       [1, 10],
       expect.stringContaining('OP Mainnet'),
     ])

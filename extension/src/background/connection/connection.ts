@@ -31,6 +31,8 @@ export interface ConnectionOptions extends Pick<WalletDoorOptions, 'askWallet'> 
   verifyNetwork(): Promise<{ readonly version: number; readonly validUntil: number }>
   /** Asks a gateway for its chain id over the private path. @throws NightjarError where none answers */
   checkChain(chain: number): Promise<void>
+  /** Puts the shield up. @throws NightjarError `proxy-taken`, `proxy-unknown` */
+  raiseShield(): Promise<void>
   /** @throws NightjarError `endpoint-not-ours` */
   checkEndpoint(endpoint: Endpoint): Promise<void>
   onChange(): void
@@ -110,10 +112,10 @@ export class Connection {
     this.#failures = 0
     this.#options.host.hurry()
     const failed = this.#steps.find(({ state }) => state === 'failed')?.id
-    if (failed === 'watch') {
+    if (this.#stateOf('watch') === 'failed') {
       // It said yes and does not ask: maybe it was another that said so.
       this.#wallet.forget()
-      return this.#begin('wallet')
+      return this.#begin(failed === 'watch' ? 'wallet' : failed)
     }
     this.#begin(failed ?? (this.#chains.unserved.length > 0 ? 'gateways' : 'host'))
   }
@@ -148,6 +150,13 @@ export class Connection {
     this.#options.onChange()
   }
 
+  /** The browser's proxy came free or was taken: the step's state follows, and no other step is touched. */
+  onShield(problem: NightjarError | undefined): void {
+    const state = this.#stateOf('shield')
+    if (problem === undefined && state === 'failed') this.#set({ id: 'shield', state: 'done' })
+    else if (problem !== undefined && (state === 'done' || state === 'failed')) this.#fail('shield', problem)
+  }
+
   /** There is a newer network document, or the one in use has ended. */
   onDocument(): void {
     if (!this.isOn || this.#options.host.info === undefined) return
@@ -164,7 +173,7 @@ export class Connection {
     if (this.isOn) this.#begin('network')
   }
 
-  view(): Omit<Snapshot, 'requestsToday' | 'lastError' | 'settings'> {
+  view(): Omit<Snapshot, 'shield' | 'requestsToday' | 'lastError' | 'settings'> {
     const { host } = this.#options
     const facts = this.#facts
     const problem = problemOf(facts)
@@ -222,8 +231,10 @@ export class Connection {
         if (signal.aborted) return
         this.#set({ id, state: 'done' })
       } catch (error) {
-        if (!signal.aborted) this.#fail(id, asNightjarError(error))
-        return
+        if (signal.aborted) return
+        this.#fail(id, asNightjarError(error))
+        // What is behind the other doors goes on without it.
+        if (id !== 'shield') return
       }
     }
     this.#failures = 0
@@ -240,6 +251,8 @@ export class Connection {
         return this.#waitForTrunks(signal)
       case 'gateways':
         return this.#chains.checkAll(this.#status.current?.chains ?? [], signal)
+      case 'shield':
+        return this.#options.raiseShield()
       case 'endpoint':
         return this.#options.checkEndpoint(this.#endpoint())
       case 'wallet':
@@ -253,7 +266,8 @@ export class Connection {
     this.#set({ id, state: 'failed', problem: problemOfError(error) })
     if (id === 'network') this.#verified.fail(error)
     // The connection to the daemon is retried by its own means, and begins anew when it stands.
-    if (id === 'host') return
+    // The browser says when its proxy is free, the native program when the system's is another.
+    if (id === 'host' || id === 'shield') return
     if (userSteps.has(id)) return this.#lookForGateways()
     const pause = Math.min(firstPause * 2 ** Math.min(this.#failures, 10), longestPause)
     this.#failures += 1

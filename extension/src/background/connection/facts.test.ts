@@ -16,6 +16,10 @@ function stepsAt(id?: StepId, state: Step['state'] = 'running'): Step[] {
   })
 }
 
+const withoutShield = stepsAt().map(
+  (step): Step => (step.id === 'shield' ? { ...step, state: 'failed', problem } : step),
+)
+
 const facts = (changes: Partial<Facts> & { said?: Status['state'] } = {}): Facts => ({
   enabled: true,
   steps: stepsAt(),
@@ -50,6 +54,9 @@ describe('the state', () => {
       facts({ steps: stepsAt(id, 'failed') }),
       'degraded',
     ]),
+    ['without the shield, on the way', facts({ steps: stepsAt('shield', 'failed') }), 'connecting'],
+    ['without the shield, all else done', facts({ steps: withoutShield }), 'degraded'],
+    ['without the shield, no trunk', facts({ steps: withoutShield, said: 'blocked' }), 'blocked'],
     ['failed at the wallet, no trunk', facts({ steps: stepsAt('wallet', 'failed'), said: 'blocked' }), 'blocked'],
     ['failed at the wallet, daemon gone', facts({ steps: stepsAt('wallet', 'failed'), status: undefined }), 'blocked'],
   ])('%s', (_, given, state) => {
@@ -78,7 +85,8 @@ describe('the problem', () => {
   })
 
   test('every state but off, connecting and private has one', () => {
-    for (const id of stepIds) expect(problemOf(facts({ steps: stepsAt(id, 'failed') }))).toBeDefined()
+    const others = stepIds.filter((id) => id !== 'shield').map((id) => stepsAt(id, 'failed'))
+    for (const steps of [...others, withoutShield]) expect(problemOf(facts({ steps }))).toBeDefined()
   })
 
   test('of an error is its sentence and detail, never its facts', () => {

@@ -13,14 +13,16 @@ export interface Facts {
   readonly unserved: readonly number[]
 }
 
-/** Steps without which sites are private all the same: the wallet's door is closed then, and theirs is open. */
-const walletSteps: ReadonlySet<StepId> = new Set(['endpoint', 'wallet', 'watch'])
+/** Steps without which sites are private all the same: another door is closed then, and theirs is open. */
+const otherDoors: ReadonlySet<StepId> = new Set(['shield', 'endpoint', 'wallet', 'watch'])
 
 export function stateOf({ enabled, steps, status, unserved }: Facts): UiState {
   if (!enabled) return 'off'
   const failed = steps.filter(({ state }) => state === 'failed')
-  if (failed.some(({ id }) => !walletSteps.has(id))) return 'blocked'
-  if (steps.some(({ state }) => state === 'running' || state === 'waiting') && failed.length === 0) return 'connecting'
+  if (failed.some(({ id }) => !otherDoors.has(id))) return 'blocked'
+  const isUnderWay = steps.some(({ state }) => state === 'running' || state === 'waiting')
+  // The steps after the shield's are taken without it.
+  if (isUnderWay && failed.every(({ id }) => id === 'shield')) return 'connecting'
   if (status === undefined || status.state === 'blocked' || status.state === 'connecting') return 'blocked'
   if (failed.length > 0 || status.state === 'degraded' || unserved.length > 0) return 'degraded'
   return 'private'
@@ -31,8 +33,8 @@ export function problemOf(facts: Facts): Problem | undefined {
   const { steps, status, unserved } = facts
   const state = stateOf(facts)
   if (state === 'off' || state === 'connecting') return undefined
-  // What the wallet does is not what keeps everything from being sent.
-  const failed = steps.find((step) => step.state === 'failed' && (state !== 'blocked' || !walletSteps.has(step.id)))
+  // What closes another door is not what keeps everything from being sent.
+  const failed = steps.find((step) => step.state === 'failed' && (state !== 'blocked' || !otherDoors.has(step.id)))
   if (failed?.problem !== undefined) return failed.problem
   if (state === 'blocked') return problemOfCode('network-unreachable')
   if (status?.state === 'degraded') {

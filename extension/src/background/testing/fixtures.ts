@@ -23,5 +23,15 @@ export const idleStatus: Status = {
   endpoint: endpointUrl,
   chains: [1],
   callers: [],
+  shield: {
+    port: 41000,
+    sinkPort: 41001,
+    running: true,
+    streams: 0,
+    refused: 0,
+    today: {},
+    hosts: [],
+    lastError: null,
+  },
   version: '0.1.0',
 }

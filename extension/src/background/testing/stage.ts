@@ -9,15 +9,25 @@ import type { Door, PageEvent, PageResponse } from '../../messages/page.ts'
 import type { Snapshot, StepId, UiCommand, UiMessage } from '../../messages/ui.ts'
 import { createNightjar, type Nightjar } from '../nightjar.ts'
 import type { PageSender } from '../requests/groups.ts'
+import { Session } from '../session.ts'
+import type { ProxyConfig } from '../shield/elsewhere.ts'
+import type { PageRequests, SeenRequest } from '../shield/leakWatch.ts'
+import { RequestDoor } from '../shield/requestDoor.ts'
+import { SettingDoor } from '../shield/settingDoor.ts'
 import { type State, Store } from '../store.ts'
+import { FakeSetting } from './browserSetting.ts'
 import { ScriptedDaemon } from './daemon.ts'
 import { endpointBase } from './fixtures.ts'
 import type { TestNetwork } from './network.ts'
 import { ScriptedPort } from './ports.ts'
+import { FakeRequests } from './proxyRequests.ts'
 import { ScriptedWallet } from './wallet.ts'
 
 /** State that a stage may begin with, beside what is fresh. */
 export type Begun = Partial<Pick<State, 'enabled' | 'mark' | 'wallet' | 'settings'>>
+
+/** What differs between browsers is how the shield is put up. */
+export type BrowserKind = 'chromium' | 'firefox'
 
 export const agreed = (...chains: number[]) => ({ endpoint: endpointBase, chains, since: 0, seen: true })
 
@@ -32,24 +42,34 @@ export class Stage {
   /** Whether scripts were to be in pages, at each change. */
   readonly scripts: boolean[] = []
   applyScripts = async (): Promise<void> => undefined
+  readonly proxy = new FakeSetting<ProxyConfig>({ mode: 'system' })
+  readonly prediction = new FakeSetting(true)
+  /** Firefox's questions, instead of `proxy`. */
+  readonly proxyRequests = new FakeRequests()
+  /** What the browser shows of pages' requests, once it is allowed. */
+  readonly requests = new ScriptedRequests()
   nightjar!: Nightjar
   ui!: ScriptedPort<UiMessage>
   store!: Store
   readonly #network: TestNetwork
+  readonly browser: BrowserKind
+  /** Lasts as long as the browser. */
+  #session: unknown
   /** Ends with the service worker. */
   #life = new AbortController()
 
-  private constructor(network: TestNetwork, clock: FakeClock, document: string) {
+  private constructor(network: TestNetwork, clock: FakeClock, document: string, browser: BrowserKind) {
     this.#network = network
+    this.browser = browser
     this.clock = clock
     this.daemon = new ScriptedDaemon(network, document)
     this.wallet = new ScriptedWallet()
   }
 
   /** The extension as installed, or with `begun` from before. Nothing of it has run yet. */
-  static async set(network: TestNetwork, begun: Begun = {}): Promise<Stage> {
+  static async set(network: TestNetwork, begun: Begun = {}, browser: BrowserKind = 'chromium'): Promise<Stage> {
     const clock = new FakeClock()
-    const stage = new Stage(network, clock, await network.document(clock.now()))
+    const stage = new Stage(network, clock, await network.document(clock.now()), browser)
     const store = await stage.#loadStore()
     store.change(begun)
     return stage
@@ -64,10 +84,18 @@ export class Stage {
       crypto,
       clock: this.#mortalClock(),
       store,
+      session: await this.#loadSession(),
       version: '0.1.0',
       connectNative: daemon.connectNative,
       wallet,
       post: (url, body) => daemon.post(url, body),
+      createShield: (init) => {
+        const { prediction, proxy, proxyRequests: requests } = this
+        return this.browser === 'firefox'
+          ? new RequestDoor({ ...init, requests, prediction })
+          : new SettingDoor({ ...init, proxy, prediction })
+      },
+      pageRequests: this.requests,
       applyScripts: () => {
         this.scripts.push(store.state.enabled)
         return this.applyScripts()
@@ -83,7 +111,15 @@ export class Stage {
     this.#life.abort()
     this.daemon.vanish()
     this.wallet.vanish()
+    this.proxy.forgetListeners()
+    this.proxyRequests.forgetListeners()
     await this.start()
+  }
+
+  /** The browser is closed and started again. */
+  async restartBrowser(): Promise<void> {
+    this.#session = undefined
+    await this.restart()
   }
 
   openUi(): ScriptedPort<UiMessage> {
@@ -132,6 +168,15 @@ export class Stage {
     }
   }
 
+  #loadSession(): Promise<Session> {
+    return Session.load({
+      read: async () => this.#session,
+      write: async (value) => {
+        this.#session = JSON.parse(JSON.stringify(value))
+      },
+    })
+  }
+
   #loadStore(): Promise<Store> {
     const { signal } = this.#life
     return Store.load({
@@ -145,6 +190,36 @@ export class Stage {
       builtIn: this.#network.directory,
       randomBytes: crypto.randomBytes,
     })
+  }
+}
+
+export class ScriptedRequests implements PageRequests {
+  areShown = false
+  readonly #watchers = new Set<(request: SeenRequest) => void>()
+  #listener: () => void = () => undefined
+
+  readonly watch = (see: (request: SeenRequest) => void): (() => void) => {
+    this.#watchers.add(see)
+    return () => this.#watchers.delete(see)
+  }
+
+  readonly onChange = (listener: () => void): void => {
+    this.#listener = listener
+  }
+
+  allow(areShown: boolean): void {
+    this.areShown = areShown
+    this.#listener()
+  }
+
+  /** A page posts to `url`. */
+  post(url: string, text: string, initiator?: string): void {
+    const { buffer } = new TextEncoder().encode(text)
+    for (const see of this.#watchers) see({ url, method: 'POST', initiator, body: [buffer] })
+  }
+
+  get watchers(): number {
+    return this.#watchers.size
   }
 }
 

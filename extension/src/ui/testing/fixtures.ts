@@ -5,6 +5,7 @@ import {
   type ChainView,
   type Problem,
   type Settings,
+  type ShieldView,
   type Snapshot,
   type Step,
   type StepId,
@@ -29,6 +30,22 @@ const settings: Settings = {
   },
   directoryIsBuiltIn: true,
   sites: [],
+  shield: { choices: {}, added: [] },
+}
+
+const down: ShieldView = { state: 'down', today: {}, hosts: {}, restartAdvised: false, watching: false, leaks: [] }
+
+const up: ShieldView = {
+  ...down,
+  state: 'up',
+  today: {
+    wallet: { shielded: 312, blocked: 0 },
+    rpc: { shielded: 1841, blocked: 2 },
+    price: { shielded: 96, blocked: 0 },
+    'phishing-list': { shielded: 24, blocked: 0 },
+    explorer: { shielded: 7, blocked: 31 },
+  },
+  hosts: { 'infura.io': { shielded: 1841, blocked: 2 } },
 }
 
 const party = (name: string, operator: string, region: string) => ({ name, operator, region })
@@ -56,6 +73,7 @@ const off: Snapshot = {
   gateways: [],
   chains: [],
   wallet: { id: metaMaskId, state: 'none' },
+  shield: down,
   requestsToday: 0,
   settings,
 }
@@ -68,6 +86,7 @@ const on: Snapshot = {
   gateways,
   chains: bothChains,
   wallet: { id: metaMaskId, state: 'seen', lastRequest: fixtureTime - 4 * second },
+  shield: up,
   requestsToday: 1284,
   hostVersion: '0.1.0',
   networkVersion: 412,
@@ -95,10 +114,31 @@ function blocked(id: StepId, code: ErrorCode): Snapshot {
   return { ...connecting(id), state: 'blocked', steps: at(id, code), problem: problem(code) }
 }
 
-/** The other steps are the wallet's: sites are private without them. */
+/** The other steps are of other doors: sites are private without them. */
 function degraded(id: StepId, code: ErrorCode): Snapshot {
   return { ...on, state: 'degraded', steps: at(id, code), problem: problem(code), ...unsetWallet }
 }
+
+/** The other doors stand open without the shield. */
+function unshielded(code: ErrorCode): Snapshot {
+  const steps = on.steps.map(
+    (step): Step => (step.id === 'shield' ? { ...step, state: 'failed', problem: problem(code) } : step),
+  )
+  return { ...on, state: 'degraded', steps, problem: problem(code), shield: down }
+}
+
+const leak = (host: string, site: string, count: number, age: number) => ({
+  host,
+  site,
+  count,
+  last: fixtureTime - age,
+})
+
+const leaks = [
+  leak('node.some-chain-company.example', 'swap.example.org', 3, 2 * hour),
+  leak('rpc.example.net', '', 1, 40 * minute),
+  leak('rpc.example.com', 'app.example.org', 218, 12 * second),
+]
 
 const unsetWallet = {
   wallet: { id: metaMaskId, state: 'none' },
@@ -142,6 +182,15 @@ export const fixtures = {
   'connecting-network': { snapshot: connecting('network') },
   'connecting-trunks': { snapshot: connecting('trunks') },
   'connecting-gateways': { snapshot: connecting('gateways') },
+  'connecting-shield': { snapshot: connecting('shield') },
+  'connecting-without-shield': {
+    snapshot: {
+      ...connecting('wallet'),
+      steps: at('wallet').map((step) =>
+        step.id === 'shield' ? { ...step, state: 'failed', problem: problem('proxy-taken') } : step,
+      ),
+    },
+  },
   'connecting-endpoint': { snapshot: connecting('endpoint') },
   'connecting-wallet': { snapshot: connecting('wallet') },
   'connecting-watch': { snapshot: connecting('watch') },
@@ -150,6 +199,8 @@ export const fixtures = {
   'failed-network': { snapshot: blocked('network', 'document-under-signed') },
   'failed-trunks': { snapshot: blocked('trunks', 'network-unreachable') },
   'failed-gateways': { snapshot: blocked('gateways', 'chain-not-served') },
+  'failed-shield': { snapshot: unshielded('proxy-taken') },
+  'failed-shield-unknown': { snapshot: unshielded('proxy-unknown') },
   'failed-endpoint': { snapshot: degraded('endpoint', 'endpoint-not-ours') },
   'failed-wallet': { snapshot: degraded('wallet', 'wallet-refused') },
   'failed-watch': {
@@ -164,6 +215,12 @@ export const fixtures = {
   'private-quiet': { snapshot: { ...on, wallet: { id: metaMaskId, state: 'seen' } } },
   'private-sites': {
     snapshot: { ...on, settings: { ...settings, sites: ['https://*.example.org/*'] }, ...unsetWallet },
+  },
+  'private-restart': {
+    snapshot: { ...on, shield: { ...up, today: { wallet: { shielded: 3, blocked: 0 } }, restartAdvised: true } },
+  },
+  'private-shield-trouble': {
+    snapshot: { ...on, shield: { ...up, lastError: problem('host-unreachable'), watching: true, leaks } },
   },
   'private-error': {
     snapshot: { ...on, lastError: { ...problem('upstream-failed'), at: fixtureTime - 3 * minute }, requestsToday: 1 },
@@ -192,10 +249,17 @@ export const fixtures = {
       problem: problem('network-unreachable'),
       trunks: [],
       gateways: [],
+      shield: { ...up, lastError: problem('network-unreachable') },
       wallet: { id: metaMaskId, state: 'seen', lastRequest: fixtureTime - 2 * hour },
     },
   },
-  'blocked-host': { snapshot: { ...blocked('host', 'host-exited'), wallet: { id: metaMaskId, state: 'seen' } } },
+  'blocked-host': {
+    snapshot: {
+      ...blocked('host', 'host-exited'),
+      wallet: { id: metaMaskId, state: 'seen' },
+      shield: { ...down, state: 'closed' },
+    },
+  },
   'settings-own': {
     snapshot: {
       ...on,
@@ -203,7 +267,9 @@ export const fixtures = {
         ...settings,
         directoryIsBuiltIn: false,
         sites: ['https://app.example.org/*', 'https://*.example.com/*'],
+        shield: { choices: { 'infura.io': 'block' }, added: ['rpc.example.net'] },
       },
+      shield: { ...up, watching: true, leaks },
     },
     answer: { saved: true },
   },

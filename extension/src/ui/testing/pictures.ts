@@ -31,6 +31,7 @@ export const pictures: readonly Picture[] = [
   { ...popup('private'), name: 'popup-leaving', press: ['Turn off'] },
   { ...popup('private-many-chains'), name: 'popup-leaving-many-chains', press: ['Turn off'] },
   page('options', 'private'),
+  page('options', 'settings-own', popupWidth),
   page('options', 'off', popupWidth),
   page('options', 'settings-own'),
   page('options', 'settings-refused'),

@@ -3,7 +3,7 @@ import type { NightjarError } from '@nightjar/shared/errors'
 import { Branches, type SealedBranch } from '@nightjar/shared/requests'
 import type { Outcome, Question } from '@nightjar/shared/rpc'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
-import { Branch } from '../branch.ts'
+import { GatewayBranch } from '../gatewayBranch.ts'
 import { OpenBranches, sealingOn } from '../openBranches.ts'
 import { TestNetwork } from './network.ts'
 import { makeSlot } from './slot.ts'
@@ -37,8 +37,8 @@ export async function startBranches(gateways = 2) {
 }
 
 /** The branch of the trunk that carries what is sealed. */
-export function carrierOf({ carrier }: SealedBranch): Branch {
-  if (!(carrier instanceof Branch)) throw new Error('carried by something else')
+export function carrierOf({ carrier }: SealedBranch): GatewayBranch {
+  if (!(carrier instanceof GatewayBranch)) throw new Error('carried by something else')
   return carrier
 }
 

@@ -8,7 +8,15 @@ import type { DhKeyPair } from '@nightjar/shared/crypto'
 import type { Network, Relay } from '@nightjar/shared/directory'
 import { NightjarError, toWire } from '@nightjar/shared/errors'
 import { answerHandshake } from '@nightjar/shared/handshake'
-import { describeGateway, describeRelay, FakeClock, networkOf, pairOfLinks, turn } from '@nightjar/shared/testing'
+import {
+  describeExit,
+  describeGateway,
+  describeRelay,
+  FakeClock,
+  networkOf,
+  pairOfLinks,
+  turn,
+} from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
 import type { Dial, WebSocketLink } from '@nightjar/shared-node/link'
 import { documentHash, FakeHop, FakeRelay } from './relay.ts'
@@ -23,8 +31,8 @@ export class TestNetwork {
     this.network = { ...networkOf(relays.map(({ relay }) => relay)), hash: documentHash }
   }
 
-  /** `relays` entries and middles called r0, r1 …, and `gateways` called g0, g1 … */
-  static async create(options: { relays: number; gateways: number }): Promise<TestNetwork> {
+  /** `relays` entries and middles called r0, r1 …, `gateways` called g0, g1 …, and `exits` called x0, x1 … */
+  static async create(options: { relays: number; gateways: number; exits?: number }): Promise<TestNetwork> {
     const make = async (name: string, describe: typeof describeRelay): Promise<FakeRelay> => {
       const [onion, envelope] = [await crypto.dh.generate(), await crypto.dh.generate()]
       const relay = describe(name)
@@ -35,6 +43,7 @@ export class TestNetwork {
     const relays: FakeRelay[] = []
     for (let index = 0; index < options.relays; index++) relays.push(await make(`r${index}`, describeRelay))
     for (let index = 0; index < options.gateways; index++) relays.push(await make(`g${index}`, describeGateway))
+    for (let index = 0; index < (options.exits ?? 0); index++) relays.push(await make(`x${index}`, describeExit))
     return new TestNetwork(relays)
   }
 

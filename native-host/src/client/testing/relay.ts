@@ -1,5 +1,5 @@
 /** A scripted relay and the hops it holds: the far ends of a client's circuits, and a gateway that answers questions. */
-import { readU16, writeU16 } from '@nightjar/shared/bytes'
+import { fromUtf8, readU16, writeU16 } from '@nightjar/shared/bytes'
 import { cellBodySize, HandshakeAssembler, splitHandshake } from '@nightjar/shared/cell'
 import {
   type Accept,
@@ -27,6 +27,7 @@ import { type ErrorCode, toWire } from '@nightjar/shared/errors'
 import { answerHandshake, type SessionKeys } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { decodeQuestion, encodeAnswer, type Outcome, type Question, service } from '@nightjar/shared/rpc'
+import { decodeTarget, type Target, tcpService } from '@nightjar/shared/shield'
 import type { LinkPair } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
 
@@ -38,6 +39,16 @@ export interface Followed {
   push(outcome: Outcome): void
   end(): void
   /** What it was ended with from the client's side. */
+  endedWith: ErrorCode | undefined
+}
+
+/** The exit's end of a connection. */
+export interface FakeConnection {
+  readonly host: string
+  readonly stream: Stream
+  /** What came from the client, as text. */
+  received: string
+  /** What its stream was ended with from the client's side. */
   endedWith: ErrorCode | undefined
 }
 
@@ -55,6 +66,10 @@ export class FakeRelay {
   answer: (question: Question) => Outcome | Promise<Outcome> = () => ({ result: this.relay.name })
   readonly asked: Question[] = []
   readonly followed: Followed[] = []
+  /** What becomes of a connection through this exit: the code that it is refused with, or undefined where it stays open. */
+  connect: (target: Target) => ErrorCode | undefined | Promise<ErrorCode | undefined> = () => undefined
+  /** Connections asked for here, those that were refused too. */
+  readonly connections: FakeConnection[] = []
   readonly hops = new Set<FakeHop>()
   readonly links: LinkPair[] = []
   dials = 0
@@ -111,7 +126,7 @@ export class FakeHop {
         writable: true,
         send: (type, stream, data) => this.#send(type, stream, data),
       },
-      gatewayService(owner),
+      serviceOf(owner),
     )
     owner.hops.add(this)
   }
@@ -199,6 +214,32 @@ interface HopEvents {
   onEnd(code: ErrorCode): void
 }
 
+function serviceOf(owner: FakeRelay): Accept {
+  const [exit, gateway] = [exitService(owner), gatewayService(owner)]
+  return (stream, opening) => (opening.service === tcpService ? exit : gateway)(stream, opening)
+}
+
+/** An exit that is connected to nothing but the test. */
+function exitService(owner: FakeRelay): Accept {
+  return (stream, opening) => {
+    const target = decodeTarget(opening.argument)
+    const connection: FakeConnection = { host: target.host, stream, received: '', endedWith: undefined }
+    owner.connections.push(connection)
+    const answer = (code: ErrorCode | undefined) => (code === undefined ? stream.connected() : stream.reset(code))
+    // After the handler is in place, which what is sent at once needs.
+    void Promise.resolve(owner.connect(target)).then(answer)
+    return {
+      onData(data) {
+        connection.received += fromUtf8(data)
+        stream.consumed()
+      },
+      onEnd(code) {
+        connection.endedWith = code
+      },
+    }
+  }
+}
+
 /** The services of a gateway, without policy or cache: whatever `answer` says. */
 function gatewayService(owner: FakeRelay): Accept {
   let session: EnvelopeSession | undefined
@@ -235,7 +276,7 @@ function gatewayService(owner: FakeRelay): Accept {
       const bytes = Uint8Array.from(message)
       if (opening.service === service.envelope) return void greet(stream, bytes)
       if (session === undefined) return
-      if (opening.service === service.heads) followed = follow(stream, session, bytes)
+      if (opening.service === service.follow) followed = follow(stream, session, bytes)
       else void answer(stream, session, bytes)
     }
     const onFailure = (code: ErrorCode) => {

@@ -11,6 +11,17 @@ import { freshState } from '../../state/store.ts'
 import type { SessionContext } from '../session.ts'
 import { TestBridge } from './bridge.ts'
 
+/** A shield that nothing has come to yet. */
+export const idleShield: Status['shield'] = {
+  port: 41000,
+  sinkPort: 41001,
+  running: true,
+  streams: 0,
+  refused: 0,
+  today: {},
+  hosts: [],
+  lastError: null,
+}
 export const question: Question = { chain: 1, cells: 4, method: 'eth_blockNumber' }
 export const proofKey = pattern(32)
 /** What an extension calls its groups. */
@@ -29,6 +40,7 @@ export async function startSession(options = { relays: 5, gateways: 3 }) {
     endpoint: 'http://127.0.0.1:8645/0123/1',
     chains: [1],
     callers: [],
+    shield: idleShield,
     version: '1.2.3',
   })
   const context: SessionContext = { client, version: '1.2.3', proofKey, status, document: () => '{"signed":true}' }

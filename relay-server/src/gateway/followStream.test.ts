@@ -28,7 +28,7 @@ let session: EnvelopeSession
 beforeEach(async () => {
   clock = new FakeClock()
   chain = new FollowedChain()
-  gateway = createGateway(new Map([[1, { upstreams: chain, headsEvery: every }]]), clock)
+  gateway = createGateway(new Map([[1, { upstreams: chain, headsEvery: every }]]), { clock, random: () => 0.5 })
   circuit = new TestCircuit(gateway, keys)
   session = await circuit.greet()
 })
@@ -58,7 +58,7 @@ function followWith(record: Uint8Array, cells: number, options: FollowOptions = 
     onEnd: (code) => void ends.push(code),
   })
   const { client } = options.circuit ?? circuit
-  const stream: Stream = client.open('heads', nothing, handler, { data: record, end: true })
+  const stream: Stream = client.open('follow', nothing, handler, { data: record, end: true })
   return { stream, outcomes, ends }
 }
 
@@ -202,7 +202,7 @@ describe('the stream is forgotten, and with the last one the chain is no longer 
   })
 
   test('when the client resets it before its question is whole', async () => {
-    const { stream } = circuit.ask('heads', new Uint8Array(100), false)
+    const { stream } = circuit.ask('follow', new Uint8Array(100), false)
     await circuit.settle()
     stream.reset('cancelled')
     await circuit.settle()
@@ -269,7 +269,7 @@ describe('the stream is refused', () => {
   test('before the envelope', async () => {
     const fresh = new TestCircuit(gateway, keys)
     const record = session.seal(encodeQuestion(question), 1)
-    expect(await fresh.outcomeOf(fresh.ask('heads', record).answer)).toBe('envelope-rejected')
+    expect(await fresh.outcomeOf(fresh.ask('follow', record).answer)).toBe('envelope-rejected')
   })
 
   test.each([
@@ -277,23 +277,23 @@ describe('the stream is refused', () => {
     ['nothing', 'envelope-rejected', () => nothing],
     ['too long', 'limit-reached', () => new Uint8Array(recordSize(limits.questionCells) + 1)],
   ] as const)('where the question is %s; the next one is answered', async (_, code, spoil) => {
-    const { answer } = circuit.ask('heads', spoil(session.seal(encodeQuestion(question), 1)))
+    const { answer } = circuit.ask('follow', spoil(session.seal(encodeQuestion(question), 1)))
     expect(await circuit.outcomeOf(answer)).toBe(code)
     expect([circuit.server.openCount, chain.asked.length]).toEqual([0, 0])
-    for (let i = 0; i < limits.headsPerCircuit; i++) expect(numbers(await follow())).toEqual([1])
+    for (let i = 0; i < limits.followedPerCircuit; i++) expect(numbers(await follow())).toEqual([1])
   })
 
   test('where the question came before', async () => {
     const record = session.seal(encodeQuestion(question), 1)
     followWith(record, 4)
     await circuit.settle()
-    expect(await circuit.outcomeOf(circuit.ask('heads', Uint8Array.from(record)).answer)).toBe('replayed')
+    expect(await circuit.outcomeOf(circuit.ask('follow', Uint8Array.from(record)).answer)).toBe('replayed')
   })
 
   test('where the circuit has as many as it may, questions that are not whole among them', async () => {
-    const unfinished = circuit.ask('heads', new Uint8Array(partSize), false)
+    const unfinished = circuit.ask('follow', new Uint8Array(partSize), false)
     const followed: Followed[] = []
-    for (let i = 1; i < limits.headsPerCircuit; i++) followed.push(await follow())
+    for (let i = 1; i < limits.followedPerCircuit; i++) followed.push(await follow())
     expect((await follow()).ends).toEqual(['limit-reached'])
     await grow(2)
     expect(followed.map(numbers)).toEqual(followed.map(() => [1, 2]))

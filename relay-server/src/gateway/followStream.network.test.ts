@@ -24,7 +24,10 @@ let session: EnvelopeSession
 beforeEach(async () => {
   network = await MemoryNetwork.create('entry', 'middle', 'gateway')
   chain = new FollowedChain()
-  const gateway = createGateway(new Map([[1, { upstreams: chain, headsEvery: every }]]), network.clock)
+  const gateway = createGateway(new Map([[1, { upstreams: chain, headsEvery: every }]]), {
+    clock: network.clock,
+    random: () => 0.5,
+  })
   const { keyPair, responder } = await makeKeys()
   const secrets = {
     identity: responder.identity,
@@ -54,7 +57,7 @@ async function follow(): Promise<{ stream: Stream; outcomes: Outcome[]; ends: Er
   })
   const question = encodeQuestion({ chain: 1, cells: 4, method: 'eth_subscribe', params: ['newHeads'] })
   const data = session.seal(question, 1)
-  const stream = last().streams.open(service.heads, nothing, handler, { data, end: true })
+  const stream = last().streams.open(service.follow, nothing, handler, { data, end: true })
   await network.settle()
   return { stream, outcomes, ends }
 }

@@ -1,0 +1,233 @@
+/**
+ * scripts/install.sh, for real, in a home folder of its own: what it makes works without this checkout, and is gone
+ * afterwards. There is neither a systemd for users nor a launchd where tests run: those that are tried only pretend.
+ */
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { distFolder, type Status, until } from '../src/network/index.ts'
+import { resultOf } from './support/chain.ts'
+import { type Home, makeHome, type Pretended, pretendLaunchd, pretendSystemd } from './support/installer.ts'
+import { isRunning, useNetwork } from './support/network.ts'
+
+const isLinux = process.platform === 'linux'
+if (!isLinux) console.warn('install.sh is tried on Linux only: elsewhere it would change the services of this user.')
+
+describe.skipIf(!isLinux)('install.sh', () => {
+  const shared = useNetwork({ chains: [1] })
+  let folder: string
+  let home: Home
+  let settings: readonly string[]
+
+  beforeAll(() => {
+    const { documentFile, trust } = shared.network.relays
+    settings = ['--network', documentFile, ...trust.keys.flatMap((key) => ['--key', key]), '--port', '0']
+  })
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'nightjar-installed-'))
+    home = await makeHome(join(folder, 'home'))
+  })
+  afterEach(async () => {
+    if (existsSync(command())) await home.run(command(), 'stop')
+    await rm(folder, { recursive: true })
+  })
+
+  const command = () => home.path('.local/bin/nightjar')
+  const config = () => home.path('.config/nightjar/config.yaml')
+  const daemonPid = async () => Number(await readFile(home.path('.local/state/nightjar/daemon.pid'), 'utf8'))
+  const manifests = [
+    '.config/chromium/NativeMessagingHosts/io.nightjar.host.json',
+    '.mozilla/native-messaging-hosts/io.nightjar.host.json',
+  ]
+
+  async function installed(...more: readonly string[]): Promise<string> {
+    const { code, output } = await home.install(...settings, ...more)
+    expect({ code, output }).toMatchObject({ code: 0 })
+    return output
+  }
+
+  async function mode(path: string): Promise<number> {
+    return (await stat(path)).mode & 0o777
+  }
+
+  test('makes a private daemon of the user, with every browser told of it', async () => {
+    const output = await installed()
+    expect(output).toContain('there is no service manager for users here')
+    for (const manifest of manifests) {
+      expect(output).toContain(`${home.path(manifest)}: its program starts`)
+      const { path } = JSON.parse(await readFile(home.path(manifest), 'utf8')) as { path: string }
+      expect(path).toBe(home.path('.local/state/nightjar/nightjar-host'))
+    }
+    expect(output).toContain('Load unpacked')
+    expect(await mode(config())).toBe(0o600)
+    expect(await mode(dirname(config()))).toBe(0o700)
+    await until('it is private', async () => {
+      const { output } = await home.run(command(), 'status', '--json')
+      return (JSON.parse(output) as Status).state === 'private'
+    })
+    const { output: answer } = await home.run(command(), 'rpc', 'eth_chainId')
+    expect(JSON.parse(answer)).toBe(await resultOf(shared.network.nodes[1] as string, 'eth_chainId'))
+  })
+
+  test('what it makes needs nothing of the checkout', async () => {
+    await installed()
+    const pid = await daemonPid()
+    expect(await readlink(`/proc/${pid}/exe`)).toBe(home.path('.local/share/nightjar/program/bin/node'))
+    const loaded = await readFile(`/proc/${pid}/maps`, 'utf8')
+    expect(loaded).toContain(home.path('.local/share/nightjar/program/app/node_modules/sodium-native/'))
+    expect(loaded).not.toContain(dirname(distFolder()))
+    expect(existsSync(home.path('.local/share/nightjar/program/extension/manifest.json'))).toBe(true)
+    expect(existsSync(home.path('.local/share/nightjar/program/extension-firefox/manifest.json'))).toBe(true)
+  })
+
+  test('run again it changes nothing, and keeps what the user made of the configuration', async () => {
+    await installed()
+    await writeFile(config(), `${await readFile(config(), 'utf8')}\n# mine\n`)
+    const isLasting = (line: string) => !/\/(run|state\.json|newest-network\.json|daemon\.pid)/.test(line)
+    const before = (await home.tree()).filter(isLasting)
+    const { code, output } = await home.install()
+    expect({ code, output }).toMatchObject({ code: 0 })
+    expect((await home.tree()).filter(isLasting)).toEqual(before)
+  })
+
+  test('a dry run says what would be done, and does nothing', async () => {
+    const before = await home.tree()
+    const { code, output } = await home.install(...settings, '--dry-run')
+    expect(code).toBe(0)
+    for (const wanted of ['package.mjs', config(), command(), `${command()} install`]) expect(output).toContain(wanted)
+    expect(await home.tree()).toEqual(before)
+    await installed()
+    const made = (await home.tree()).filter(isProgram)
+    const dry = await home.install('--uninstall', '--purge', '--dry-run')
+    expect(dry.code).toBe(0)
+    expect(dry.output).toContain('would run: nightjar uninstall --purge')
+    expect((await home.tree()).filter(isProgram)).toEqual(made)
+  })
+
+  const isProgram = (line: string) => line.includes('/.local/share/')
+
+  test('what was put in is taken out again, to the last folder', async () => {
+    const before = await home.tree()
+    await installed()
+    const pid = await daemonPid()
+    const { code, output } = await home.install('--uninstall', '--purge')
+    expect({ code, output }).toMatchObject({ code: 0 })
+    await until('the daemon has ended', () => !isRunning(pid))
+    expect(await home.tree()).toEqual(before)
+  })
+
+  test('without being told to, it deletes neither configuration nor state', async () => {
+    const before = await home.tree()
+    await installed()
+    const { code, output } = await home.install('--uninstall')
+    expect(code).toBe(0)
+    expect(output).toContain('kept configuration and state')
+    expect(existsSync(config())).toBe(true)
+    expect(existsSync(home.path('.local/state/nightjar/state.json'))).toBe(true)
+    for (const gone of ['.local/share', '.local/bin', '.mozilla', ...manifests]) {
+      expect(existsSync(home.path(gone))).toBe(false)
+    }
+    // Deleted later, it is gone as if it had been so at once.
+    await installed()
+    await home.install('--uninstall', '--purge')
+    expect(await home.tree()).toEqual(before)
+  })
+
+  test.each<[string, readonly string[], RegExp]>([
+    ['no network document', ['--key', 'a'.repeat(44)], /--network is needed/],
+    ['one that is not there', ['--network', '/none', '--key', 'a'.repeat(44)], /\/none cannot be read/],
+    [
+      'one without encryption',
+      ['--network', 'http://example.org/n.json', '--key', 'a'.repeat(44)],
+      /neither a file nor/,
+    ],
+    ['no key', ['--network', 'https://example.org/n.json'], /--key is needed/],
+    ['what is no key', ['--network', 'https://example.org/n.json', '--key', 'abc'], /abc is not the base64 text/],
+    [
+      'more signatures than keys',
+      ['--network', 'https://example.org/n.json', '--key', 'a'.repeat(44), '--threshold', '2'],
+      /more than the 1 keys/,
+    ],
+    ['an unknown option', ['--purgee'], /there is no option --purgee/],
+    ['to purge while installing', ['--purge'], /--purge goes with --uninstall/],
+  ])('refuses %s before anything is done', async (_, args, words) => {
+    const before = await home.tree()
+    const { code, output } = await home.install(...args)
+    expect(code).toBeGreaterThan(0)
+    expect(output).toMatch(words)
+    expect(await home.tree()).toEqual(before)
+  })
+
+  test('leaves a program of the same name alone', async () => {
+    await mkdir(dirname(command()), { recursive: true })
+    await writeFile(command(), '#!/bin/sh\necho mine\n', { mode: 0o755 })
+    const before = await home.tree()
+    const output = await installed('--no-browsers')
+    expect(output).toContain(`left ${command()} alone`)
+    await home.install('--uninstall', '--purge')
+    expect(await home.tree()).toEqual(before)
+  })
+
+  describe('where systemd runs for the user', () => {
+    let systemd: Pretended
+    const unit = () => home.path('.config/systemd/user/nightjar.service')
+    beforeEach(async () => {
+      systemd = await pretendSystemd(home, folder)
+    })
+
+    test('the daemon is a service, and no longer one afterwards', async () => {
+      const before = await home.tree()
+      const output = await installed()
+      expect(output).toContain('the daemon is a service of systemd')
+      expect(await systemd.asked()).toEqual([
+        '--user show-environment',
+        '--user daemon-reload',
+        '--user enable --quiet nightjar.service',
+        '--user restart nightjar.service',
+      ])
+      const pid = await daemonPid()
+      expect(await systemd.pid()).toBe(pid)
+      await home.install('--uninstall', '--purge')
+      expect((await systemd.asked()).slice(4)).toContain('--user disable --now --quiet nightjar.service')
+      expect(await home.tree()).toEqual(before)
+      await until('the daemon has ended', () => !isRunning(pid))
+    })
+
+    test('the unit is one that systemd takes', async () => {
+      await installed('--no-browsers')
+      const text = await readFile(unit(), 'utf8')
+      expect(text).toContain('NoNewPrivileges=yes')
+      expect(text).toContain('Restart=on-failure')
+      if (!existsSync('/usr/bin/systemd-analyze')) return console.warn('no systemd-analyze: the unit was not checked')
+      await mkdir(join(folder, 'check/systemd'), { recursive: true })
+      const { code, output } = await home.run('/usr/bin/env', ...check(), unit())
+      expect({ code, output }).toEqual({ code: 0, output: '' })
+    })
+
+    const check = () => [`XDG_RUNTIME_DIR=${join(folder, 'check')}`, 'systemd-analyze', 'verify', '--user']
+  })
+
+  test('on macOS the daemon is an agent of launchd, and no longer one afterwards', async () => {
+    const launchd = await pretendLaunchd(home, folder)
+    const before = await home.tree()
+    await installed('--no-browsers')
+    const agent = home.path('Library/LaunchAgents/io.nightjar.daemon.plist')
+    const domain = `gui/${process.getuid?.()}`
+    expect(await launchd.asked()).toEqual([`bootstrap ${domain} ${agent}`])
+    const pid = await daemonPid()
+    expect(await launchd.pid()).toBe(pid)
+    // XML: two dashes end a comment.
+    expect((await readFile(agent, 'utf8')).replace(/<!--.*?--/gs, '').match(/--|&(?!amp;|lt;|gt;)/)).toBeNull()
+    await home.install('--uninstall', '--purge')
+    expect((await launchd.asked()).at(-1)).toBe(`bootout ${domain}/io.nightjar.daemon`)
+    expect(await home.tree()).toEqual(before)
+    await until('the daemon has ended', () => !isRunning(pid))
+  })
+
+  afterAll(async () => {
+    // The relays' daemon of the network is another one, and still there.
+    expect((await shared.network.daemon.status()).state).toBe('private')
+  })
+})

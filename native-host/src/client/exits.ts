@@ -1,0 +1,148 @@
+/**
+ * TCP connections through exits: the group's exit by its own ranking, another one where the first fails, and nothing sent
+ * before one has the connection. Once it stands, its loss is its user's to see: nothing is resumed elsewhere.
+ */
+import type { Crypto } from '@nightjar/shared/crypto'
+import type { Network, Relay } from '@nightjar/shared/directory'
+import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
+import { limits } from '@nightjar/shared/limits'
+import { type Clock, second, within } from '@nightjar/shared/runtime'
+import { listDigest, type Target } from '@nightjar/shared/shield'
+import type { State } from '../state/store.ts'
+import { type Join, openExitBranch } from './exitBranch.ts'
+import { ExitBranches } from './exitBranches.ts'
+import type { RelayHealth } from './health.ts'
+import type { OpenBranches } from './openBranches.ts'
+import { rankExits } from './selection.ts'
+import type { Trunks } from './trunks.ts'
+
+const exitsTried = 3
+const connectTimeout = 20 * second
+/** Of the time for all attempts, what one may take: more than the exit itself allows a connection. */
+const attemptTimeout = limits.tcpConnectTimeout + 2 * second
+/** While all exits fail, how often a connection tries one. */
+const probeEvery = 1 * second
+
+/** An exit that has its reasons to carry one host has them for the next attempt too; two of them are enough. */
+const refusals: ReadonlySet<ErrorCode> = new Set(['host-not-listed', 'address-forbidden'])
+/** The branch went, and not by the exit's word: a new one to the same exit may do. */
+const lost: ReadonlySet<ErrorCode> = new Set(['link-lost', 'branch-retired'])
+/** What says that the exit, not the host, is in trouble: it is passed over for a while. */
+const exitsFault: ReadonlySet<ErrorCode> = new Set([
+  'draining',
+  'unknown-service',
+  'refused',
+  'protocol-violation',
+  'internal',
+])
+
+export interface TcpOrder extends Target {
+  /** Isolation group: its streams share branches, and never one with another group's. */
+  readonly group: string
+}
+
+export interface ExitsOptions {
+  readonly crypto: Crypto
+  readonly clock: Clock
+  readonly health: RelayHealth
+  readonly openBranches: OpenBranches
+  readonly trunks: Trunks
+  readonly state: State
+  network(): Network
+  /** A number in [0, 1). */
+  random(): number
+}
+
+export class Exits {
+  readonly #options: ExitsOptions
+  readonly #branches: ExitBranches
+  /** Digest of our host list. */
+  readonly #list: Uint8Array
+  /** What the last connection failed with while every exit was failing, and when. */
+  #outage: { readonly at: number; readonly error: NightjarError } | undefined
+  #isProbing = false
+
+  constructor(options: ExitsOptions) {
+    const { crypto, openBranches, random } = options
+    this.#options = options
+    this.#list = listDigest(crypto.hash.sha256)
+    this.#branches = new ExitBranches(async (group, exit) => {
+      const opened = openBranches.open(group, exit, async (each) => ({
+        branch: await openExitBranch({ ...each, random }),
+      }))
+      return (await opened).branch
+    })
+  }
+
+  /**
+   * Has an exit connect to the order's host; `join` takes the connection over once it stands. While all exits fail it is
+   * refused at once, but for one connection a second, which tries again.
+   * @throws NightjarError `no-exit`, or why the last exit that was tried has no connection
+   */
+  async connect(order: TcpOrder, join: Join): Promise<void> {
+    const { clock, health } = this.#options
+    const ranked = this.#rank(order)
+    const areAllFailing = () => ranked.every((exit) => health.isAvoided(exit))
+    const isProbe = areAllFailing()
+    if (isProbe && this.#outage !== undefined && (this.#isProbing || clock.now() < this.#outage.at + probeEvery)) {
+      throw this.#outage.error
+    }
+    if (isProbe) this.#isProbing = true
+    try {
+      await this.#tryExits(ranked, order, join)
+    } catch (error) {
+      if (areAllFailing()) this.#outage = { at: clock.now(), error: asNightjarError(error) }
+      throw error
+    } finally {
+      if (isProbe) this.#isProbing = false
+    }
+  }
+
+  #rank({ group, host }: TcpOrder): readonly Relay[] {
+    const { crypto, state, trunks, network } = this.#options
+    const choice = { group, host, list: this.#list }
+    const { ranked } = trunks.rank((path) => rankExits(crypto, network(), state, { ...choice, path }))
+    if (ranked.length === 0) throw new NightjarError('no-exit')
+    return ranked
+  }
+
+  async #tryExits(ranked: readonly Relay[], order: TcpOrder, join: Join): Promise<void> {
+    const { clock, health } = this.#options
+    const deadline = clock.now() + connectTimeout
+    const left = new Set(ranked)
+    let refused = 0
+    for (let attempt = 1; ; attempt++) {
+      const exit = health.sort([...left])[0] as Relay
+      const until = Math.min(clock.now() + attemptTimeout, deadline)
+      try {
+        return await this.#connectThrough(exit, order, until, join)
+      } catch (cause) {
+        const error = asNightjarError(cause)
+        if (!lost.has(error.code)) left.delete(exit)
+        if (refusals.has(error.code)) refused += 1
+        const isLast = attempt === exitsTried || refused === 2 || left.size === 0 || clock.now() >= deadline
+        if (isLast || error.code === 'network-unreachable') throw error
+      }
+    }
+  }
+
+  async #connectThrough(exit: Relay, order: TcpOrder, until: number, join: Join): Promise<void> {
+    const { clock, health } = this.#options
+    const late = () => new NightjarError('timed-out', { detail: 'branch to an exit' })
+    // A branch that comes too late for this connection is there for the next one.
+    const branch = await within(clock, until - clock.now(), this.#branches.get(order.group, exit), late)
+    if (branch.isFull) throw new NightjarError('limit-reached', { detail: 'streams of a branch' })
+    try {
+      await branch.connect(order, until - clock.now(), join)
+      health.worked(exit)
+    } catch (cause) {
+      const error = asNightjarError(cause)
+      // What is lost with its branch is counted with that.
+      if (branch.error === undefined) {
+        if (exitsFault.has(error.code)) health.failed(exit)
+        else health.worked(exit)
+      }
+      throw error
+    }
+  }
+}

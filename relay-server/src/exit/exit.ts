@@ -1,0 +1,148 @@
+/**
+ * The exit's service `tcp` (shared/src/shield/target.ts says what passes on the wire): a stream of a circuit joined with a
+ * TCP connection to a host of the published list, as far as the operator carries it. TLS, and so the content, is between
+ * the client and the host.
+ *
+ * What it connects to is checked three times: the name against the list, each address that the name has, at every
+ * connection, and the address that the socket then is connected to. Nothing here logs a host, an address or a port.
+ */
+import { isIP, type Socket } from 'node:net'
+import type { Accept, Budget, Stream } from '@nightjar/shared/circuit'
+import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
+import { limits } from '@nightjar/shared/limits'
+import type { Clock } from '@nightjar/shared/runtime'
+import { allows, decodeTarget, type ExitPolicy, listedPort, normaliseHost, tcpService } from '@nightjar/shared/shield'
+import { type Splice, splice } from '@nightjar/shared-node/splice'
+import { mayConnectTo } from './addresses.ts'
+import { type Connect, connectToFirst } from './connect.ts'
+import { type Resolve, rememberNames } from './resolve.ts'
+
+export interface ExitOptions {
+  readonly policy: Omit<ExitPolicy, 'list'>
+  /** Connections of the whole process at once. */
+  readonly maxStreams: number
+  readonly clock: Clock
+  readonly resolve: Resolve
+  readonly connect: Connect
+  /** Addresses and names of this machine, as far as they are known; asked for at every connection. */
+  own(): readonly string[]
+  /** What the streams of one branch may move; `limits.tcpBytesPerBranch`. */
+  readonly bytesPerBranch?: number
+}
+
+/** Numbers of this process since its start. */
+export interface ExitCounts {
+  /** Streams that have a connection, or are getting one; given up ones as long as their name is still asked for. */
+  open: number
+  /** How streams ended, those included that were refused: by code, `done` for the ones that ended well. */
+  readonly ended: Map<ErrorCode, number>
+  /** Bytes of streams that have ended: from hosts, and to hosts. */
+  fromHosts: number
+  toHosts: number
+}
+
+export interface Exit {
+  /** The service for one circuit. */
+  serve(): Accept
+  readonly counts: Readonly<ExitCounts>
+  /** Ends all streams. */
+  close(): void
+}
+
+export function createExit(options: ExitOptions): Exit {
+  const { policy, clock, connect, maxStreams, bytesPerBranch = limits.tcpBytesPerBranch } = options
+  const resolve = rememberNames(options.resolve, clock)
+  const open = new Set<Splice>()
+  const ended = new Map<ErrorCode, number>()
+  const counts = {
+    get open() {
+      return open.size
+    },
+    ended,
+    fromHosts: 0,
+    toHosts: 0,
+  }
+
+  function count<C extends ErrorCode>(code: C): C {
+    ended.set(code, (ended.get(code) ?? 0) + 1)
+    return code
+  }
+
+  async function ownAddresses(): Promise<readonly string[]> {
+    const each = options.own().map((own) => (isIP(own) === 0 ? resolve(own) : [own]))
+    return (await Promise.all(each)).flat()
+  }
+
+  async function connectTo(host: string, signal: AbortSignal): Promise<Socket> {
+    const [addresses, own] = await Promise.all([resolve(host), ownAddresses()])
+    const allowed = addresses.filter((address) => mayConnectTo(address, own))
+    if (allowed.length === 0) throw new NightjarError(addresses.length === 0 ? 'name-not-found' : 'address-forbidden')
+    const tried = allowed.slice(0, limits.addressesPerName)
+    const { socket, remoteAddress } = await connectToFirst(tried, listedPort, { connect, clock, signal })
+    if (mayConnectTo(remoteAddress, own)) return socket
+    socket.destroy()
+    throw new NightjarError('address-forbidden')
+  }
+
+  /** `onClosed` is called when nothing of it is left. */
+  function openStream(stream: Stream, host: string, budget: Budget, onClosed: () => void): Splice {
+    const connecting = new AbortController()
+    const joined = splice({
+      stream: () => stream,
+      clock,
+      idleAfter: limits.tcpIdle,
+      budget,
+      onEnd(code) {
+        connecting.abort()
+        count(code)
+        counts.fromHosts += joined.sent
+        counts.toHosts += joined.received
+        // A client that asks and leaves must not be able to have more names asked for than it may have streams.
+        void attempt.then(() => {
+          open.delete(joined)
+          onClosed()
+        })
+      },
+    })
+    open.add(joined)
+    const timer = clock.after(limits.tcpConnectTimeout, () => joined.end('timed-out'))
+    const attempt = connectTo(host, connecting.signal)
+      .then((socket) => {
+        stream.connected()
+        joined.start(socket)
+      })
+      .catch((error: unknown) => joined.end(asNightjarError(error).code))
+      .finally(() => timer.cancel())
+    return joined
+  }
+
+  return {
+    counts,
+
+    serve() {
+      const budget: Budget = { left: bytesPerBranch }
+      let streams = 0
+      return (stream, { service, argument }) => {
+        if (service !== tcpService) return 'unknown-service'
+        let host: string | undefined
+        try {
+          const target = decodeTarget(argument)
+          host = target.port === listedPort ? normaliseHost(target.host) : undefined
+        } catch (error) {
+          return count(asNightjarError(error).code)
+        }
+        if (host === undefined || !allows(policy, host)) return count('host-not-listed')
+        if (streams >= limits.tcpStreamsPerBranch || open.size >= maxStreams) return count('limit-reached')
+        streams += 1
+        const joined = openStream(stream, host, budget, () => {
+          streams -= 1
+        })
+        return joined.handler
+      }
+    },
+
+    close() {
+      for (const joined of open) joined.end('draining')
+    },
+  }
+}

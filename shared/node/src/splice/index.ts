@@ -1,0 +1,1 @@
+export { type Splice, type SpliceOptions, splice } from './splice.ts'

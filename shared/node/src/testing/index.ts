@@ -1,0 +1,1 @@
+export { endOf, readAll, type SocketPair, socketPair } from './sockets.ts'
