@@ -1,0 +1,159 @@
+/**
+ * One account of one chain, watched at its own gateway: registered once, told at each block of the grid after a delay
+ * that nobody else knows. What it was told is checked and remembered by block.
+ *
+ * When it registers it also reads the account once, so that its first value does not wait for the chain's next block.
+ */
+import { NightjarError } from '../errors/index.ts'
+import type { Outcome } from '../rpc/index.ts'
+import { second, type Timer } from '../runtime.ts'
+import type { Address } from '../wallet/index.ts'
+import { type AccountsContext, accountGroup, watchCells } from './context.ts'
+import type { Grid } from './grid.ts'
+import type { Heads } from './heads.ts'
+import { readParts, readProven } from './reading.ts'
+import { Registration } from './registration.ts'
+import { type Claim, check, claimOf, type State } from './state.ts'
+import type { Trust } from './trust.ts'
+
+const longestPause = 30 * second
+const statesKept = 64
+/** Slots without a value after which the gateway counts as silent. */
+const patientSlots = 3
+
+export interface AccountWatchOptions {
+  readonly context: AccountsContext
+  readonly chain: number
+  readonly account: Address
+  readonly grid: Grid
+  readonly heads: Heads
+  readonly trust: Trust
+  /** It has a value that it had not, or is silent. */
+  onChange(): void
+}
+
+export class AccountWatch {
+  readonly #options: AccountWatchOptions
+  readonly #registration: Registration
+  /** By number of the block. */
+  readonly #states = new Map<number, State>()
+  #silentSlots = 0
+  #isSilent = false
+  #isStopped = false
+  #look: Timer | undefined
+
+  constructor(options: AccountWatchOptions) {
+    const { context, chain, account, grid } = options
+    this.#options = options
+    // Kept when it registers again: whoever knows it takes up the schedule that went on at the gateway.
+    const delay = Math.floor(context.random() * grid.longestDelay)
+    const params = [{ account, stride: grid.stride, delay }]
+    this.#registration = new Registration({
+      context,
+      order: { group: accountGroup(account), question: { chain, cells: watchCells, method: 'nightjar_watch', params } },
+      longestPause,
+      onOutcome: (outcome, gateway) => this.#onPush(outcome, gateway),
+      onRegistered: () => void this.#readNow(),
+    })
+  }
+
+  start(): void {
+    this.#registration.start()
+    this.#lookLater()
+  }
+
+  stop(): void {
+    this.#isStopped = true
+    this.#look?.cancel()
+    this.#registration.stop()
+  }
+
+  /** Nothing comes of it now: others do not wait for it, and calls about its account are sent. */
+  get isOut(): boolean {
+    return this.#isSilent || this.#registration.isFailing
+  }
+
+  get isWarm(): boolean {
+    return this.#states.size > 0
+  }
+
+  /** Blocks of which it has a value, the newest first. */
+  get numbers(): readonly number[] {
+    return [...this.#states.keys()].sort((a, b) => b - a)
+  }
+
+  at(number: number): State | undefined {
+    return this.#states.get(number)
+  }
+
+  /** Drops what was said of a block that is no longer the chain's. */
+  onReplaced(number: number, hash: string): void {
+    if (this.#states.get(number)?.hash === hash) return
+    if (this.#states.delete(number)) this.#options.onChange()
+  }
+
+  #onPush(outcome: Outcome, gateway: string): boolean {
+    const claim = claimOf(outcome)
+    if (claim === undefined) return false
+    void this.#take(claim, gateway, outcome)
+    return true
+  }
+
+  async #take(claim: Claim, gateway: string, evidence: unknown): Promise<void> {
+    const { account, chain, heads, trust } = this.#options
+    const agreement = await heads.agree(claim.number, claim.hash)
+    const checked = await check(account, claim, agreement)
+    if (this.#isStopped) return
+    if (checked.kind === 'state') {
+      this.#silentSlots = 0
+      this.#isSilent = false
+      return this.#remember(checked.state)
+    }
+    if (checked.kind === 'lie') {
+      const group = accountGroup(account)
+      trust.lie({ group, gateway, chain, what: checked.what, evidence: { claim: evidence, block: agreement } })
+      this.#registration.again()
+    } else if (checked.kind === 'elsewhere') {
+      trust.disagree({ chain, what: 'watch', number: claim.number, gateways: [gateway] })
+    }
+  }
+
+  #remember(state: State): void {
+    this.#states.set(state.number, state)
+    if (this.#states.size > statesKept) this.#states.delete(Math.min(...this.#states.keys()))
+    this.#options.onChange()
+  }
+
+  /** Reads the account at the newest block of the grid, in its own group. */
+  async #readNow(): Promise<void> {
+    const { grid, heads } = this.#options
+    await heads.known()
+    const number = heads.newestOn(grid)
+    if (number === undefined || this.#isStopped || this.#states.has(number)) return
+    try {
+      const state = (await readProven(this.#options, number)) ?? (await readParts(this.#options, number))
+      if (state !== undefined && !this.#isStopped) this.#remember(state)
+    } catch (error) {
+      // The path is gone, and the registration finds out too; or a lie, which was reported. Else it is a bug of ours.
+      if (!(error instanceof NightjarError)) throw error
+    }
+  }
+
+  /** Looks once in a slot whether the chain has gone on without a value having come. */
+  #lookLater(): void {
+    const { context, grid, heads, onChange } = this.#options
+    this.#look = context.clock.after(grid.slot, () => {
+      this.#lookLater()
+      // While it waits to register again, its gateway has nothing to say.
+      if (!this.#registration.isStanding) return
+      const [newest = -1] = this.numbers
+      const isBehind = (heads.newestOn(grid) ?? -1) > newest
+      this.#silentSlots = isBehind ? this.#silentSlots + 1 : 0
+      if (this.#silentSlots < patientSlots) return
+      this.#silentSlots = 0
+      this.#isSilent = true
+      this.#registration.again()
+      onChange()
+    })
+  }
+}

@@ -1,0 +1,122 @@
+/** What this layer is handed: the private path, the world around it, the user's choices, and whom it tells of what happened. */
+import type { Crypto } from '../crypto/index.ts'
+import type { ErrorCode } from '../errors/index.ts'
+import type { Following, Order } from '../requests/index.ts'
+import type { Outcome, Question } from '../rpc/index.ts'
+import { type Clock, minute, second } from '../runtime.ts'
+import type { Address, LinkingReason } from '../wallet/index.ts'
+
+export interface AccountsContext {
+  readonly clock: Clock
+  /** A number in [0, 1). It must not be one that others can foresee: it keeps accounts apart in time. */
+  random(): number
+  readonly crypto: Pick<Crypto, 'randomBytes'>
+  /** The private path (shared/requests). @throws NightjarError where there is no answer */
+  request(order: Order): Promise<Outcome>
+  /**
+   * Asks the group's own gateway, or the next one while that is passed over, for many answers.
+   * @throws NightjarError where it cannot be followed now
+   */
+  follow(order: FollowOrder, handler: FollowHandler): Promise<Following>
+  settings(): AccountSettings
+  readonly reports: Reports
+}
+
+export interface FollowOrder {
+  readonly group: string
+  readonly question: Question
+}
+
+export interface FollowHandler {
+  /** @param gateway identity of the one that answered */
+  onOutcome(outcome: Outcome, gateway: string): void
+  /** Nothing more comes. */
+  onEnd(code: ErrorCode): void
+}
+
+export interface AccountSettings {
+  /** What becomes of a call that names several accounts and cannot be taken apart. */
+  readonly linking: 'refuse' | 'alone'
+  /** How old a balance may be, in milliseconds: accounts are read at independent times within this. */
+  readonly freshness: number
+  /** Within how many milliseconds the watches of a wallet that was opened begin. */
+  readonly coldSpread: number
+  /**
+   * Within how many milliseconds the parts of a call start. Two seconds hide the order of the accounts and no more:
+   * whoever sees all gateways still sees that something was asked of each within two seconds, again and again. Only
+   * watches hide that; what they cannot answer (tokens, old blocks) has this cost.
+   */
+  readonly spread: number
+  /** Whether calls that name no account are asked of two gateways. */
+  readonly compareCalls: boolean
+}
+
+export const defaultSettings: AccountSettings = {
+  linking: 'refuse',
+  freshness: 12 * second,
+  coldSpread: 2 * minute,
+  spread: 2 * second,
+  compareCalls: true,
+}
+
+export interface Reports {
+  /**
+   * A gateway said what is proved false. It must not be used for this group any more: `follow` and `request` leave it out
+   * from the return of this call on.
+   */
+  onLie(lie: LieReport): void
+  /** Gateways contradict each other, and nobody can say which of them is right. */
+  onDisagreement(disagreement: Disagreement): void
+  onLinking(linking: Linking): void
+}
+
+export interface LieReport {
+  readonly group: string
+  /** '' where only the group is known: then the one that the group asks. */
+  readonly gateway: string
+  readonly chain: number
+  /** What was false, as the words of shared/proofs. */
+  readonly what: string
+  /** Milliseconds since the Unix epoch. */
+  readonly at: number
+  /** What was said, and what it was checked against. Names the account: for the user alone, never to be logged. */
+  readonly evidence: unknown
+}
+
+export interface Disagreement {
+  readonly chain: number
+  readonly what: 'block' | 'watch' | 'call'
+  readonly at: number
+  /** Those that took part, as far as they are known. */
+  readonly gateways: readonly string[]
+}
+
+/** A call that named several accounts at once. Says how many, never which. */
+export interface Linking {
+  readonly reason: LinkingReason
+  readonly accounts: number
+  readonly at: number
+  /** Or refused. */
+  readonly isSent: boolean
+}
+
+/**
+ * Cells of all that a watch pushes, whatever it watches: a proof of mainnet's depth fits, and a receipt with some dozen
+ * logs.
+ */
+export const watchCells = 16
+
+/** The isolation group of an account. */
+export function accountGroup(account: Address): string {
+  return `account ${account}`
+}
+
+/** The group of one of the independent followers of a chain's heads. Each needs a gateway of another operator. */
+export function headsGroup(index: number, chain: number): string {
+  return `heads ${index} ${chain}`
+}
+
+/** The group in which a site's calls are asked a second time. It needs another gateway than the site's. */
+export function againGroup(site: string): string {
+  return `${site} again`
+}

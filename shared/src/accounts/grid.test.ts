@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest'
+import { limits } from '../limits.ts'
+import { day, minute, second } from '../runtime.ts'
+import { gridOf, knownBlockTime, measuredBlockTime, onGrid, usualBlockTime } from './grid.ts'
+
+test.each([
+  [1, 1],
+  [11155111, 1],
+  [10, 6],
+  [8453, 6],
+  [137, 6],
+  [42161, 48],
+])('on chain %i a slot of 12 seconds is %i blocks', (chain, stride) => {
+  const grid = gridOf(knownBlockTime(chain) ?? 0, 12 * second)
+  expect(grid).toEqual({ stride, slot: 12 * second, longestDelay: 12 * second })
+  expect(onGrid(1001, grid) % stride).toBe(0)
+  expect(1001 - onGrid(1001, grid)).toBeLessThan(stride)
+})
+
+test('a slot has one block at least, and what gateways take at most', () => {
+  expect(gridOf(12 * second, 5 * second)).toEqual({ stride: 1, slot: 12 * second, longestDelay: 5 * second })
+  expect(gridOf(0.1 * second, 10 * minute).stride).toBe(limits.watchStride)
+  expect(gridOf(12 * second, 10 * minute).longestDelay).toBe(limits.watchDelay)
+  // Blocks on demand: nobody waits a day for the next.
+  expect(gridOf(1 * day, 12 * second)).toEqual({ stride: 1, slot: 1 * minute, longestDelay: 12 * second })
+})
+
+test('the time from block to block is measured where it can be', () => {
+  expect(measuredBlockTime({ number: 1, timestamp: 1000 }, { number: 101, timestamp: 1300 })).toBe(3 * second)
+  expect(measuredBlockTime({ number: 1, timestamp: 1000 }, { number: 101, timestamp: 1000 })).toBe(usualBlockTime)
+  expect(measuredBlockTime({ number: 1, timestamp: 1000 }, { number: 1, timestamp: 1000 })).toBe(usualBlockTime)
+})

@@ -1,0 +1,59 @@
+/**
+ * The blocks of a chain at which accounts are read: those whose number is a multiple of the stride, so that a slot, from
+ * one to the next, is about as long as values may be old. All accounts share the grid, as one block has to answer for all;
+ * when in the slot each is read is its own secret.
+ */
+import { limits } from '../limits.ts'
+import { minute, second } from '../runtime.ts'
+
+export interface Grid {
+  /** Blocks from one of the grid to the next. */
+  readonly stride: number
+  /** Milliseconds from one to the next, about. */
+  readonly slot: number
+  /** The longest delay of a read after its block, in milliseconds. */
+  readonly longestDelay: number
+}
+
+/** Milliseconds from block to block. Of other chains it is measured. */
+const blockTimes: ReadonlyMap<number, number> = new Map([
+  [1, 12 * second],
+  [11155111, 12 * second],
+  [10, 2 * second],
+  [8453, 2 * second],
+  [137, 2 * second],
+  [42161, 0.25 * second],
+])
+
+/** What a chain is taken for that has too few blocks to be measured. */
+export const usualBlockTime = 12 * second
+const shortestBlockTime = 0.1 * second
+
+export function knownBlockTime(chain: number): number | undefined {
+  return blockTimes.get(chain)
+}
+
+/** From two blocks: their numbers, and their timestamps in seconds. */
+export function measuredBlockTime(from: TimedBlock, to: TimedBlock): number {
+  const blocks = to.number - from.number
+  const time = ((to.timestamp - from.timestamp) * second) / blocks
+  return blocks > 0 && time > 0 ? Math.max(time, shortestBlockTime) : usualBlockTime
+}
+
+export interface TimedBlock {
+  readonly number: number
+  readonly timestamp: number
+}
+
+/** @param freshness how old a value may be, in milliseconds */
+export function gridOf(blockTime: number, freshness: number): Grid {
+  const stride = Math.min(Math.max(Math.round(freshness / blockTime), 1), limits.watchStride)
+  // A chain that makes blocks on demand has no rhythm.
+  const slot = Math.min(stride * blockTime, Math.max(freshness, minute))
+  return { stride, slot, longestDelay: Math.min(slot, freshness, limits.watchDelay) }
+}
+
+/** The newest block of the grid that is not newer than `number`. */
+export function onGrid(number: number, { stride }: Grid): number {
+  return number - (number % stride)
+}

@@ -1,0 +1,205 @@
+/**
+ * The newest blocks of a chain as one gateway tells them, in a group of their own: chain-wide data that names nobody.
+ * What was not pushed is asked for by its number, in the same group.
+ */
+import type { Call, Json, Outcome } from '../rpc/index.ts'
+import { second } from '../runtime.ts'
+import { Changes } from './changes.ts'
+import { type AccountsContext, headsGroup } from './context.ts'
+import { Registration } from './registration.ts'
+
+/** Cells of each pushed header. */
+const headCells = 4
+const longestPause = 5 * second
+/** Blocks that are remembered. */
+const remembered = 256
+/** How often it is looked whether blocks before a gap are still the chain's. */
+const recheckEvery = 10 * second
+
+export interface Block {
+  readonly number: number
+  readonly hash: string
+  readonly parentHash: string
+  /** In seconds since the Unix epoch. */
+  readonly timestamp: number
+  /** As the gateway gave it; not checked. */
+  readonly header: Json
+}
+
+export interface HeadFollowerOptions {
+  readonly context: AccountsContext
+  readonly chain: number
+  /** Which of the independent ones this is. */
+  readonly index: number
+  onHead(): void
+  /** The block of that number is another one than was said before. */
+  onReplaced(number: number): void
+}
+
+export class HeadFollower {
+  readonly #options: HeadFollowerOptions
+  readonly #registration: Registration
+  readonly #changes: Changes
+  readonly #blocks = new Map<number, Block>()
+  #newest: Block | undefined
+  #gateway: string | undefined
+  #isChecking = false
+  #nextCheck = 0
+
+  constructor(options: HeadFollowerOptions) {
+    const { context, chain, index } = options
+    this.#options = options
+    this.#changes = new Changes(context.clock)
+    this.#registration = new Registration({
+      context,
+      order: {
+        group: headsGroup(index, chain),
+        question: { chain, cells: headCells, method: 'eth_subscribe', params: ['newHeads'] },
+      },
+      longestPause,
+      onOutcome: (outcome, gateway) => this.#onOutcome(outcome, gateway),
+    })
+  }
+
+  /** The newest block that was pushed. */
+  get newest(): Block | undefined {
+    return this.#newest
+  }
+
+  get group(): string {
+    return headsGroup(this.#options.index, this.#options.chain)
+  }
+
+  /** The one that pushed last; '' before the first. */
+  get gateway(): string {
+    return this.#gateway ?? ''
+  }
+
+  start(): void {
+    this.#registration.start()
+  }
+
+  stop(): void {
+    this.#registration.stop()
+  }
+
+  /** The block of that number, once there is one; undefined where there is none within `patience` milliseconds. */
+  async block(number: number, patience: number): Promise<Block | undefined> {
+    const isReached = () => this.#newest !== undefined && this.#newest.number >= number
+    const isHopeless = this.#newest === undefined && this.#registration.isFailing
+    if (!(await this.#changes.until(isReached, isHopeless ? 0 : patience))) return undefined
+    return this.#blocks.get(number) ?? this.#read(number)
+  }
+
+  /** What it last said of that block. */
+  hashOf(number: number): string | undefined {
+    return this.#blocks.get(number)?.hash
+  }
+
+  /** What it said of that block is false: its gateway is left. */
+  distrust(number: number): void {
+    this.#blocks.delete(number)
+    this.#registration.again()
+  }
+
+  /** The result of a question about the whole chain; undefined where there is none. */
+  async ask(call: Call): Promise<Json | undefined> {
+    const { context, chain } = this.#options
+    try {
+      const outcome = await context.request({ group: this.group, chain, call })
+      return 'result' in outcome ? outcome.result : undefined
+    } catch {
+      // Whoever asked does without: what needs it counts as not checked.
+      return undefined
+    }
+  }
+
+  #onOutcome(outcome: Outcome, gateway: string): boolean {
+    const block = 'result' in outcome ? blockOf(outcome.result) : undefined
+    if (block === undefined) return false
+    this.#gateway = gateway
+    const known = this.#blocks.get(block.number)
+    const isBehind = this.#newest !== undefined && block.number < this.#newest.number
+    // A gateway that is behind for a while is no reorganisation.
+    if (known?.hash === block.hash && isBehind) return true
+    if (known !== undefined && known.hash !== block.hash) this.#forgetAbove(block.number)
+    this.#newest = block
+    this.#remember(block)
+    void this.#check(block)
+    this.#changes.notify()
+    this.#options.onHead()
+    return true
+  }
+
+  #remember(block: Block): void {
+    const known = this.#blocks.get(block.number)
+    this.#blocks.set(block.number, block)
+    for (const number of this.#blocks.keys()) {
+      if (this.#blocks.size <= remembered) break
+      this.#blocks.delete(number)
+    }
+    if (known !== undefined && known.hash !== block.hash) this.#options.onReplaced(block.number)
+  }
+
+  /** They were built on a block that is no longer there. */
+  #forgetAbove(number: number): void {
+    for (const later of [...this.#blocks.keys()].filter((each) => each > number)) {
+      this.#blocks.delete(later)
+      this.#options.onReplaced(later)
+    }
+  }
+
+  /** Looks back as far as the blocks before `head` have been replaced. */
+  async #check(head: Block): Promise<void> {
+    const parent = this.#blocks.get(head.number - 1)
+    if (parent?.hash === head.parentHash || this.#isChecking) return
+    const now = this.#options.context.clock.now()
+    // After a gap nothing speaks for a reorganisation; one is looked for now and then.
+    if (parent === undefined && now < this.#nextCheck) return
+    this.#nextCheck = now + recheckEvery
+    this.#isChecking = true
+    const before = [...this.#blocks.keys()].filter((number) => number < head.number).sort((a, b) => b - a)
+    for (const number of before) {
+      const known = this.#blocks.get(number)
+      const block = await this.#fetch(number)
+      if (block === undefined || block.hash === known?.hash) break
+      this.#remember(block)
+    }
+    this.#isChecking = false
+    this.#changes.notify()
+  }
+
+  async #read(number: number): Promise<Block | undefined> {
+    const block = await this.#fetch(number)
+    if (block !== undefined) this.#remember(block)
+    return block
+  }
+
+  async #fetch(number: number): Promise<Block | undefined> {
+    const block = blockOf(
+      await this.ask({ method: 'eth_getBlockByNumber', params: [`0x${number.toString(16)}`, false] }),
+    )
+    return block?.number === number ? block : undefined
+  }
+}
+
+function blockOf(value: Json | undefined): Block | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const { number, hash, parentHash, timestamp } = value as { readonly [name: string]: Json }
+  if (!isQuantity(number) || !isQuantity(timestamp) || !isHash(hash) || !isHash(parentHash)) return undefined
+  return {
+    number: Number(number),
+    hash: hash.toLowerCase(),
+    parentHash: parentHash.toLowerCase(),
+    timestamp: Number(timestamp),
+    header: value,
+  }
+}
+
+function isQuantity(value: Json | undefined): value is string {
+  return typeof value === 'string' && /^0x[0-9a-f]{1,13}$/i.test(value)
+}
+
+function isHash(value: Json | undefined): value is string {
+  return typeof value === 'string' && /^0x[0-9a-f]{64}$/i.test(value)
+}

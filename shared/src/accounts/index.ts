@@ -1,0 +1,17 @@
+export { type AccountRequest, Accounts, type AccountsStatus } from './accounts.ts'
+export {
+  type AccountSettings,
+  type AccountsContext,
+  accountGroup,
+  againGroup,
+  type Disagreement,
+  defaultSettings,
+  type FollowHandler,
+  type FollowOrder,
+  headsGroup,
+  type LieReport,
+  type Linking,
+  type Reports,
+  watchCells,
+} from './context.ts'
+export type { TrustKind, TrustStatus } from './trust.ts'

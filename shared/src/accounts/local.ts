@@ -1,0 +1,85 @@
+/** Which calls a watched account's state answers, and how a node would. */
+
+import { emptyCodeHash } from '../proofs/index.ts'
+import type { Call, Json, Outcome } from '../rpc/index.ts'
+import type { Address } from '../wallet/index.ts'
+import type { State } from './state.ts'
+
+export interface LocalQuestion {
+  readonly account: Address
+  readonly what: 'balance' | 'nonce' | 'code' | 'checked-balance'
+  readonly block: number | 'latest'
+}
+
+const methods: ReadonlyMap<string, LocalQuestion['what']> = new Map([
+  ['eth_getBalance', 'balance'],
+  ['eth_getTransactionCount', 'nonce'],
+  ['eth_getCode', 'code'],
+] as const)
+
+/** Where MetaMask finds the balance checker (@metamask/assets-controllers); on test chains, where mainnet has it. */
+const mainnetChecker = '0xb1f8e55c7f64d203c1400b9d8555d050f94adf39'
+const checkers: ReadonlyMap<number, string> = new Map([
+  [1, mainnetChecker],
+  [10, '0xb1c568e9c3e6bdaf755a60c7418c269eb11524fc'],
+  [137, '0x2352c63a83f9fd126af8676146721fa00924d7e4'],
+  [8453, '0x6aa75276052d96696134252587894ef5ffa520af'],
+  [42161, '0x151e24a486d7258dd7c33fb67e4bb01919b7b32c'],
+  [31337, mainnetChecker],
+])
+
+/** `balances(address[], address[])` of one account and of ether alone: offsets, one user, one token of zero. */
+const etherOfOne = new RegExp(
+  `^0xf0002ea9${word('40')}${word('80')}${word('1')}0{24}([0-9a-f]{40})${word('1')}${word('0')}$`,
+  'i',
+)
+
+export function localQuestionOf(chain: number, call: Call): LocalQuestion | undefined {
+  const { method, params } = call
+  if (!Array.isArray(params) || params.length < 1 || params.length > 2) return undefined
+  const [subject, at] = params as readonly Json[]
+  const block = blockOf(at)
+  if (block === undefined) return undefined
+  if (method === 'eth_call') {
+    const account = checkedAccount(chain, subject)
+    return account === undefined ? undefined : { account, what: 'checked-balance', block }
+  }
+  const what = methods.get(method)
+  if (what === undefined || typeof subject !== 'string' || !/^0x[0-9a-f]{40}$/i.test(subject)) return undefined
+  return { account: subject.toLowerCase() as Address, what, block }
+}
+
+/** Undefined where the state does not say: of code, only that there is none. */
+export function answerOf({ what }: LocalQuestion, state: State): Outcome | undefined {
+  switch (what) {
+    case 'balance':
+      return { result: state.balance }
+    case 'nonce':
+      return { result: state.nonce }
+    case 'code':
+      return state.codeHash === emptyCodeHash ? { result: '0x' } : undefined
+    case 'checked-balance':
+      return { result: `0x${word('20')}${word('1')}${word(state.balance.slice(2))}` }
+  }
+}
+
+function blockOf(value: Json | undefined): LocalQuestion['block'] | undefined {
+  if (value === undefined || value === 'latest') return 'latest'
+  return typeof value === 'string' && /^0x(0|[1-9a-f][0-9a-f]{0,12})$/i.test(value) ? Number(value) : undefined
+}
+
+/** Whose ether the message asks of the balance checker, if it asks for nothing else and in nobody's name. */
+function checkedAccount(chain: number, message: Json | undefined): Address | undefined {
+  if (typeof message !== 'object' || message === null || Array.isArray(message)) return undefined
+  const { to, data, input, ...rest } = message as { readonly [name: string]: Json }
+  if (typeof to !== 'string' || to.toLowerCase() !== checkers.get(chain) || Object.keys(rest).length > 0)
+    return undefined
+  const calldata = data ?? input
+  if (typeof calldata !== 'string' || (data !== undefined && input !== undefined && data !== input)) return undefined
+  const account = etherOfOne.exec(calldata)?.[1]
+  return account === undefined ? undefined : `0x${account.toLowerCase()}`
+}
+
+function word(digits: string): string {
+  return digits.padStart(64, '0')
+}

@@ -1,0 +1,71 @@
+/**
+ * A receipt against its block, whose hash two gateways agree on: against the block's whole lists of transactions and
+ * receipts. These are asked for where the heads are, so that nobody learns which transaction of the block it is about.
+ */
+import { type Hex, verifyReceipt, verifyReceipts, verifyTransactions } from '../proofs/index.ts'
+import type { Json } from '../rpc/index.ts'
+import type { Heads } from './heads.ts'
+
+export type ReceiptVerdict =
+  | { readonly kind: 'verified' }
+  /** The block, or its lists, could not be had, or are of a kind that is not known. */
+  | { readonly kind: 'unverified' }
+  | { readonly kind: 'lie'; readonly what: string }
+  /** Of no block, or of one that others do not have. */
+  | { readonly kind: 'elsewhere' }
+
+/** @param hash of the transaction that was asked for */
+export async function proveReceipt(
+  heads: Pick<Heads, 'agree' | 'ask'>,
+  hash: string,
+  receipt: Json,
+): Promise<ReceiptVerdict> {
+  const place = placeOf(receipt)
+  if (place === undefined) return { kind: 'elsewhere' }
+  if (place.transaction !== hash) return { kind: 'lie', what: 'receipt' }
+  const agreement = await heads.agree(place.number, place.hash)
+  if (agreement.kind === 'disputed') return { kind: 'elsewhere' }
+  if (agreement.kind === 'alone') return { kind: 'unverified' }
+  if (agreement.hash !== place.hash) return { kind: 'elsewhere' }
+  const { header } = agreement
+  if (header === undefined) return { kind: 'unverified' }
+  const block = `0x${place.number.toString(16)}`
+  const [whole, all] = await Promise.all([
+    heads.ask('eth_getBlockByNumber', [block, true]),
+    heads.ask('eth_getBlockReceipts', [block]),
+  ])
+  const transactions = await verifyTransactions(whole, header)
+  if (transactions.kind !== 'verified') return { kind: 'unverified' }
+  const receipts = await verifyReceipts(all, header, transactions.value)
+  if (receipts.kind !== 'verified') return { kind: 'unverified' }
+  const own = receipts.value.find(({ transaction }) => transaction.hash === (hash as Hex))
+  if (own === undefined) return { kind: 'lie', what: 'receipt' }
+  const verdict = await verifyReceipt(receipt, own, header)
+  if (verdict.kind === 'lie') return { kind: 'lie', what: verdict.reason }
+  return { kind: verdict.kind === 'verified' ? 'verified' : 'unverified' }
+}
+
+/** Where in the chain a receipt says that it is. */
+export interface Place {
+  readonly number: number
+  readonly hash: string
+  /** Of the transaction. */
+  readonly transaction: string
+}
+
+export function placeOf(receipt: Json): Place | undefined {
+  if (typeof receipt !== 'object' || receipt === null || Array.isArray(receipt)) return undefined
+  // An array has been ruled out.
+  const { blockNumber, blockHash, transactionHash } = receipt as { readonly [name: string]: Json }
+  if (typeof blockNumber !== 'string' || !/^0x[0-9a-f]{1,13}$/i.test(blockNumber)) return undefined
+  if (!isHash(blockHash) || !isHash(transactionHash)) return undefined
+  return {
+    number: Number(blockNumber),
+    hash: blockHash.toLowerCase(),
+    transaction: transactionHash.toLowerCase(),
+  }
+}
+
+function isHash(value: Json | undefined): value is string {
+  return typeof value === 'string' && /^0x[0-9a-f]{64}$/i.test(value)
+}

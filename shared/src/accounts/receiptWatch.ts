@@ -1,0 +1,109 @@
+/** One transaction that the user sent, watched at its sender's gateway until its block is old. */
+import type { Json, Outcome } from '../rpc/index.ts'
+import { second } from '../runtime.ts'
+import type { Address } from '../wallet/index.ts'
+import { type AccountsContext, accountGroup, watchCells } from './context.ts'
+import type { Grid } from './grid.ts'
+import type { Heads } from './heads.ts'
+import { placeOf, proveReceipt } from './receiptProof.ts'
+import { Registration } from './registration.ts'
+import type { Trust } from './trust.ts'
+
+const longestPause = 30 * second
+
+export interface ReceiptWatchOptions {
+  readonly context: AccountsContext
+  readonly chain: number
+  readonly account: Address
+  /** Of the transaction. */
+  readonly hash: string
+  readonly grid: Grid
+  readonly heads: Heads
+  readonly trust: Trust
+  /** Its gateway tells nothing more. */
+  onDone(): void
+}
+
+export interface KnownReceipt {
+  /** Null until the transaction is in a block. */
+  readonly receipt: Json
+  readonly trust: 'verified' | 'unverified'
+}
+
+export class ReceiptWatch {
+  readonly #options: ReceiptWatchOptions
+  readonly #registration: Registration
+  #known: KnownReceipt = { receipt: null, trust: 'unverified' }
+  /** What was told last: the same is not checked twice. */
+  #told: string | undefined
+
+  constructor(options: ReceiptWatchOptions) {
+    const { context, chain, account, hash, grid, onDone } = options
+    this.#options = options
+    const delay = Math.floor(context.random() * grid.longestDelay)
+    const params = [{ transaction: hash, stride: grid.stride, delay }]
+    this.#registration = new Registration({
+      context,
+      order: { group: accountGroup(account), question: { chain, cells: watchCells, method: 'nightjar_watch', params } },
+      longestPause,
+      onOutcome: (outcome, gateway) => this.#onPush(outcome, gateway),
+      onDone,
+    })
+  }
+
+  start(): void {
+    this.#registration.start()
+  }
+
+  stop(): void {
+    this.#registration.stop()
+  }
+
+  /** Undefined where nothing comes of it now. */
+  get known(): KnownReceipt | undefined {
+    return this.#registration.isFailing && this.#known.receipt === null ? undefined : this.#known
+  }
+
+  /** Of which block the receipt is. */
+  onReplaced(number: number, hash: string): void {
+    const place = placeOf(this.#known.receipt)
+    if (place === undefined || place.number !== number || place.hash === hash) return
+    this.#known = { receipt: null, trust: 'unverified' }
+    this.#told = undefined
+  }
+
+  #onPush(outcome: Outcome, gateway: string): boolean {
+    const pushed = 'result' in outcome ? outcome.result : null
+    if (typeof pushed !== 'object' || pushed === null || Array.isArray(pushed)) return false
+    // An array has been ruled out.
+    const { receipt } = pushed as { readonly [name: string]: Json }
+    if (receipt === undefined) return false
+    void this.#take(receipt, gateway)
+    return true
+  }
+
+  async #take(receipt: Json, gateway: string): Promise<void> {
+    const text = JSON.stringify(receipt)
+    if (text === this.#told) return
+    this.#told = text
+    // Nothing shows that a transaction is in no block.
+    if (receipt === null) {
+      this.#known = { receipt, trust: 'unverified' }
+      return
+    }
+    const { account, chain, hash, heads, trust } = this.#options
+    const verdict = await proveReceipt(heads, hash, receipt)
+    if (this.#told !== text) return
+    if (verdict.kind === 'verified' || verdict.kind === 'unverified') {
+      this.#known = { receipt, trust: verdict.kind }
+      return
+    }
+    this.#told = undefined
+    if (verdict.kind === 'elsewhere') {
+      const number = placeOf(receipt)?.number
+      return trust.disagree({ chain, what: 'watch', gateways: [gateway], ...(number === undefined ? {} : { number }) })
+    }
+    trust.lie({ group: accountGroup(account), gateway, chain, what: verdict.what, evidence: receipt })
+    this.#registration.again()
+  }
+}

@@ -1,0 +1,95 @@
+/**
+ * Keeps something followed: where it ends, it is asked for again, after a random pause of its own, so that what was lost
+ * together does not come back together. Each failure doubles the pause.
+ */
+import type { Following } from '../requests/index.ts'
+import type { Outcome } from '../rpc/index.ts'
+import type { Timer } from '../runtime.ts'
+import type { AccountsContext, FollowOrder } from './context.ts'
+
+const mostDoublings = 4
+
+export interface RegistrationOptions {
+  readonly context: AccountsContext
+  readonly order: FollowOrder
+  /** The longest pause after the first loss, in milliseconds. */
+  readonly longestPause: number
+  /** @returns whether this is what was asked for: then the next loss is the first again */
+  onOutcome(outcome: Outcome, gateway: string): boolean
+  onRegistered?(): void
+  /** The gateway has told all there is. */
+  onDone?(): void
+}
+
+export class Registration {
+  readonly #options: RegistrationOptions
+  #failures = 0
+  #following: Following | undefined
+  #retry: Timer | undefined
+  /** What comes of an attempt that is no longer this one is not heard. */
+  #attempt: object | undefined
+
+  constructor(options: RegistrationOptions) {
+    this.#options = options
+  }
+
+  /** Whether the last attempts failed, and nothing that was asked for has come since. */
+  get isFailing(): boolean {
+    return this.#failures > 1
+  }
+
+  /** Whether a gateway has taken it. */
+  get isStanding(): boolean {
+    return this.#following !== undefined
+  }
+
+  start(): void {
+    void this.#register()
+  }
+
+  stop(): void {
+    this.#attempt = undefined
+    this.#retry?.cancel()
+    this.#following?.stop()
+    this.#following = undefined
+  }
+
+  /** Leaves the gateway, which is silent or lies, and asks again like after a loss. */
+  again(): void {
+    this.stop()
+    const { context, longestPause } = this.#options
+    const pause = context.random() * longestPause * 2 ** Math.min(this.#failures, mostDoublings)
+    this.#failures += 1
+    this.#retry = context.clock.after(pause, () => void this.#register())
+  }
+
+  async #register(): Promise<void> {
+    const { context, order } = this.#options
+    const attempt = {}
+    this.#attempt = attempt
+    const isCurrent = () => this.#attempt === attempt
+    try {
+      const following = await context.follow(order, {
+        onOutcome: (outcome, gateway) => {
+          if (isCurrent() && this.#options.onOutcome(outcome, gateway)) this.#failures = 0
+        },
+        onEnd: (code) => {
+          if (!isCurrent()) return
+          if (code === 'done') this.#finish()
+          else this.again()
+        },
+      })
+      if (!isCurrent()) return following.stop()
+      this.#following = following
+      this.#options.onRegistered?.()
+    } catch {
+      // Why the path is gone, every request says; this goes on once it is there again.
+      if (isCurrent()) this.again()
+    }
+  }
+
+  #finish(): void {
+    this.stop()
+    this.#options.onDone?.()
+  }
+}

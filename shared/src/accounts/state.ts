@@ -1,0 +1,93 @@
+/** An account at a block, as its gateway says it, and what becomes of that when it is checked. */
+import { type Hex, verifyAccount } from '../proofs/index.ts'
+import type { Json, Outcome } from '../rpc/index.ts'
+import type { Address } from '../wallet/index.ts'
+import type { Agreement } from './heads.ts'
+
+export interface State {
+  readonly number: number
+  /** Of the block. */
+  readonly hash: string
+  /** Quantities as nodes write them. */
+  readonly balance: string
+  readonly nonce: string
+  readonly codeHash: string
+  readonly trust: 'verified' | 'unverified'
+}
+
+/** What a gateway said; nothing of it is checked but its form. */
+export interface Claim {
+  readonly number: number
+  /** Undefined where it was not asked for. */
+  readonly hash: string | undefined
+  readonly fields: { readonly [name: string]: Json }
+}
+
+export type Checked =
+  | { readonly kind: 'state'; readonly state: State }
+  /** Proved false. */
+  | { readonly kind: 'lie'; readonly what: string }
+  /** About a block that others do not have, or do not agree about. */
+  | { readonly kind: 'elsewhere' }
+  /** Not of the form that was asked for. */
+  | { readonly kind: 'malformed' }
+
+/** An answer of `nightjar_watch`: `{ number, hash, balance, nonce, codeHash, storageHash, proof }`. */
+export function claimOf(outcome: Outcome): Claim | undefined {
+  const fields = 'result' in outcome ? outcome.result : null
+  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return undefined
+  // An array has been ruled out.
+  const { number, hash, proof, ...rest } = fields as { readonly [name: string]: Json }
+  if (typeof number !== 'string' || !/^0x[0-9a-f]{1,13}$/i.test(number)) return undefined
+  if (typeof hash !== 'string' || !/^0x[0-9a-f]{64}$/i.test(hash)) return undefined
+  const proven = proof === undefined || proof === null ? rest : { ...rest, accountProof: proof }
+  return { number: Number(number), hash: hash.toLowerCase(), fields: proven }
+}
+
+/** What is left of `claim` about `account`, given what its block is. */
+export async function check(account: Address, claim: Claim, agreement: Agreement): Promise<Checked> {
+  if (agreement.kind === 'disputed') return { kind: 'elsewhere' }
+  const hash = agreement.hash ?? claim.hash
+  if (hash === undefined) return { kind: 'elsewhere' }
+  const isSameBlock = claim.hash === undefined || claim.hash === hash
+  const header = agreement.kind === 'agreed' ? agreement.header : undefined
+  if (header === undefined || claim.fields.accountProof === undefined) {
+    return isSameBlock ? unverified(claim, hash) : { kind: 'elsewhere' }
+  }
+  const answer = { ...claim.fields, address: account, storageProof: [] }
+  const verdict = await verifyAccount(answer, { address: account, slots: [] }, header.stateRoot as Hex)
+  if (verdict.kind === 'verified') {
+    const { balance, nonce, codeHash } = verdict.value
+    return {
+      kind: 'state',
+      state: { number: claim.number, hash, balance: hex(balance), nonce: hex(nonce), codeHash, trust: 'verified' },
+    }
+  }
+  // A proof for another block proves nothing about this one, nor that somebody lied.
+  if (!isSameBlock) return { kind: 'elsewhere' }
+  return verdict.kind === 'lie' ? { kind: 'lie', what: verdict.reason } : { kind: 'malformed' }
+}
+
+function unverified({ number, fields }: Claim, hash: string): Checked {
+  const { balance, nonce, codeHash } = fields
+  if (!isQuantity(balance) || !isQuantity(nonce) || typeof codeHash !== 'string') return { kind: 'malformed' }
+  return {
+    kind: 'state',
+    state: {
+      number,
+      hash,
+      balance: hex(BigInt(balance)),
+      nonce: hex(BigInt(nonce)),
+      codeHash: codeHash.toLowerCase(),
+      trust: 'unverified',
+    },
+  }
+}
+
+function isQuantity(value: Json | undefined): value is string {
+  return typeof value === 'string' && /^0x[0-9a-f]{1,64}$/i.test(value)
+}
+
+function hex(value: bigint): string {
+  return `0x${value.toString(16)}`
+}
