@@ -162,11 +162,16 @@ function viewsOf(network: LocalNetwork, chainId: number, path: readonly LocalRel
         ? `${relay.tap?.messages.count ?? 0} messages of whole 1024-byte cells, nothing readable`
         : `the requests of one isolation group, and the middle relay instead of you`,
   }))
-  const seen = network.providers[chainId]?.seen ?? []
+  const seen = (network.providers[chainId]?.seen ?? []).filter(({ body }) => namesUser(body))
   const from = [...new Set(seen.map((request) => nameOf(request.from)))].join(', ')
   const headers = [...new Set(seen.flatMap((request) => Object.keys(request.headers)))].sort().join(', ')
   return [
     ...links,
     { party: 'RPC provider', sawFrom: from, saw: `${seen.length} requests with the headers ${headers}` },
   ]
+}
+
+/** Gateways ask the provider for some things by themselves; these questions are the user's. */
+function namesUser(body: string): boolean {
+  return [alice, bob].some(({ address }) => body.toLowerCase().includes(address.slice(2).toLowerCase()))
 }

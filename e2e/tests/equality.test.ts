@@ -10,6 +10,7 @@ import {
   parseEther,
 } from 'viem'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { until } from '../src/network/index.ts'
 import {
   deploy,
   echoContract,
@@ -177,6 +178,11 @@ describe.each(chains)('chain %i', (chain) => {
       if (event.action === 'sendRpcPayload') sizes.push(Array.isArray(event.payload) ? event.payload.length : 1)
     })
     try {
+      // The gateway answers with the newest block that it has seen, and looks for it a few times in a second.
+      await until('the gateway has seen the newest block', async () => {
+        const [ours, direct] = await Promise.all([endpoint(), node()].map((url) => resultOf(url, 'eth_blockNumber')))
+        return ours === direct
+      })
       const [number, balance, code, fee] = await Promise.all([
         provider.getBlockNumber(),
         provider.getBalance(account),

@@ -12,6 +12,7 @@ import { fundedAccount, resultOf, sendAndWait, signTransfer } from './support/ch
 import { frameOf, type Message } from './support/frames.ts'
 import { alice, balanceOfAlice, flipped, useHostileStage } from './support/hostileStage.ts'
 import { changing, type Link } from './support/middleHost.ts'
+import { askedFor } from './support/provider.ts'
 import { askIn, openDapp } from './support/stage.ts'
 
 const mebibyte = 1024 * 1024
@@ -122,7 +123,7 @@ describe('answers', () => {
     const { error, result } = await send(1_000_000)
     expect(result).toBeUndefined()
     expect(error?.data?.nightjar).toBe('outcome-unknown')
-    expect(stage.network.providers[1]?.seen).toEqual([])
+    expect(askedFor(stage.network.providers[1], 'eth_sendRawTransaction')).toEqual([])
   })
 
   test('to a subscription: forged, doubled and old heads never reach the page, and it goes on', async () => {

@@ -34,8 +34,6 @@ describe.skipIf(executable === undefined)('Nightjar in Firefox', () => {
 
   beforeAll(async () => {
     home = await mkdtemp(join(tmpdir(), 'nightjar-firefox-'))
-    const env = { ...shared.network.daemon.env, HOME: home }
-    await runProgram(programPath('nightjar'), ['install', '--browser', 'firefox'], { env })
     dapp = await serveFolder(join(distFolder(), 'dapp'))
     firefox = await launchFirefox({
       executable: executable as string,
@@ -62,8 +60,10 @@ describe.skipIf(executable === undefined)('Nightjar in Firefox', () => {
     if (home !== undefined) await rm(home, { recursive: true, force: true })
   })
 
-  test('goes private, and answers a page over the network', async () => {
-    const { daemon, nodes, providers, relays } = shared.network
+  test('says how its program is installed, and goes private once it is', async () => {
+    const { daemon, relays } = shared.network
+    const setup = await firefox.openExtensionPage('src/first-run/index.html')
+    await until('it is shown', async () => (await textOf(setup)).includes('install --browser firefox'))
     const options = await firefox.openExtensionPage('src/options/index.html')
     await fill(options, '#directory-keys', relays.trust.keys.join('\n'))
     await fill(options, '#directory-threshold', String(relays.trust.threshold))
@@ -72,12 +72,18 @@ describe.skipIf(executable === undefined)('Nightjar in Firefox', () => {
 
     const popup = await firefox.openExtensionPage('src/popup/index.html')
     await press(popup, 'Go private')
-    // There is no wallet in this browser, so its door stays shut; sites are private all the same.
+    await until('it is missed', async () => (await textOf(popup)).includes('is not installed for this browser'))
+    const env = { ...daemon.env, HOME: home as string }
+    await runProgram(programPath('nightjar'), ['install', '--browser', 'firefox'], { env })
+    // It goes on by itself. There is no wallet in this browser, so its door stays shut; sites are private all the same.
     const headline = () => evaluate<string>(popup, "document.querySelector('h1').innerText")
     await until('it is private', async () => (await headline()) === 'Partly private')
     const text = await textOf(popup)
     for (const { entry } of (await daemon.status()).trunks) expect(text).toContain(entry.operator)
+  })
 
+  test('answers a page over the network', async () => {
+    const { nodes, providers, relays } = shared.network
     const { address } = fundedAccount(0)
     const page = await firefox.newPage()
     await page.goto(dapp.url)

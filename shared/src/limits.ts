@@ -35,8 +35,8 @@ export const limits = {
   /** The stream window, in cells: keeps one stream from filling its branch's window for long. */
   streamWindow: 256,
   /**
-   * Cells of a branch that its end holds for streams whose users are behind (3.6 MiB): bounds memory, and is sixteen
-   * stalled streams before they stop the others.
+   * Cells of a branch that its end holds for streams whose users are behind (3.6 MiB) before it keeps the branch's credit
+   * back: bounds memory. Sixteen stalled streams fill it and stop nobody; the eighteenth stops the branch.
    */
   heldPerBranch: 4096,
   /** CREDIT is sent each time this many cells were consumed; a quarter of the smaller window. */

@@ -5,7 +5,7 @@ import { utf8 } from '@nightjar/shared/bytes'
 import type { Stream } from '@nightjar/shared/circuit'
 import type { ErrorCode } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
-import { second } from '@nightjar/shared/runtime'
+import { minute, second } from '@nightjar/shared/runtime'
 import { categories } from '@nightjar/shared/shield'
 import { FakeClock, type JoinedMuxes, joinMuxes, turn } from '@nightjar/shared/testing'
 import { readAll } from '@nightjar/shared-node/testing'
@@ -293,6 +293,17 @@ describe('time and the end', () => {
     await noneOpen(slow)
     expect(await ask('sepolia.infura.io:443', { mux }).outcome).toBe('name-not-found')
     await noneOpen(slow)
+  })
+
+  test('a connection on which nothing moves is kept for half an hour, not longer', async () => {
+    const { outcome, end } = ask(`${host}:443`)
+    expect(await outcome).toBe('connected')
+    clock.advance(30 * minute - 1)
+    await turn()
+    expect(exit.counts.open).toBe(1)
+    clock.advance(1)
+    expect(await end).toBe('idle')
+    expect(counted()).toEqual({ idle: 1 })
   })
 
   test('a client that gives up ends the attempt', async () => {
