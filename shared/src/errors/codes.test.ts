@@ -30,6 +30,11 @@ const given: [number, ErrorCode][] = [
   [22, 'replayed'],
   [23, 'branch-retired'],
   [24, 'idle'],
+  [25, 'host-not-listed'],
+  [26, 'address-forbidden'],
+  [27, 'name-not-found'],
+  [28, 'host-unreachable'],
+  [29, 'connection-reset'],
 ]
 
 describe('the wire numbers', () => {

@@ -185,7 +185,12 @@ export const errorTable = {
   'proxy-unknown': {
     rpc: disconnected,
     sentence:
-      'The browser’s proxy is found by a script that Nightjar cannot read, so the shield would lose it. Set a fixed proxy, then try again.',
+      'The browser’s proxy is found by a script, or of a kind, that Nightjar cannot read, so the shield would lose it. Set a fixed proxy, then try again.',
+  },
+  'requests-hidden': {
+    rpc: disconnected,
+    sentence:
+      'Nightjar may not see requests to all sites, so the shield cannot be put up. Allow it on the browser’s page of extensions.',
   },
   'outcome-unknown': {
     rpc: internal,
