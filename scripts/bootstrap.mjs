@@ -5,7 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { delimiter, dirname, join } from 'node:path'
+import { delimiter, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -32,15 +32,19 @@ export function ensureNode() {
   return found
 }
 
-/** The path of the Node that scripts/node locks; undefined where there is none for this platform. */
+/**
+ * The path of the Node that scripts/node locks; undefined where there is none for this platform.
+ * @throws BootstrapError where it cannot be had
+ */
 export function ensurePrivateNode() {
   const folder = join(root, 'scripts', 'node')
   const { optionalDependencies } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'))
   const isWindows = process.platform === 'win32'
   const name = `node-${isWindows ? 'win' : process.platform}-${process.arch}`
   if (!(name in optionalDependencies)) return undefined
-  install(folder, 'bringing a private Node 24 (about 190 MB, once)')
-  return join(folder, 'node_modules', name, 'bin', isWindows ? 'node.exe' : 'node')
+  const path = join(folder, 'node_modules', name, 'bin', isWindows ? 'node.exe' : 'node')
+  install(folder, 'bringing a private Node 24 (about 190 MB, once)', path)
+  return path
 }
 
 /** Installs the project's locked dependencies where they are missing or not those of the lock file. */
@@ -48,12 +52,13 @@ export function ensureDependencies() {
   install(root, 'installing the locked dependencies')
 }
 
-function install(folder, announcement) {
+/** @param wanted a file that must be there afterwards: npm takes no notice of an optional package that it cannot get */
+function install(folder, announcement, wanted = folder) {
   const lock = createHash('sha256')
     .update(readFileSync(join(folder, 'package-lock.json')))
     .digest('hex')
   const mark = join(folder, 'node_modules', '.nightjar-lock')
-  if (existsSync(mark) && readFileSync(mark, 'utf8') === lock) return
+  if (existsSync(mark) && readFileSync(mark, 'utf8') === lock && existsSync(wanted)) return
   console.error(`nightjar: ${announcement} …`)
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
   const result = spawnSync(npm, ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], {
@@ -65,6 +70,11 @@ function install(folder, announcement) {
   if (result.error !== undefined || result.status !== 0) {
     throw new BootstrapError(
       `The dependencies could not be installed; check the connection to your npm registry and run: npm ci --ignore-scripts --prefix ${folder === root ? '.' : 'scripts/node'}`,
+    )
+  }
+  if (!existsSync(wanted)) {
+    throw new BootstrapError(
+      `Your npm registry gave no ${relative(folder, wanted)}; try again when it does, or install Node 22.12 or newer.`,
     )
   }
   writeFileSync(mark, lock)

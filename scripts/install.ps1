@@ -20,11 +20,11 @@ param(
     # Public keys of the directories that you trust (base64).
     [string[]] $Key = @(),
     # How many of them must have signed; all of them, unless given.
-    [int] $Threshold = 0,
+    [ValidateRange(0, 64)] [int] $Threshold = 0,
     # Port of the local RPC endpoint.
-    [int] $Port = 8645,
+    [ValidateRange(0, 65535)] [int] $Port = 8645,
     [switch] $NoBrowsers,
-    # Build the program anew even if dist has it.
+    # Build the program anew even where dist is newer than its sources.
     [switch] $Build,
     [switch] $Uninstall,
     # With -Uninstall: delete configuration and state without asking.
@@ -36,13 +36,19 @@ $ErrorActionPreference = 'Stop'
 
 # Places: those of native-host/src/config.ts.
 $checkout = Split-Path -Parent $PSScriptRoot
-$configFolder = if ($env:NIGHTJAR_HOME) { $env:NIGHTJAR_HOME } else { Join-Path $HOME '.config\nightjar' }
-$config = Join-Path $configFolder 'config.yaml'
 $data = Join-Path $env:LOCALAPPDATA 'Nightjar'
+$command = Join-Path $data 'nightjar.cmd'
+# What is installed says where its files are, whatever the variable says today.
+if (Test-Path $command) {
+    $said = Select-String -Path $command -Pattern '^@set "NIGHTJAR_HOME=(.*)"$'
+    $env:NIGHTJAR_HOME = if ($said) { $said.Matches[0].Groups[1].Value.Replace('%%', '%') } else { $null }
+}
+$configFolder = if ($env:NIGHTJAR_HOME) { $env:NIGHTJAR_HOME } else { Join-Path $HOME '.config\nightjar' }
+$stateFolder = if ($env:NIGHTJAR_HOME) { $env:NIGHTJAR_HOME } else { Join-Path $HOME '.local\state\nightjar' }
+$config = Join-Path $configFolder 'config.yaml'
 $program = Join-Path $data 'program'
 $node = Join-Path $program 'bin\node.exe'
 $main = Join-Path $program 'app\nightjar.js'
-$command = Join-Path $data 'nightjar.cmd'
 $task = 'Nightjar'
 
 $script:steps = 0
@@ -61,14 +67,14 @@ function Invoke-Checked([string] $file, [string[]] $arguments) {
 function Install-Program {
     $builder = Get-Command node -ErrorAction SilentlyContinue
     if ($null -eq $builder) { throw 'Node is needed to install Nightjar: Node 20 or newer with npm, from https://nodejs.org' }
-    if ($Build -or -not (Test-Path (Join-Path $checkout 'dist\nightjar.js'))) {
-        Invoke-Checked $builder.Source @((Join-Path $checkout 'scripts\run.mjs'), 'build:package')
-    }
     # A file of a program that runs cannot be replaced here.
     Stop-Daemon
-    Invoke-Checked $builder.Source @((Join-Path $checkout 'scripts\package.mjs'), $program)
+    Invoke-Checked $builder.Source (@((Join-Path $checkout 'scripts\package.mjs'), $program) + @(if ($Build) { '--build' }))
     if ($PSCmdlet.ShouldProcess($command, 'write')) {
-        Set-Content -Path $command -Encoding Ascii -Value '@"%~dp0program\bin\node.exe" "%~dp0program\app\nightjar.js" %*'
+        $lines = @('@chcp 65001 >nul')
+        if ($env:NIGHTJAR_HOME) { $lines += '@set "NIGHTJAR_HOME={0}"' -f $env:NIGHTJAR_HOME.Replace('%', '%%') }
+        $lines += '@"%~dp0program\bin\node.exe" "%~dp0program\app\nightjar.js" %*'
+        [IO.File]::WriteAllLines($command, [string[]] $lines)
     }
 }
 
@@ -80,11 +86,12 @@ function ConvertTo-Yaml([string] $text) { "'" + $text.Replace("'", "''") + "'" }
 
 function Get-Settings {
     if (-not $Network) { $script:Network = Read-Host 'Network document (file or https://...)' }
-    if ($script:Network -notmatch '^(https://|http://(127\.|localhost))') { $script:Network = (Resolve-Path $script:Network).Path }
+    if ($script:Network -notmatch '^(https://|http://(127(\.[0-9]{1,3}){3}|localhost|\[::1\])(:[0-9]{1,5})?(/|$))') { $script:Network = (Resolve-Path $script:Network).Path }
     if ($Key.Count -eq 0) { $script:Key = (Read-Host 'Keys of its directories, with spaces between') -split '\s+' }
     foreach ($each in $script:Key) {
-        if ($each -notmatch '^[A-Za-z0-9+/=]{44}$') { throw "-Key: $each is not the base64 text of a 32-byte key" }
+        if ($each -cnotmatch '^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$') { throw "-Key: $each is not the base64 text of a 32-byte key" }
     }
+    if (@($script:Key | Sort-Object -CaseSensitive -Unique).Count -ne $script:Key.Count) { throw '-Key: one of them is there twice' }
     if ($Threshold -eq 0) { $script:Threshold = $script:Key.Count }
     if ($script:Threshold -gt $script:Key.Count) { throw "-Threshold: more than the $($script:Key.Count) keys that there are" }
 }
@@ -142,7 +149,13 @@ function Install-Nightjar {
     Write-Host 'Next, load the extension:'
     Write-Host "  Chromium and its kin: chrome://extensions, Developer mode, Load unpacked: $program\extension"
     Write-Host "  Firefox: about:debugging, This Firefox, Load Temporary Add-on: $program\extension-firefox\manifest.json"
-    Write-Host 'Then open it and press Go private.'
+    Write-Host 'Then open its options: it checks the network by itself, with keys that it is given there. Under "Directory":'
+    # The keys and the threshold of the configuration, as far as it is one that we wrote or looks like it.
+    foreach ($line in @(Get-Content $config -ErrorAction SilentlyContinue)) {
+        if ($line -match '^ *- *[''"]?([A-Za-z0-9+/]{43}=)[''"]? *$') { Write-Host "    key        $($Matches[1])" }
+        elseif ($line -match '^ *threshold: *([0-9]+)') { Write-Host "    signatures $($Matches[1])" }
+    }
+    Write-Host 'Save them, then press Go private in its popup.'
 }
 
 function Uninstall-Nightjar {
@@ -152,12 +165,21 @@ function Uninstall-Nightjar {
     }
     Stop-Daemon
     Step 'Browsers and state'
+    $wanted = $Purge -or (-not $WhatIfPreference -and (Read-Host "Delete configuration and state, too ($configFolder)? [y/N]") -match '^y')
     if (Test-Path $node) {
-        $wanted = $Purge -or (-not $WhatIfPreference -and (Read-Host "Delete configuration and state, too ($configFolder)? [y/N]") -match '^y')
         $more = if ($wanted) { @('--purge') } else { @() }
         Invoke-Checked $node (@($main, 'uninstall') + $more)
     }
-    else { Write-Host '    the program is not there; nothing to take back' }
+    else {
+        Write-Host '    the program is not there; browsers keep what they were told'
+        if ($wanted) {
+            foreach ($file in 'config.yaml', 'state.json', 'newest-network.json', 'daemon.pid') {
+                foreach ($folder in $configFolder, $stateFolder) {
+                    Remove-Item -Force -ErrorAction SilentlyContinue (Join-Path $folder $file)
+                }
+            }
+        }
+    }
     Step 'Program'
     if (Test-Path $data) { Remove-Item -Recurse -Force $data }
     Write-Host 'Remove the extension from your browsers as well.'

@@ -17,7 +17,7 @@ set -eu
 umask 077
 
 checkout=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
-for part in tools settings service; do
+for part in tools places settings service uninstall; do
   # shellcheck source=/dev/null
   . "$checkout/scripts/install/$part.sh"
 done
@@ -33,7 +33,7 @@ usage: scripts/install.sh --network DOCUMENT --key KEY [--key KEY ...] [--thresh
                        (these three are asked for, and not needed where there is a config.yaml already)
   --port N             port of the local RPC endpoint; 8645, unless given
   --no-browsers        do not tell any browser; `nightjar install` does that later
-  --build              build the program anew even if dist/ has it
+  --build              build the program anew even where dist/ is newer than its sources
   --dry-run            only say what would be done
   --uninstall          take everything back; asks before configuration and state are deleted
   --purge              with --uninstall: delete configuration and state without asking
@@ -71,35 +71,7 @@ while [ $# -gt 0 ]; do
 done
 [ "$purge" = no ] || [ "$action" = uninstall ] || wrong '--purge goes with --uninstall'
 
-# ---- places: those of native-host/src/config.ts ------------------------------------------------------------------
-
-[ -n "${HOME:-}" ] || die 'HOME is not set'
-config_home=${XDG_CONFIG_HOME:-$HOME/.config}
-config_folder=${NIGHTJAR_HOME:-$config_home/nightjar}
-state_folder=${NIGHTJAR_HOME:-${XDG_STATE_HOME:-$HOME/.local/state}/nightjar}
-config=$config_folder/config.yaml
-data=${XDG_DATA_HOME:-$HOME/.local/share}/nightjar
-program=$data/program
-folders=$state_folder/folders
-node=$program/bin/node
-script=$program/app/nightjar.js
-command=$HOME/.local/bin/nightjar
-unit=$config_home/systemd/user/nightjar.service
-agent=$HOME/Library/LaunchAgents/io.nightjar.daemon.plist
-# Without two dashes side by side, which no comment in a plist may have.
-mark="Written by Nightjar's install.sh, which also removes it."
-case "$HOME$data$config_folder$state_folder" in
-  *'
-'*) die 'a folder has a line break in its name; set HOME and the XDG folders to others' ;;
-esac
-
-# The variables that say where Nightjar's files are, as NAME=VALUE lines.
-places() {
-  for name in NIGHTJAR_HOME XDG_CONFIG_HOME XDG_STATE_HOME; do
-    eval "value=\${$name:-}"
-    [ -z "$value" ] || printf '%s=%s\n' "$name" "$value"
-  done
-}
+find_places
 
 # ---- installing --------------------------------------------------------------------------------------------------
 
@@ -118,25 +90,17 @@ find_node() {
 
 install_program() {
   builder=$(find_node)
-  if [ "$build" = yes ] || [ ! -f "$checkout/dist/nightjar.js" ]; then
-    run "$builder" "$checkout/scripts/run.mjs" build:package
-  fi
   make_folder "$data"
-  run "$builder" "$checkout/scripts/package.mjs" "$program"
+  if [ "$build" = yes ]; then set -- --build; fi
+  run "$builder" "$checkout/scripts/package.mjs" "$@" "$program"
   tell "the program is in $program"
   make_folder "$(dirname -- "$command")"
   if [ -e "$command" ] && ! is_ours "$command"; then
     say "    left $command alone, which is another program; Nightjar is $node $script"
     return
   fi
-  write "$command" 755 <<COMMAND
-#!/bin/sh
-# $mark
-exec $(shell_word "$node") $(shell_word "$script") "\$@"
-COMMAND
+  command_text | write "$command" 755
 }
-
-shell_word() { printf "'%s'" "$(printf '%s' "$1" | sed "s/'/'\\\\''/g")"; }
 
 # Has the browsers told, which also starts the daemon if none runs, and then starts each manifest's program by itself.
 install_browsers() {
@@ -179,6 +143,11 @@ verify() {
   indented "$said"
 }
 
+# The keys and the threshold of the configuration, as far as it is one that we wrote or looks like it.
+trusted() {
+  sed -n "s/^ *- *['\"]\{0,1\}\([A-Za-z0-9+/]\{43\}=\)['\"]\{0,1\} *\$/key        \1/p; s/^ *threshold: *\([0-9][0-9]*\).*/signatures \1/p" "$config"
+}
+
 next_steps() {
   say ''
   case ":$PATH:" in
@@ -188,7 +157,9 @@ next_steps() {
   say 'Next, load the extension:'
   say "  Chromium and its kin: chrome://extensions, Developer mode, Load unpacked: $program/extension"
   say "  Firefox: about:debugging, This Firefox, Load Temporary Add-on: $program/extension-firefox/manifest.json"
-  say 'Then open it and press Go private.'
+  say 'Then open its options: it checks the network by itself, with keys that it is given there. Under "Directory":'
+  indented "$(trusted)"
+  say 'Save them, then press Go private in its popup.'
 }
 
 install() {
@@ -206,39 +177,6 @@ install() {
   verify
   [ "$problem" = no ] || die 'something of it does not work yet; put right what is said above and run this again'
   if [ "$dry_run" = no ]; then next_steps; fi
-}
-
-# ---- uninstalling ------------------------------------------------------------------------------------------------
-
-wants_purge() {
-  [ "$purge" = no ] || return 0
-  if [ ! -t 0 ] || [ "$dry_run" = yes ]; then return 1; fi
-  printf '    Delete configuration and state, too (%s, %s)? [y/N] ' "$config_folder" "$state_folder"
-  IFS= read -r answer
-  case $answer in y | Y | yes) return 0 ;; *) return 1 ;; esac
-}
-
-uninstall() {
-  kept=yes
-  step 'Daemon'
-  remove_service
-  step 'Browsers and state'
-  if [ ! -x "$node" ]; then
-    say '    the program is not there; nothing to take back'
-  elif wants_purge; then
-    run nightjar uninstall --purge
-    kept=no
-  else
-    run nightjar stop
-    run nightjar uninstall
-    tell "kept configuration and state: $config_folder, $state_folder"
-  fi
-  step 'Program'
-  if is_ours "$command"; then remove "$command"; fi
-  remove "$program"
-  remove_folders
-  say ''
-  if [ "$dry_run" = no ]; then say 'Nightjar is gone. Remove its extension from your browsers as well.'; fi
 }
 
 "$action"

@@ -1,5 +1,5 @@
 /**
- * The project's commands: `node scripts/run.mjs start|test|bench|pictures|build|build:firefox|build:package|check|unit|e2e|format|nightjar|nightjar-relay|nightjar-load`.
+ * The project's commands: `node scripts/run.mjs start|test|bench|lab|pictures|build|build:firefox|build:package|check|unit|e2e|format|nightjar|nightjar-relay|nightjar-load`.
  * Each first makes the checkout runnable (bootstrap.mjs) and, where it runs a program, builds it.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -106,6 +106,9 @@ async function main([command, ...args]) {
         // Without one, what needs it says so.
         NIGHTJAR_BROWSER: ensureBrowser() ?? '',
       })
+    case 'lab':
+      for (const program of ['nightjar-lab', 'bench']) await run(bin.vite, 'build', '--mode', program)
+      return runNode(node, ['--enable-source-maps', join(root, 'dist', 'bench.js'), 'lab', ...args])
     case 'nightjar':
     case 'nightjar-relay':
     case 'nightjar-load':

@@ -3,14 +3,18 @@
  * afterwards. There is neither a systemd for users nor a launchd where tests run: those that are tried only pretend.
  */
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { distFolder, type Status, until } from '../src/network/index.ts'
 import { resultOf } from './support/chain.ts'
 import { type Home, makeHome, type Pretended, pretendLaunchd, pretendSystemd } from './support/installer.ts'
 import { isRunning, useNetwork } from './support/network.ts'
+
+/** What is the base64 text of 32 bytes. */
+const someKey = `${'a'.repeat(42)}A=`
 
 const isLinux = process.platform === 'linux'
 if (!isLinux) console.warn('install.sh is tried on Linux only: elsewhere it would change the services of this user.')
@@ -61,6 +65,9 @@ describe.skipIf(!isLinux)('install.sh', () => {
       expect(path).toBe(home.path('.local/state/nightjar/nightjar-host'))
     }
     expect(output).toContain('Load unpacked')
+    const { keys, threshold } = shared.network.relays.trust
+    for (const key of keys) expect(output).toContain(`key        ${key}\n`)
+    expect(output).toContain(`signatures ${threshold}\n`)
     expect(await mode(config())).toBe(0o600)
     expect(await mode(dirname(config()))).toBe(0o700)
     await until('it is private', async () => {
@@ -106,6 +113,7 @@ describe.skipIf(!isLinux)('install.sh', () => {
     expect((await home.tree()).filter(isProgram)).toEqual(made)
   })
 
+  const script = (name: string) => join(dirname(distFolder()), 'scripts', name)
   const isProgram = (line: string) => line.includes('/.local/share/')
 
   test('what was put in is taken out again, to the last folder', async () => {
@@ -135,19 +143,128 @@ describe.skipIf(!isLinux)('install.sh', () => {
     expect(await home.tree()).toEqual(before)
   })
 
+  test('an installation knows where its files are, whatever the variables say later', async () => {
+    const before = await home.tree()
+    const elsewhere = home.path("else where's")
+    const { code, output } = await home.installWith([`NIGHTJAR_HOME=${elsewhere}`], ...settings)
+    expect({ code, output }).toMatchObject({ code: 0 })
+    expect(await mode(join(elsewhere, 'config.yaml'))).toBe(0o600)
+    const pid = Number(await readFile(join(elsewhere, 'daemon.pid'), 'utf8'))
+    // Without the variable, and with another.
+    expect(await home.run(command(), 'status')).toMatchObject({ code: 0 })
+    expect(await home.installWith([`XDG_CONFIG_HOME=${home.path('none')}`], '--uninstall', '--purge')).toMatchObject({
+      code: 0,
+    })
+    await until('the daemon has ended', () => !isRunning(pid))
+    expect(await home.tree()).toEqual(before)
+  })
+
+  test('where the program is gone already the rest is taken back without it', async () => {
+    const before = await home.tree()
+    await installed()
+    const pid = await daemonPid()
+    await rm(home.path('.local/share/nightjar/program'), { recursive: true })
+    const { code, output } = await home.install('--uninstall', '--purge')
+    expect({ code, output }).toMatchObject({ code: 0 })
+    await until('the daemon has ended', () => !isRunning(pid))
+    expect(await home.tree()).toEqual(before)
+  })
+
+  test('a folder of something else is never replaced by the program', async () => {
+    await mkdir(home.path('mine'))
+    await writeFile(home.path('mine', 'thesis.txt'), 'mine')
+    const before = await home.tree()
+    const { code, output } = await home.run(process.execPath, script('package.mjs'), home.path('mine'))
+    expect(code).toBe(1)
+    expect(output).toContain('is left alone')
+    expect(await home.tree()).toEqual(before)
+  })
+
+  test('what is missing or older than its sources is built before it is laid out', async () => {
+    const checkout = (...names: string[]) => join(folder, 'checkout', ...names)
+    for (const each of ['scripts/node', 'shared', 'native-host', 'extension']) {
+      await mkdir(checkout(each), { recursive: true })
+    }
+    for (const file of ['package.mjs', 'bootstrap.mjs']) await copyFile(script(file), checkout('scripts', file))
+    await writeFile(checkout('scripts/node/package.json'), '{ "optionalDependencies": {} }')
+    for (const file of ['LICENSE', 'vite.config.ts', 'package-lock.json', 'shared/a.ts', 'shared/b.ts']) {
+      await writeFile(checkout(file), '')
+    }
+    const builds = (parts: readonly string[]) =>
+      `import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs'
+import { dirname } from 'node:path'
+for (const part of ${JSON.stringify(parts.map((part) => checkout('dist', part)))}) {
+  mkdirSync(dirname(part), { recursive: true })
+  writeFileSync(part, '')
+}
+appendFileSync(${JSON.stringify(checkout('builds'))}, process.argv[2] + ' ')
+`
+    const layOut = () => home.run(process.execPath, checkout('scripts/package.mjs'), home.path('program'))
+    await writeFile(checkout('scripts/run.mjs'), builds(['nightjar.js', 'extension/manifest.json']))
+    expect(await layOut()).toMatchObject({ code: 1, output: expect.stringContaining('The build has made no') })
+    expect(existsSync(home.path('program'))).toBe(false)
+
+    const all = ['nightjar.js', 'extension/manifest.json', 'extension-firefox/manifest.json']
+    await writeFile(checkout('scripts/run.mjs'), builds(all))
+    const changes = [
+      async () => {},
+      () => writeFile(checkout('shared/a.ts'), 'changed'),
+      () => rm(checkout('shared/b.ts')),
+      () => rm(checkout('dist/extension'), { recursive: true }),
+    ]
+    for (const [index, change] of changes.entries()) {
+      await change()
+      // The second time there is nothing to build.
+      for (const _ of ['first', 'second']) expect(await layOut()).toEqual({ code: 0, output: '' })
+      expect(await readFile(checkout('builds'), 'utf8')).toBe('build:package '.repeat(index + 2))
+    }
+    expect(existsSync(home.path('program/extension-firefox/manifest.json'))).toBe(true)
+    expect(await readdir(home.folder)).not.toContainEqual(expect.stringMatching(/^program\./))
+  })
+
+  test('a private Node that npm leaves out is no Node, today and the next time', async () => {
+    const scripts = join(folder, 'checkout/scripts')
+    await mkdir(join(scripts, 'node/node_modules'), { recursive: true })
+    for (const file of ['bootstrap.mjs', 'node/package.json', 'node/package-lock.json']) {
+      await copyFile(script(file), join(scripts, file))
+    }
+    await writeFile(home.path('bin/npm'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
+    const bring = () =>
+      home.run(
+        process.execPath,
+        '--input-type=module',
+        '--eval',
+        `import { ensurePrivateNode } from ${JSON.stringify(pathToFileURL(join(scripts, 'bootstrap.mjs')).href)}
+ensurePrivateNode()`,
+      )
+    for (const time of ['first', 'second']) {
+      const { code, output } = await bring()
+      expect({ time, code }).toEqual({ time, code: 1 })
+      expect(output).toContain('or install Node 22.12 or newer')
+    }
+  })
+
   test.each<[string, readonly string[], RegExp]>([
-    ['no network document', ['--key', 'a'.repeat(44)], /--network is needed/],
-    ['one that is not there', ['--network', '/none', '--key', 'a'.repeat(44)], /\/none cannot be read/],
+    ['no network document', ['--key', someKey], /--network is needed/],
+    ['one that is not there', ['--network', '/none', '--key', someKey], /\/none cannot be read/],
+    ['one without encryption', ['--network', 'http://example.org/n.json', '--key', someKey], /neither a file nor/],
     [
-      'one without encryption',
-      ['--network', 'http://example.org/n.json', '--key', 'a'.repeat(44)],
+      'another machine that is named like this one',
+      ['--network', 'http://127.evil.example/n.json', '--key', someKey],
       /neither a file nor/,
     ],
+    ['no port', ['--network', 'https://example.org/n.json', '--key', someKey, '--port', '99999'], /99999 is no port/],
+    [
+      'a key of more than 32 bytes',
+      ['--network', 'https://example.org/n.json', '--key', 'a'.repeat(44)],
+      /is not the base64 text/,
+    ],
+    ['a key twice', ['--network', 'https://example.org/n.json', '--key', someKey, '--key', someKey], /is there twice/],
     ['no key', ['--network', 'https://example.org/n.json'], /--key is needed/],
     ['what is no key', ['--network', 'https://example.org/n.json', '--key', 'abc'], /abc is not the base64 text/],
     [
       'more signatures than keys',
-      ['--network', 'https://example.org/n.json', '--key', 'a'.repeat(44), '--threshold', '2'],
+      ['--network', 'https://example.org/n.json', '--key', someKey, '--threshold', '2'],
       /more than the 1 keys/,
     ],
     ['an unknown option', ['--purgee'], /there is no option --purgee/],
@@ -195,12 +312,15 @@ describe.skipIf(!isLinux)('install.sh', () => {
       await until('the daemon has ended', () => !isRunning(pid))
     })
 
-    test('the unit is one that systemd takes', async () => {
+    test('the unit restarts the daemon, and gives it no new rights', async () => {
       await installed('--no-browsers')
       const text = await readFile(unit(), 'utf8')
       expect(text).toContain('NoNewPrivileges=yes')
       expect(text).toContain('Restart=on-failure')
-      if (!existsSync('/usr/bin/systemd-analyze')) return console.warn('no systemd-analyze: the unit was not checked')
+    })
+
+    test.skipIf(!existsSync('/usr/bin/systemd-analyze'))('the unit is one that systemd takes', async () => {
+      await installed('--no-browsers')
       await mkdir(join(folder, 'check/systemd'), { recursive: true })
       const { code, output } = await home.run('/usr/bin/env', ...check(), unit())
       expect({ code, output }).toEqual({ code: 0, output: '' })

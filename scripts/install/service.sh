@@ -13,6 +13,9 @@ service_manager() {
   fi
 }
 
+# What the daemon has to know to find its files.
+daemon_places() { places NIGHTJAR_HOME XDG_CONFIG_HOME XDG_STATE_HOME; }
+
 # For a unit file: a word in quotation marks, in which % and $ and \ mean themselves.
 unit_word() { printf '"%s"' "$(printf '%s' "$1" | sed 's/[\\"]/\\&/g; s/%/%%/g; s/\$/$$/g')"; }
 # The same without variables, which lines of Environment do not know.
@@ -26,7 +29,7 @@ Description=Nightjar: private network access for wallets
 
 [Service]
 # By way of env, as systemd itself starts nothing with a quotation mark in its path.
-ExecStart=/usr/bin/env $(unit_word "$node") $(unit_word "$script") up$(places | while IFS= read -r line; do printf '\nEnvironment=%s' "$(unit_setting "$line")"; done)
+ExecStart=/usr/bin/env $(unit_word "$node") $(unit_word "$script") up$(daemon_places | while IFS= read -r line; do printf '\nEnvironment=%s' "$(unit_setting "$line")"; done)
 Restart=on-failure
 RestartSec=2
 UMask=0077
@@ -59,7 +62,7 @@ agent_text() {
   <key>ProgramArguments</key>
   <array><string>$(xml "$node")</string><string>$(xml "$script")</string><string>up</string></array>
   <key>EnvironmentVariables</key>
-  <dict>$(places | while IFS= read -r line; do
+  <dict>$(daemon_places | while IFS= read -r line; do
     printf '\n    <key>%s</key><string>%s</string>' "${line%%=*}" "$(xml "${line#*=}")"
   done)
   </dict>

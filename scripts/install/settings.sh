@@ -9,28 +9,36 @@ ask() {
   printf '%s' "$answer"
 }
 
-is_key() { [ ${#1} -eq 44 ] && ! printf '%s' "$1" | LC_ALL=C grep -q '[^A-Za-z0-9+/=]'; }
+fits() { printf '%s' "$1" | LC_ALL=C grep -Eqx "$2"; }
+
+# 32 bytes: the last letter has two bits too many, which are 0.
+is_key() { fits "$1" '[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]='; }
+
+is_loopback() { fits "$1" 'http://(127(\.[0-9]{1,3}){3}|localhost|\[::1\])(:[0-9]{1,5})?(/.*)?'; }
 
 # What is to be in the configuration: asked for, checked, and made absolute.
 find_settings() {
   [ -n "$network" ] || network=$(ask 'Network document (file or https://...)' --network)
   case $network in
-    https://* | http://127.* | http://localhost*) ;;
-    *://*) wrong "--network: $network is neither a file nor https://..." ;;
+    *"$newline"*) wrong '--network: there is a line break in it' ;;
+    https://*) ;;
+    *://*) is_loopback "$network" || wrong "--network: $network is neither a file nor https://..." ;;
     /*) ;;
     *) network=$PWD/$network ;;
   esac
   case $network in /*) [ -r "$network" ] || die "the network document $network cannot be read" ;; esac
   [ -n "$keys" ] || keys=$(ask 'Keys of its directories, with spaces between' --key)
-  count=0
+  count=0 seen=''
   for key in $keys; do
     is_key "$key" || wrong "--key: $key is not the base64 text of a 32-byte key"
+    case $seen in *" $key "*) wrong "--key: $key is there twice" ;; esac
+    seen="$seen $key "
     count=$((count + 1))
   done
   [ $count -gt 0 ] || wrong '--key is needed'
   [ -n "$threshold" ] || threshold=$count
-  case $threshold in '' | *[!0-9]* | 0*) wrong "--threshold: $threshold is no number of keys" ;; esac
-  case $port in '' | *[!0-9]*) wrong "--port: $port is no port" ;; esac
+  fits "$threshold" '[1-9][0-9]?' || wrong "--threshold: $threshold is no number of keys"
+  { fits "$port" '0|[1-9][0-9]{0,4}' && [ "$port" -le 65535 ]; } || wrong "--port: $port is no port"
   [ "$threshold" -le $count ] || wrong "--threshold: more than the $count keys that there are"
 }
 

@@ -89,6 +89,8 @@ export const limits = {
   tcpConnectTimeout: 10 * second,
   /** A TCP connection that moves no byte for this long is closed: bounds sockets held by silent or stalled peers. */
   tcpIdle: 30 * minute,
+  /** The same once one direction has ended: what is left of such a connection is an answer on its way, or nothing. */
+  tcpHalfClosedIdle: 60 * second,
   /** Addresses of one name that an exit tries: bounds the connections that one answer of a name server causes. */
   addressesPerName: 8,
   /** Names whose addresses an exit remembers: bounds memory. */

@@ -62,6 +62,7 @@ describe('docs/protocol.md', () => {
       'tcp streams per branch': limits.tcpStreamsPerBranch,
       'tcp connect time-out': limits.tcpConnectTimeout / second,
       'tcp idle time-out': limits.tcpIdle / second,
+      'half closed tcp time-out': limits.tcpHalfClosedIdle / second,
     })
   })
 

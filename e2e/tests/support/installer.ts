@@ -12,6 +12,8 @@ export interface Home {
   run(command: string, ...args: readonly string[]): Promise<Ended>
   /** install.sh */
   install(...args: readonly string[]): Promise<Ended>
+  /** The same with these variables in addition, as NAME=VALUE. */
+  installWith(environment: readonly string[], ...args: readonly string[]): Promise<Ended>
   /** Of each file and folder its place, and of files what is in them. */
   tree(): Promise<readonly string[]>
 }
@@ -48,11 +50,13 @@ export async function makeHome(folder: string): Promise<Home> {
       child.once('error', reject)
       child.once('close', (code) => resolve({ code, output }))
     })
+  const script = join(dirname(distFolder()), 'scripts', 'install.sh')
   return {
     folder,
     path,
     run,
-    install: (...args) => run('/bin/sh', join(dirname(distFolder()), 'scripts', 'install.sh'), ...args),
+    install: (...args) => run('/bin/sh', script, ...args),
+    installWith: (environment, ...args) => run('/usr/bin/env', ...environment, '/bin/sh', script, ...args),
     async tree() {
       const entries = await readdir(folder, { recursive: true, withFileTypes: true })
       const described = entries.map(async (entry) => {

@@ -167,6 +167,54 @@ describe('what the host sees of the machine', () => {
     expect(await code).toBe(0)
   })
 
+  test('is told again within a minute of its change, between two messages of the daemon, and not otherwise', async () => {
+    const clock = new FakeClock()
+    const large = encodeFrames({ text: 'x'.repeat(2 * MiB) })
+    const whole = Buffer.concat(large)
+    const sockets: Socket[] = []
+    daemon = await new ScriptedDaemon((socket) => void sockets.push(socket)).listen(path)
+    const browser = new Browser()
+    let found: SystemProxy | null = systemProxy
+    let looks = 0
+    const look = async () => {
+      looks += 1
+      return found
+    }
+    const code = run(browser, { clock, systemProxy: look })
+    while (sockets.length === 0 || clock.pending === 0) await new Promise(setImmediate)
+    const [socket] = sockets as [Socket]
+    let arrived = 0
+    browser.output.on('data', (bytes: Buffer) => {
+      arrived += bytes.length
+    })
+    const lookAgain = async () => {
+      const before = looks
+      await clock.elapse(60 * second)
+      while (looks === before || clock.pending === 0) await new Promise(setImmediate)
+    }
+    await lookAgain()
+    // Half-way in a frame, then between the parts of a message: neither is a place.
+    for (const cut of [(large[0] as Uint8Array).length - 10, (large[0] as Uint8Array).length]) {
+      const before = arrived
+      socket.write(whole.subarray(0, cut))
+      while (arrived < before + cut) await new Promise(setImmediate)
+      found = found === null ? systemProxy : null
+      await lookAgain()
+      socket.write(whole.subarray(cut))
+      expect(await browser.next()).toEqual({ text: 'x'.repeat(2 * MiB) })
+      expect(await browser.next()).toEqual({ event: 'browser', systemProxy: found })
+    }
+    found = { kind: 'script' }
+    await lookAgain()
+    expect(await browser.next()).toEqual({ event: 'browser', systemProxy: found })
+    await lookAgain()
+    writeMessage(socket, { last: true })
+    expect(await browser.next()).toEqual({ last: true })
+    browser.input.end()
+    expect(await code).toBe(0)
+    expect(clock.pending).toBe(0)
+  })
+
   test('is told without a daemon, too', async () => {
     const browser = new Browser()
     expect(await run(browser, { systemProxy: async () => systemProxy })).toBe(1)

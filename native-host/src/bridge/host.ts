@@ -2,7 +2,7 @@
  * `nightjar host`: what a browser starts for each native-messaging port. It copies bytes between stdio and the daemon's
  * local socket, unread, as both carry the frames of shared/bridge; each direction waits for its reader. Where no daemon
  * listens it starts one. stdout carries frames and nothing else: first of all one of this process's own, which tells what it
- * sees of the machine as the browser's child.
+ * sees of the machine as the browser's child, and is told again when that is another thing.
  *
  * It ends with the browser (end of stdin) or with the daemon (end of the socket); the extension then starts another.
  */
@@ -11,7 +11,8 @@ import type { Readable, Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type BridgeEventMessage, encodeFrames, type SystemProxy } from '@nightjar/shared/bridge'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
-import { type Clock, second, within } from '@nightjar/shared/runtime'
+import { type Clock, minute, second, within } from '@nightjar/shared/runtime'
+import { Between } from './between.ts'
 import { connectTo } from './connect.ts'
 
 export interface HostContext {
@@ -28,14 +29,15 @@ export interface HostContext {
 
 /** More than the daemon waits for a network document before it serves without a fresh one (10 s). */
 const launchTimeout = 15 * second
+/** How often the machine is looked at again. */
+const lookEvery = 1 * minute
 
 /** @returns the exit code */
 export async function runHost(context: HostContext): Promise<number> {
   const told = tellProxy(context)
   try {
     const socket = await reachDaemon(context)
-    await told
-    await copy(socket, context)
+    await copy(socket, context, await told)
     return 0
   } catch (error) {
     const { code, detail } = asNightjarError(error)
@@ -47,10 +49,29 @@ export async function runHost(context: HostContext): Promise<number> {
   }
 }
 
-async function tellProxy({ systemProxy, output }: HostContext): Promise<void> {
+async function tellProxy({ systemProxy, output }: HostContext): Promise<BridgeEventMessage> {
   const event = { event: 'browser', systemProxy: await systemProxy() } as const
   // Not awaited: it stands before all that is written from now on, and a browser that reads nothing is not waited for.
   void send(output, event)
+  return event
+}
+
+/** Looks at the machine now and then, and tells what changed since `told`. Returns what ends it. */
+function watchProxy({ systemProxy, clock }: HostContext, told: BridgeEventMessage, between: Between): () => void {
+  let last = JSON.stringify(told)
+  const look = async () => {
+    const event = { event: 'browser', systemProxy: await systemProxy() } as const
+    if (between.destroyed) return
+    const now = JSON.stringify(event)
+    if (now !== last) between.put(event)
+    last = now
+    timer = clock.after(lookEvery, look)
+  }
+  let timer = clock.after(lookEvery, look)
+  return () => {
+    timer.cancel()
+    between.destroy()
+  }
 }
 
 async function reachDaemon({ socket, launch, clock }: HostContext): Promise<Socket> {
@@ -72,11 +93,15 @@ function unready(): NightjarError {
 }
 
 /** Until one side ends, however it ends: neither could be told of the other's error. */
-async function copy(socket: Socket, { input, output }: HostContext): Promise<void> {
+async function copy(socket: Socket, context: HostContext, told: BridgeEventMessage): Promise<void> {
+  const { input, output } = context
   const ended = () => undefined
+  const between = new Between()
   const up = pipeline(input, socket).catch(ended)
-  const down = pipeline(socket, output, { end: false }).catch(ended)
+  const down = pipeline(socket, between, output, { end: false }).catch(ended)
+  const stopWatching = watchProxy(context, told, between)
   await Promise.race([up, down])
+  stopWatching()
   socket.destroy()
 }
 

@@ -125,8 +125,9 @@ describe('it is looked for', () => {
     const asked: string[] = []
     const run: Machine['run'] = async (file, args, timeout) => {
       asked.push([file, ...args].join(' '))
-      expect(timeout).toBe(500)
-      return { ok: file in outputs, stdout: outputs[file] ?? '' }
+      expect(timeout).toBe(2000)
+      const said = outputs[[file, args[0]].join(' ')] ?? outputs[file]
+      return { ok: said !== undefined, stdout: said ?? '' }
     }
     return findSystemProxy({ platform, environment, run }).then((found: SystemProxy | null) => ({ found, asked }))
   }
@@ -134,19 +135,51 @@ describe('it is looked for', () => {
   const manual =
     "org.gnome.system.proxy mode 'manual'\norg.gnome.system.proxy.https host 'b'\norg.gnome.system.proxy.https port 2\n"
 
-  test('on GNOME in its settings, and in the environment where these cannot be had', async () => {
-    expect((await find('linux', environment, { gsettings: manual })).found).toEqual(fixed({ https: 'b:2' }))
-    expect((await find('linux', environment)).found).toEqual(fixed({ https: 'a:1' }))
+  const desktops = [
+    { XDG_CURRENT_DESKTOP: 'ubuntu:GNOME' },
+    { XDG_CURRENT_DESKTOP: 'X-Cinnamon' },
+    { XDG_CURRENT_DESKTOP: 'Pantheon' },
+    { XDG_CURRENT_DESKTOP: 'Unity:Unity7:ubuntu' },
+    { XDG_CURRENT_DESKTOP: 'Deepin' },
+    { XDG_CURRENT_DESKTOP: 'UKUI' },
+    { XDG_CURRENT_DESKTOP: 'MATE', DESKTOP_SESSION: 'mate' },
+  ]
+  const https = { https_proxy: 'a:1' }
+
+  test.each(desktops)('on %o in its settings, and nowhere else', async (desktop) => {
+    expect((await find('linux', { ...https, ...desktop }, { gsettings: manual })).found).toEqual(
+      fixed({ https: 'b:2' }),
+    )
+  })
+
+  test('on GNOME without these settings in the environment', async () => {
+    const outputs = { 'gsettings list-schemas': 'org.gnome.desktop.interface\norg.gnome.system.proxy.http\n' }
+    expect((await find('linux', environment, outputs)).found).toEqual(fixed({ https: 'a:1' }))
   })
 
   test('on other desktops in the environment alone', async () => {
-    const { found, asked } = await find('linux', { ...environment, XDG_CURRENT_DESKTOP: 'KDE' }, { gsettings: manual })
+    const { found, asked } = await find('linux', { ...https, XDG_CURRENT_DESKTOP: 'XFCE' }, { gsettings: manual })
     expect([found, asked]).toEqual([fixed({ https: 'a:1' }), []])
   })
 
   test('on macOS and Windows in the system’s settings alone', async () => {
-    expect(await find('darwin', environment)).toEqual({ found: null, asked: ['scutil --proxy'] })
-    const { found, asked } = await find('win32', environment)
+    expect(await find('darwin', environment, { scutil: '<dictionary> {\n}\n' })).toEqual({
+      found: null,
+      asked: ['scutil --proxy'],
+    })
+    const { found, asked } = await find('win32', environment, { reg: '    ProxyEnable    REG_DWORD    0x0\r\n' })
     expect([found, asked.length, asked[0]?.startsWith('reg query HKCU')]).toEqual([null, 1, true])
   })
+
+  test.each(['linux', 'darwin', 'win32'] as const)(
+    'on %s what cannot be read may be anything, not none',
+    async (platform) => {
+      const gnome = { XDG_CURRENT_DESKTOP: 'GNOME' }
+      expect((await find(platform, gnome)).found).toEqual(script)
+      const silent = { gsettings: '\n', scutil: '', reg: '\r\n' }
+      expect((await find(platform, gnome, silent)).found).toEqual(script)
+      const there = { 'gsettings list-schemas': 'org.gnome.system.proxy\n' }
+      expect((await find(platform, gnome, there)).found).toEqual(script)
+    },
+  )
 })

@@ -1,16 +1,26 @@
 /**
  * The proxy that the machine gives its browsers, seen from the process that a browser starts: once the extension sets a
- * proxy of its own, it cannot read this one any more. As Chromium finds it: on GNOME its settings, elsewhere on Linux the
- * environment, on macOS and Windows the system's settings (both written after their documentation, and not run).
+ * proxy of its own, it cannot read this one any more. As Chromium finds it: on GNOME and the desktops like it in the
+ * settings that they share, elsewhere on Linux in the environment, on macOS and Windows in the system's settings (both
+ * written after their documentation, and not run).
+ *
+ * Where it cannot be found out there may be one, such as Tor or a company's, and going past it would tell what it hides:
+ * that is told as a script, which nobody can follow.
  *
  * Not read: KDE's settings, what Windows finds by WPAD, and the browser's own command line.
  */
 import type { SystemProxy } from '@nightjar/shared/bridge'
-import { millisecond } from '@nightjar/shared/runtime'
+import { second } from '@nightjar/shared/runtime'
 import type { Machine } from '../install/machine.ts'
 
-const askTimeout = 500 * millisecond
+const askTimeout = 2 * second
 const script: SystemProxy = { kind: 'script' }
+const unknown = script
+const gnomeSchema = 'org.gnome.system.proxy'
+/** Of those that XDG_CURRENT_DESKTOP names, the ones whose settings Chromium reads by gsettings (base/nix/xdg_util.cc). */
+const gnomeDesktops: ReadonlySet<string> = new Set(['GNOME', 'X-Cinnamon', 'Pantheon', 'Unity', 'Deepin', 'UKUI'])
+/** The same of DESKTOP_SESSION, which older ones set. */
+const gnomeSessions: ReadonlySet<string> = new Set(['gnome', 'mate', 'deepin', 'ukui'])
 
 /** Each as it was found: `host:port`, with a scheme in front or not. */
 interface Found {
@@ -20,7 +30,7 @@ interface Found {
   readonly bypass: readonly string[]
 }
 
-/** Never rejects: what cannot be found out counts as no proxy. */
+/** Never rejects: what cannot be found out is told as a script. */
 export async function findSystemProxy({
   platform,
   environment,
@@ -28,13 +38,24 @@ export async function findSystemProxy({
 }: Omit<Machine, 'home'>): Promise<SystemProxy | null> {
   const ask = async (file: string, ...args: string[]) => {
     const { ok, stdout } = await run(file, args, askTimeout)
-    return ok ? stdout : undefined
+    return ok && stdout.trim() !== '' ? stdout : undefined
   }
-  if (platform === 'darwin') return fromScutil((await ask('scutil', '--proxy')) ?? '')
-  if (platform === 'win32') return fromRegistry((await ask('reg', 'query', internetSettings)) ?? '')
-  const isGnome = (environment.XDG_CURRENT_DESKTOP ?? '').split(':').includes('GNOME')
-  const settings = isGnome ? await ask('gsettings', 'list-recursively', 'org.gnome.system.proxy') : undefined
-  return settings === undefined ? fromEnvironment(environment) : fromGsettings(settings)
+  const read = (text: string | undefined, from: (text: string) => SystemProxy | null) =>
+    text === undefined ? unknown : from(text)
+  if (platform === 'darwin') return read(await ask('scutil', '--proxy'), fromScutil)
+  if (platform === 'win32') return read(await ask('reg', 'query', internetSettings), fromRegistry)
+  if (!isLikeGnome(environment)) return fromEnvironment(environment)
+  const settings = await ask('gsettings', 'list-recursively', gnomeSchema)
+  if (settings !== undefined) return fromGsettings(settings)
+  // Chromium asks the environment where these settings are not installed, and only there.
+  const schemas = await ask('gsettings', 'list-schemas')
+  const isInstalled = schemas === undefined || schemas.split(/\s+/).includes(gnomeSchema)
+  return isInstalled ? unknown : fromEnvironment(environment)
+}
+
+function isLikeGnome({ XDG_CURRENT_DESKTOP = '', DESKTOP_SESSION = '' }: NodeJS.ProcessEnv): boolean {
+  const named = XDG_CURRENT_DESKTOP.split(':')
+  return named.some((each) => gnomeDesktops.has(each)) || gnomeSessions.has(DESKTOP_SESSION)
 }
 
 const internetSettings = 'HKCU\\Software\\Microsoft\\Windows\\CurrentVersion\\Internet Settings'

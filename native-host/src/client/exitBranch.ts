@@ -20,6 +20,11 @@ export interface ExitBranchOptions extends BranchOptions {
   random(): number
 }
 
+export interface ExitOrder extends Target {
+  /** Aborted where nobody waits for the connection any more, before it stands. */
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Takes over the stream of a connection that stands, in the same turn, so that nothing that comes on it is missed. */
 export type Join = (stream: Stream) => StreamHandler
 
@@ -29,6 +34,8 @@ export class ExitBranch extends Branch {
   #connecting = 0
   /** When a stream last sent something, in the clock's milliseconds. */
   #lastSent = Number.NEGATIVE_INFINITY
+  /** When something last came on a stream, likewise. */
+  #lastReceived = Number.NEGATIVE_INFINITY
 
   constructor(options: ExitBranchOptions, hop: Hop) {
     super(options, hop)
@@ -55,12 +62,23 @@ export class ExitBranch extends Branch {
     return this.running >= limits.tcpStreamsPerBranch
   }
 
+  /** Since when nothing was asked of it, sent or received on it, in the clock's milliseconds. */
+  get quietSince(): number {
+    return Math.max(this.lastUsed, this.#lastSent, this.#lastReceived)
+  }
+
+  /** Ends it for another one's sake, with all that runs on it; its exit is not to blame. */
+  giveWay(): void {
+    this.hop.close('branch-retired')
+  }
+
   /**
    * Has the exit connect to `target`; once the connection stands, `join` takes it over.
    * @param timeout milliseconds
-   * @throws NightjarError why it does not stand: what the exit said, `timed-out`, or what the branch was lost with
+   * @throws NightjarError why it does not stand: what the exit said, `timed-out`, `cancelled` by the order's signal, or
+   * what the branch was lost with
    */
-  async connect(target: Target, timeout: number, join: Join): Promise<void> {
+  async connect(target: ExitOrder, timeout: number, join: Join): Promise<void> {
     this.refuseIfRetired()
     const { promise: connected, resolve, reject } = Promise.withResolvers<void>()
     let joined: StreamHandler | undefined
@@ -78,7 +96,8 @@ export class ExitBranch extends Branch {
         joined ??= join(this.#noting(stream))
         resolve()
       },
-      onData(data) {
+      onData: (data) => {
+        this.#lastReceived = this.clock.now()
         if (joined !== undefined) return joined.onData(data)
         stream.consumed()
         end('protocol-violation')
@@ -87,6 +106,10 @@ export class ExitBranch extends Branch {
       onEnd: end,
     }
     const stream = this.hop.streams.open(tcpService, encodeTarget(target), handler, nothing)
+    const onAbort = () => {
+      if (joined === undefined) end('cancelled')
+    }
+    target.signal?.addEventListener('abort', onAbort)
     this.#opened += 1
     this.#connecting += 1
     this.slot.busy += 1
@@ -97,6 +120,7 @@ export class ExitBranch extends Branch {
         return new NightjarError('timed-out', { detail: 'connection to the host' })
       })
     } finally {
+      target.signal?.removeEventListener('abort', onAbort)
       this.#connecting -= 1
       this.slot.busy -= 1
       this.closeIfOver()

@@ -1,15 +1,18 @@
 /**
  * TCP connections through exits: the group's exit by its own ranking, another one where the first fails, and nothing sent
  * before one has the connection. Once it stands, its loss is its user's to see: nothing is resumed elsewhere.
+ *
+ * Whoever may use the shield, a web page among them, decides how many groups there are. What they take of the trunks is
+ * therefore bounded, and most places stay for the branches to gateways.
  */
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Network, Relay } from '@nightjar/shared/directory'
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import { type Clock, second, within } from '@nightjar/shared/runtime'
-import { listDigest, type Target } from '@nightjar/shared/shield'
+import { listDigest } from '@nightjar/shared/shield'
 import type { State } from '../state/store.ts'
-import { type Join, openExitBranch } from './exitBranch.ts'
+import { type ExitOrder, type Join, openExitBranch } from './exitBranch.ts'
 import { ExitBranches } from './exitBranches.ts'
 import type { RelayHealth } from './health.ts'
 import type { OpenBranches } from './openBranches.ts'
@@ -17,6 +20,8 @@ import { rankExits } from './selection.ts'
 import type { Trunks } from './trunks.ts'
 
 const exitsTried = 3
+/** Of the 32 branches of a trunk, those to exits. */
+const branchesPerTrunk = 10
 const connectTimeout = 20 * second
 /** Of the time for all attempts, what one may take: more than the exit itself allows a connection. */
 const attemptTimeout = limits.tcpConnectTimeout + 2 * second
@@ -36,7 +41,10 @@ const exitsFault: ReadonlySet<ErrorCode> = new Set([
   'internal',
 ])
 
-export interface TcpOrder extends Target {
+/** What this side decided says nothing about an exit, and another one would not change it. */
+const ownDoing: ReadonlySet<ErrorCode> = new Set(['network-unreachable', 'too-many-sites', 'cancelled'])
+
+export interface TcpOrder extends ExitOrder {
   /** Isolation group: its streams share branches, and never one with another group's. */
   readonly group: string
 }
@@ -63,21 +71,27 @@ export class Exits {
   #isProbing = false
 
   constructor(options: ExitsOptions) {
-    const { crypto, openBranches, random } = options
+    const { crypto, clock, openBranches, trunks, random } = options
     this.#options = options
     this.#list = listDigest(crypto.hash.sha256)
-    this.#branches = new ExitBranches(async (group, exit) => {
-      const opened = openBranches.open(group, exit, async (each) => ({
-        branch: await openExitBranch({ ...each, random }),
-      }))
-      return (await opened).branch
+    this.#branches = new ExitBranches({
+      clock,
+      most: () => branchesPerTrunk * Math.max(trunks.standing.length, 1),
+      hasRoom: (group) => openBranches.hasRoom(group),
+      async open(group, exit) {
+        const opened = openBranches.open(group, exit, async (each) => ({
+          branch: await openExitBranch({ ...each, random }),
+        }))
+        return (await opened).branch
+      },
     })
   }
 
   /**
    * Has an exit connect to the order's host; `join` takes the connection over once it stands. While all exits fail it is
    * refused at once, but for one connection a second, which tries again.
-   * @throws NightjarError `no-exit`, or why the last exit that was tried has no connection
+   * @throws NightjarError `no-exit`, `too-many-sites` where other groups have all branches there may be, `cancelled` by the
+   * order's signal, or why the last exit that was tried has no connection
    */
   async connect(order: TcpOrder, join: Join): Promise<void> {
     const { clock, health } = this.#options
@@ -90,8 +104,9 @@ export class Exits {
     if (isProbe) this.#isProbing = true
     try {
       await this.#tryExits(ranked, order, join)
-    } catch (error) {
-      if (areAllFailing()) this.#outage = { at: clock.now(), error: asNightjarError(error) }
+    } catch (cause) {
+      const error = asNightjarError(cause)
+      if (areAllFailing() && !ownDoing.has(error.code)) this.#outage = { at: clock.now(), error }
       throw error
     } finally {
       if (isProbe) this.#isProbing = false
@@ -121,7 +136,7 @@ export class Exits {
         if (!lost.has(error.code)) left.delete(exit)
         if (refusals.has(error.code)) refused += 1
         const isLast = attempt === exitsTried || refused === 2 || left.size === 0 || clock.now() >= deadline
-        if (isLast || error.code === 'network-unreachable') throw error
+        if (isLast || ownDoing.has(error.code)) throw error
       }
     }
   }
@@ -131,6 +146,7 @@ export class Exits {
     const late = () => new NightjarError('timed-out', { detail: 'branch to an exit' })
     // A branch that comes too late for this connection is there for the next one.
     const branch = await within(clock, until - clock.now(), this.#branches.get(order.group, exit), late)
+    if (order.signal?.aborted) throw new NightjarError('cancelled')
     if (branch.isFull) throw new NightjarError('limit-reached', { detail: 'streams of a branch' })
     try {
       await branch.connect(order, until - clock.now(), join)
@@ -138,7 +154,7 @@ export class Exits {
     } catch (cause) {
       const error = asNightjarError(cause)
       // What is lost with its branch is counted with that.
-      if (branch.error === undefined) {
+      if (branch.error === undefined && !ownDoing.has(error.code)) {
         if (exitsFault.has(error.code)) health.failed(exit)
         else health.worked(exit)
       }

@@ -74,7 +74,7 @@ describe('accepted', () => {
     }
   })
 
-  test('nothing is read before: a client that goes on sending is held up', async () => {
+  test('little is read before: a client that goes on sending is held up, and nothing of it is lost', async () => {
     let call: Call | undefined
     const { port, calls } = await listen((each) => {
       call = each
@@ -102,6 +102,36 @@ describe('accepted', () => {
   })
 })
 
+describe('a client that leaves before it is told', () => {
+  test.each(['FIN', 'RST'] as const)(
+    'with a %s is noticed, whatever it sent early, and is told nothing',
+    async (how) => {
+      const { port, calls, clock } = await listen(() => {})
+      const wire = await Wire.to(port)
+      wire.socket.write(Uint8Array.of(5, 1, 0, 5, 1, 0, 3, 1, 97, 1, 187, 1, 2, 3))
+      await wire.take(2)
+      while (calls.length === 0) await new Promise(setImmediate)
+      const [{ gone, refuse }] = calls as [Call]
+      expect(gone.aborted).toBe(false)
+      if (how === 'FIN') wire.socket.end('more')
+      else wire.socket.resetAndDestroy()
+      while (!gone.aborted) await new Promise(setImmediate)
+      refuse('name-not-found')
+      await wire.until(({ isClosed }) => isClosed)
+      expect(wire.received).toHaveLength(0)
+      expect(clock.pending).toBe(0)
+    },
+  )
+
+  test('is not one that leaves after it was told', async () => {
+    const { port, calls } = await listen(echo)
+    const { wire } = await askSocks(port, { host: 'mainnet.infura.io' })
+    wire.socket.end()
+    await wire.until(({ isClosed }) => isClosed)
+    expect(calls[0]?.gone.aborted).toBe(false)
+  })
+})
+
 describe('refused', () => {
   test.each([
     ['host-not-listed', 2, 403],
@@ -112,6 +142,7 @@ describe('refused', () => {
     ['network-unreachable', 3, 503],
     ['no-exit', 3, 503],
     ['limit-reached', 1, 503],
+    ['too-many-sites', 1, 503],
     ['timed-out', 6, 504],
   ] as const)('%s is told as SOCKS reply %i and HTTP status %i', async (code, socks, http) => {
     const { port } = await listen((call) => call.refuse(code))

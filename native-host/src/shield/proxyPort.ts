@@ -2,11 +2,13 @@
  * A loopback port that speaks SOCKS5 (socks.ts) and HTTP CONNECT (RFC 9110, section 9.3.6; heads are parsed by node:http),
  * told apart by the first byte. It knows how a client asks and is answered; who is connected to what is its owner's.
  *
- * A client has ten seconds to say what it wants. After that nothing is read from it until it is accepted.
+ * A client has ten seconds to say what it wants. After that a little is read from it until it is accepted, to notice when
+ * it leaves: an end of its side before there is an answer counts as that.
  */
 import { createServer as createHttpServer, type Server as HttpServer, type IncomingMessage } from 'node:http'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { concat } from '@nightjar/shared/bytes'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { type Clock, second } from '@nightjar/shared/runtime'
 import { httpRefusal, response, socksRefusal } from './refusal.ts'
@@ -18,12 +20,16 @@ const handshakeTimeout = 10 * second
 const lingerTimeout = 2 * second
 /** Bounds what one program can take of the daemon's memory and descriptors. */
 const mostConnections = 1024
+/** Bounds what is kept of a client that sends before it is accepted, in bytes; beyond it, that it leaves is seen later. */
+const earlyBytes = 64 * 1024
 /** Bounds the head of a CONNECT, in bytes. */
 const headBytes = 8 * 1024
 
 /** A client that has said what it wants, and is told once. */
 export interface Call {
   readonly ask: Ask
+  /** Aborted where the client leaves before it is told; then there is nobody to tell. */
+  readonly gone: AbortSignal
   /** Tells the client that it is connected; from now on its socket is the connection, with what it may have sent early. */
   accept(): Socket
   refuse(code: ErrorCode): void
@@ -136,18 +142,38 @@ class Reception {
     this.#call(socket, ask, head, { accepted, refused: httpRefusal })
   }
 
-  /** @param early what came behind the handshake, and is for the host */
-  #call(socket: Socket, ask: Ask, early: Uint8Array, answers: Answers): void {
+  /** @param rest what came behind the handshake, and is for the host */
+  #call(socket: Socket, ask: Ask, rest: Uint8Array, answers: Answers): void {
     this.#hearings.get(socket)?.()
-    socket.pause()
-    if (early.length > 0) socket.unshift(early)
+    const gone = new AbortController()
+    const early: Uint8Array[] = []
+    let kept = 0
+    const keep = (bytes: Uint8Array) => {
+      early.push(bytes)
+      kept += bytes.length
+      if (kept >= earlyBytes) socket.pause()
+    }
+    const leave = () => {
+      gone.abort()
+      socket.destroy()
+    }
+    const stopWaiting = () => socket.off('data', keep).off('end', leave).off('close', leave).pause()
+    socket.on('data', keep).on('end', leave).on('close', leave).resume()
+    keep(rest)
     this.#options.onCall({
       ask,
+      gone: gone.signal,
       accept() {
+        stopWaiting()
+        if (kept > 0) socket.unshift(concat(...early))
         socket.write(answers.accepted)
         return socket
       },
-      refuse: (code) => this.#dismiss(socket, answers.refused(code)),
+      refuse: (code) => {
+        if (gone.signal.aborted) return
+        stopWaiting()
+        this.#dismiss(socket, answers.refused(code))
+      },
     })
   }
 

@@ -20,6 +20,7 @@ const refusals: Partial<Record<ErrorCode, Refusal>> = {
   'host-unreachable': noHost,
   'connection-reset': noHost,
   'limit-reached': { socks: reply.failed, http: 503 },
+  'too-many-sites': { socks: reply.failed, http: 503 },
   'timed-out': { socks: reply.ttlExpired, http: 504 },
 }
 

@@ -122,6 +122,20 @@ describe('a listed host', () => {
     await turns(() => connections()[0]?.endedWith === 'connection-reset')
   })
 
+  test('that a client no longer waits for is given up at the exit at once, and is no error', async () => {
+    const { shield, exits, connections } = await start(1)
+    ;(exits[0] as FakeRelay).connect = () => new Promise(() => {})
+    const wire = await Wire.to(shield.port)
+    const name = Buffer.from(infura)
+    wire.socket.write(Buffer.concat([Buffer.of(5, 1, 0, 5, 1, 0, 3, name.length), name, Buffer.of(1, 187)]))
+    await turns(() => connections().length === 1)
+    wire.socket.end()
+    await turns(() => connections()[0]?.endedWith === 'cancelled')
+    await wire.until(({ isClosed }) => isClosed)
+    expect(shield.status).toMatchObject({ streams: 0, hosts: [], lastError: null })
+    expect(connections()).toHaveLength(1)
+  })
+
   test('that cannot be reached is told with its code, and counted', async () => {
     const { shield, exits, until } = await start()
     for (const exit of exits) exit.connect = () => 'name-not-found'

@@ -52,7 +52,8 @@ export async function openShield(options: ShieldOptions): Promise<Shield> {
     const entry = host === undefined ? undefined : findHost(host)
     if (host === undefined || entry === undefined || call.ask.port !== listedPort) return refuseUnlisted(call)
     try {
-      await client.connectThrough({ group: groupOf(host, call.ask.credentials), host, port: listedPort }, (stream) => {
+      const group = groupOf(host, call.ask.credentials)
+      await client.connectThrough({ group, host, port: listedPort, signal: call.gone }, (stream) => {
         streams += 1
         const onEnd = () => {
           streams -= 1
@@ -64,6 +65,8 @@ export async function openShield(options: ShieldOptions): Promise<Shield> {
       })
       usage.shielded(entry)
     } catch (error) {
+      // Who left is told nothing, and is not an error of the host.
+      if (call.gone.aborted) return
       const { code } = asNightjarError(error)
       usage.failed(entry, code)
       call.refuse(code)

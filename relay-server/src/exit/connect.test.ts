@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { NightjarError } from '@nightjar/shared/errors'
+import { limits } from '@nightjar/shared/limits'
 import { codeOfAsync, FakeClock, turn } from '@nightjar/shared/testing'
 import { socketPair } from '@nightjar/shared-node/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -95,6 +96,20 @@ describe('connectToFirst', () => {
     const [one, two] = await Promise.all(attempts.map((attempt) => attempt.succeed()))
     expect((await connection).socket).toBe(one)
     expect([one?.destroyed, two?.destroyed]).toEqual([false, true])
+  })
+
+  test('of many addresses eight are tried, and a whole family of dead ones leaves room for the other', async () => {
+    const dead = Array.from({ length: 10 }, (_, index) => `2606::${index + 1}`)
+    const connection = codeOfAsync(() => first(...dead, '1.1.1.1'))
+    attempts[0]?.fail()
+    await turn()
+    expect(tried()).toEqual(['2606::1', '1.1.1.1'])
+    for (let n = 1; n < limits.addressesPerName; n++) {
+      attempts[n]?.fail()
+      await turn()
+    }
+    expect(await connection).toBe('host-unreachable')
+    expect(attempts).toHaveLength(limits.addressesPerName)
   })
 
   test('where none takes one it is unreachable', async () => {

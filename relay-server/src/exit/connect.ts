@@ -4,6 +4,7 @@
  */
 import { connect, type Socket } from 'node:net'
 import { NightjarError } from '@nightjar/shared/errors'
+import { limits } from '@nightjar/shared/limits'
 import { type Clock, millisecond, type Timer } from '@nightjar/shared/runtime'
 import { familyOf } from './addresses.ts'
 
@@ -41,7 +42,7 @@ export function connectBySystem(localAddress: string | undefined): Connect {
 }
 
 /**
- * A connection to the first of `addresses` that takes one.
+ * A connection to the first of `addresses` that takes one; of many the first eight are tried, of each family some.
  * @throws NightjarError `host-unreachable` where none does, or `cancelled` by `signal`
  */
 export function connectToFirst(
@@ -50,7 +51,7 @@ export function connectToFirst(
   { connect, clock, signal }: { connect: Connect; clock: Clock; signal: AbortSignal },
 ): Promise<Connection> {
   return new Promise((resolve, reject) => {
-    const waiting = familiesInTurn(addresses)
+    const waiting = familiesInTurn(addresses).slice(0, limits.addressesPerName)
     const attempts = new AbortController()
     let running = 0
     let timer: Timer | undefined

@@ -382,6 +382,31 @@ describe('limits', () => {
     small.close()
   })
 
+  test('when all places are taken a circuit gets one of the circuit that has most, the quietest', async () => {
+    const small = open({ maxStreams: 4 })
+    const [greedy, modest] = [joinMuxes(small.serve()), joinMuxes(small.serve())]
+    const taken: Asked[] = []
+    for (let n = 0; n < 4; n++) {
+      const asked = ask(`${host}:443`, { mux: greedy })
+      expect(await asked.outcome).toBe('connected')
+      taken.push(asked)
+      clock.advance(1)
+    }
+    // It has most itself, so there is nothing to be had for it.
+    expect(await ask(`${host}:443`, { mux: greedy }).outcome).toBe('limit-reached')
+    taken[0]?.stream.send(utf8('still here'), false)
+    while (taken[0]?.received.length === 0) await turn()
+    for (const quietest of [1, 2]) {
+      expect(await ask(`${host}:443`, { mux: modest }).outcome).toBe('connected')
+      expect(await taken[quietest]?.end).toBe('limit-reached')
+    }
+    // Both have two now.
+    expect(await ask(`${host}:443`, { mux: modest }).outcome).toBe('limit-reached')
+    expect(small.counts.open).toBe(4)
+    small.close()
+    await noneOpen(small)
+  })
+
   test('the bytes of a branch are bounded, over all its streams', async () => {
     const small = open({ bytesPerBranch: 5000 })
     const mux = joinMuxes(small.serve())

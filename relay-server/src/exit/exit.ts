@@ -5,6 +5,10 @@
  *
  * What it connects to is checked three times: the name against the list, each address that the name has, at every
  * connection, and the address that the socket then is connected to. Nothing here logs a host, an address or a port.
+ *
+ * When all places are taken (`maxStreams`) they are shared evenly among circuits, of which one client has at most as many
+ * as it has branches: who asks for another gets a place of the circuit that has most connections, unless it would then
+ * have more than that one. The connection on which nothing has moved for longest goes.
  */
 import { isIP, type Socket } from 'node:net'
 import type { Accept, Budget, Stream } from '@nightjar/shared/circuit'
@@ -49,10 +53,20 @@ export interface Exit {
   close(): void
 }
 
+/** What one circuit has open. */
+interface Holder {
+  /** Streams with a connection and those that are getting one. */
+  streams: number
+  /** Of those with one: what can be taken away. */
+  readonly connected: Set<Splice>
+}
+
 export function createExit(options: ExitOptions): Exit {
   const { policy, clock, connect, maxStreams, bytesPerBranch = limits.tcpBytesPerBranch } = options
   const resolve = rememberNames(options.resolve, clock)
   const open = new Set<Splice>()
+  /** The circuits that have a connection. */
+  const holders = new Set<Holder>()
   const ended = new Map<ErrorCode, number>()
   const counts = {
     get open() {
@@ -77,15 +91,27 @@ export function createExit(options: ExitOptions): Exit {
     const [addresses, own] = await Promise.all([resolve(host), ownAddresses()])
     const allowed = addresses.filter((address) => mayConnectTo(address, own))
     if (allowed.length === 0) throw new NightjarError(addresses.length === 0 ? 'name-not-found' : 'address-forbidden')
-    const tried = allowed.slice(0, limits.addressesPerName)
-    const { socket, remoteAddress } = await connectToFirst(tried, listedPort, { connect, clock, signal })
+    const { socket, remoteAddress } = await connectToFirst(allowed, listedPort, { connect, clock, signal })
     if (mayConnectTo(remoteAddress, own)) return socket
     socket.destroy()
     throw new NightjarError('address-forbidden')
   }
 
-  /** `onClosed` is called when nothing of it is left. */
-  function openStream(stream: Stream, host: string, budget: Budget, onClosed: () => void): Splice {
+  /** Whether there is room for another stream of `holder`, if need be made at another's cost. */
+  function makeRoom(holder: Holder): boolean {
+    if (open.size < maxStreams) return true
+    let richest: Holder | undefined
+    for (const each of holders) if (each.connected.size > (richest?.connected.size ?? 0)) richest = each
+    if (richest === undefined || richest.connected.size <= holder.streams + 1) return false
+    let quietest: Splice | undefined
+    for (const each of richest.connected) {
+      if (each.lastMoved < (quietest?.lastMoved ?? Number.POSITIVE_INFINITY)) quietest = each
+    }
+    quietest?.end('limit-reached')
+    return true
+  }
+
+  function openStream(stream: Stream, host: string, budget: Budget, holder: Holder): Splice {
     const connecting = new AbortController()
     const joined = splice({
       stream: () => stream,
@@ -97,19 +123,25 @@ export function createExit(options: ExitOptions): Exit {
         count(code)
         counts.fromHosts += joined.sent
         counts.toHosts += joined.received
+        if (holder.connected.delete(joined)) open.delete(joined)
+        if (holder.connected.size === 0) holders.delete(holder)
         // A client that asks and leaves must not be able to have more names asked for than it may have streams.
         void attempt.then(() => {
           open.delete(joined)
-          onClosed()
+          holder.streams -= 1
         })
       },
     })
     open.add(joined)
+    holder.streams += 1
     const timer = clock.after(limits.tcpConnectTimeout, () => joined.end('timed-out'))
     const attempt = connectTo(host, connecting.signal)
       .then((socket) => {
         stream.connected()
         joined.start(socket)
+        if (connecting.signal.aborted) return
+        holder.connected.add(joined)
+        holders.add(holder)
       })
       .catch((error: unknown) => joined.end(asNightjarError(error).code))
       .finally(() => timer.cancel())
@@ -121,7 +153,7 @@ export function createExit(options: ExitOptions): Exit {
 
     serve() {
       const budget: Budget = { left: bytesPerBranch }
-      let streams = 0
+      const holder: Holder = { streams: 0, connected: new Set() }
       return (stream, { service, argument }) => {
         if (service !== tcpService) return 'unknown-service'
         let host: string | undefined
@@ -132,12 +164,8 @@ export function createExit(options: ExitOptions): Exit {
           return count(asNightjarError(error).code)
         }
         if (host === undefined || !allows(policy, host)) return count('host-not-listed')
-        if (streams >= limits.tcpStreamsPerBranch || open.size >= maxStreams) return count('limit-reached')
-        streams += 1
-        const joined = openStream(stream, host, budget, () => {
-          streams -= 1
-        })
-        return joined.handler
+        if (holder.streams >= limits.tcpStreamsPerBranch || !makeRoom(holder)) return count('limit-reached')
+        return openStream(stream, host, budget, holder).handler
       }
     },
 

@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { limits } from '@nightjar/shared/limits'
 import { second } from '@nightjar/shared/runtime'
-import { FakeClock } from '@nightjar/shared/testing'
+import { FakeClock, turn } from '@nightjar/shared/testing'
 import { beforeEach, expect, test } from 'vitest'
 import { type Resolved, rememberNames, resolveBySystem } from './resolve.ts'
 
@@ -71,16 +71,19 @@ test('memory is bounded: the name that was used least lately goes first', async 
 })
 
 /** A name server on loopback that knows one name, and says of the others that they do not exist. */
-async function nameServer(records: { a?: [number, string]; aaaa?: [number, string] }) {
-  const [typeA, typeAaaa, nameError] = [1, 28, 3]
+async function nameServer(records: { a?: [number, string]; aaaa?: [number, string] | 'silent' | 'broken' }) {
+  const [typeA, typeAaaa, serverFailure, nameError] = [1, 28, 2, 3]
   const socket = createSocket('udp4')
   socket.on('message', (query, { port, address }) => {
     const end = query.indexOf(0, 12) + 5
     const type = query.readUInt16BE(end - 4)
+    if (type === typeAaaa && records.aaaa === 'silent') return
+    const isBroken = type === typeAaaa && records.aaaa === 'broken'
     const isKnown = query.includes('mainnet')
-    const found = type === typeA ? records.a : type === typeAaaa ? records.aaaa : undefined
+    const answer = type === typeA ? records.a : type === typeAaaa ? records.aaaa : undefined
+    const found = typeof answer === 'string' ? undefined : answer
     const header = Buffer.from(query.subarray(0, 12))
-    header.writeUInt16BE(isKnown ? 0x8180 : 0x8180 + nameError, 2)
+    header.writeUInt16BE(0x8180 + (isBroken ? serverFailure : isKnown ? 0 : nameError), 2)
     header.writeUInt16BE(isKnown && found !== undefined ? 1 : 0, 6)
     header.fill(0, 8)
     const parts = [header, query.subarray(12, end)]
@@ -109,16 +112,34 @@ test.each<[string, Parameters<typeof nameServer>[0], Resolved]>([
     { addresses: ['2001:4860:4860::8844', '8.8.4.4'], lifetime: 30 * second },
   ],
   ['IPv4 alone', { a: [60, v4] }, { addresses: ['8.8.4.4'], lifetime: 60 * second }],
+  // Not known to be all there is, so it is asked for again soon.
+  ['IPv6 in vain', { a: [60, v4], aaaa: 'broken' }, { addresses: ['8.8.4.4'], lifetime: 2 * second }],
   ['IPv6 alone', { aaaa: [0, v6] }, { addresses: ['2001:4860:4860::8844'], lifetime: 0 }],
 ])('the system is asked for %s, and for how long it holds', async (_, records, expected) => {
   const { server, close } = await nameServer(records)
-  expect(await resolveBySystem([server])('mainnet.infura.io')).toEqual(expected)
+  expect(await resolveBySystem(clock, [server])('mainnet.infura.io')).toEqual(expected)
+  close()
+})
+
+test('an answer for IPv6 that never comes holds the one for IPv4 back for 50 ms, and is asked for again soon', async () => {
+  const { server, close } = await nameServer({ a: [60, v4], aaaa: 'silent' })
+  const resolved = resolveBySystem(clock, [server])('mainnet.infura.io')
+  while (clock.pending === 0) await turn()
+  let isResolved = false
+  void resolved.then(() => {
+    isResolved = true
+  })
+  clock.advance(49)
+  await turn()
+  expect(isResolved).toBe(false)
+  clock.advance(1)
+  expect(await resolved).toEqual({ addresses: ['8.8.4.4'], lifetime: 2 * second })
   close()
 })
 
 test('a name that does not exist, or has no address, is an error', async () => {
   const { server, close } = await nameServer({})
-  await expect(resolveBySystem([server])('mainnet.infura.io')).rejects.toThrow()
-  await expect(resolveBySystem([server])('nowhere.infura.io')).rejects.toThrow()
+  await expect(resolveBySystem(clock, [server])('mainnet.infura.io')).rejects.toThrow()
+  await expect(resolveBySystem(clock, [server])('nowhere.infura.io')).rejects.toThrow()
   close()
 })

@@ -303,6 +303,10 @@ export const errorTable = {
     sentence:
       'Your accounts are being read one by one, so that nobody sees that they belong together. Try again in a moment.',
   },
+  'too-many-sites': {
+    rpc: limitExceeded,
+    sentence: 'More sites are open at once than Nightjar keeps apart. Close some, and try again.',
+  },
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorTable

@@ -21,7 +21,7 @@ describe('hosts.json', () => {
       // Else one line would list all the customers of a registry or a hoster.
       expect(parse(entry.suffix, { allowPrivateDomains: true }).domain, entry.suffix).not.toBeNull()
       expect(categories, entry.suffix).toContain(entry.category)
-      expect(entry.source, entry.suffix).toMatch(/^(https:\/\/|viem |shared\/facts\/)/)
+      expect(entry.source, entry.suffix).toMatch(/^(unchecked: \S|https:\/\/|viem |shared\/facts\/)/)
       expect(entry.date, entry.suffix).toMatch(/^20\d\d-[01]\d-[0-3]\d$/)
       expect(entry.date <= file.date, entry.suffix).toBe(true)
     }
@@ -73,6 +73,7 @@ describe('findHost', () => {
     ['a.b.price.infura.io', 'price.infura.io'],
     ['price.infura.io', 'price.infura.io'],
     ['notprice.infura.io', 'infura.io'],
+    ['_my_node.infura.io', 'infura.io'],
   ])('%s is found as %s', (name, suffix) => {
     expect(findHost(name, list)?.suffix).toBe(suffix)
   })

@@ -33,10 +33,13 @@ export const hostList: readonly ListedHost[] = file.hosts.map(({ suffix, categor
 /** The day it was last gone through, as YYYY-MM-DD. */
 export const listDate: string = file.date
 
-/** The name as lists and resolvers know it: lower case, without the dot of the root. Undefined where it is no host name. */
+/**
+ * The name as lists and resolvers know it: lower case, without the dot of the root. Undefined where it is no host name.
+ * Underscores are none by RFC 952, but names with them are served and browsers ask for them.
+ */
 export function normaliseHost(name: string): string | undefined {
   const bare = name.endsWith('.') ? name.slice(0, -1) : name
-  if (bare.length > 253 || !/^[a-zA-Z0-9-]{1,63}(?:\.[a-zA-Z0-9-]{1,63})+$/.test(bare)) return undefined
+  if (bare.length > 253 || !/^[\w-]{1,63}(?:\.[\w-]{1,63})+$/.test(bare)) return undefined
   if (/(?:^|\.)-|-(?:\.|$)/.test(bare)) return undefined
   // Numbers at the end make it an IPv4 address in one of its many spellings (WHATWG URL, "ends in a number").
   return /\.(?:[0-9]+|0[xX][0-9a-fA-F]*)$/.test(bare) ? undefined : bare.toLowerCase()

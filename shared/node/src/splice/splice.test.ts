@@ -211,6 +211,20 @@ describe('ends', () => {
     expect(await ends).toEqual(['idle', 'idle'])
   })
 
+  test('once one direction has ended, a minute is too long; while something moves it goes on', async () => {
+    const { browser, host, ends } = await connected()
+    browser.end()
+    await once(host.resume(), 'end')
+    clock.advance(limits.tcpHalfClosedIdle - 1)
+    host.write('x')
+    await once(browser, 'data')
+    await turn()
+    clock.advance(limits.tcpHalfClosedIdle - 1)
+    expect([browser.destroyed, host.destroyed]).toEqual([false, false])
+    clock.advance(1)
+    expect(await ends).toEqual(['idle', 'idle'])
+  })
+
   test('the budget of a branch is one for all its streams and both directions', async () => {
     const budget = { left: 3000 }
     const [one, two] = [await connected('now', { budget }), await connected('now', { budget })]

@@ -5,7 +5,7 @@
  *     stream END done   ⇄  FIN                       each direction ends by itself; sockets need `allowHalfOpen`
  *     stream END other  →  RST
  *     stream END connection-reset  ←  RST, or a socket that is gone before both directions have ended
- *     stream END idle, RST         nothing moved in either direction for `idleAfter`
+ *     stream END idle, RST         nothing moved in either direction for `idleAfter`; once one has ended, for a minute
  *
  *     const joined = splice({ stream: () => stream, clock, idleAfter, … })
  *     const stream = mux.open(tcpService, encodeTarget(target), joined.handler, …)        or returned by an Accept
@@ -21,6 +21,7 @@
 import type { Socket } from 'node:net'
 import type { Budget, Stream, StreamHandler } from '@nightjar/shared/circuit'
 import type { ErrorCode } from '@nightjar/shared/errors'
+import { limits } from '@nightjar/shared/limits'
 import type { Clock, Timer } from '@nightjar/shared/runtime'
 
 export interface SpliceOptions {
@@ -46,6 +47,8 @@ export interface Splice {
   start(socket: Socket): void
   /** Ends it from this side, in both directions; `code` is not `done`. Does nothing where it is over already. */
   end(code: ErrorCode): void
+  /** When the last byte moved, or it was started; 0 before. */
+  readonly lastMoved: number
   /** Bytes that went from the socket into the stream, and from the stream into the socket. */
   readonly sent: number
   readonly received: number
@@ -98,6 +101,7 @@ export function splice(options: SpliceOptions): Splice {
       if (isOver) return
       if (code !== 'done') return finish(code)
       streamEnded = true
+      watchAnew()
       scheduleFlush()
     },
   }
@@ -115,8 +119,7 @@ export function splice(options: SpliceOptions): Splice {
     if (joined.readableEnded) onSocketEnded()
     // Its owner may have paused it.
     else joined.on('data', onSocketData).resume()
-    lastMoved = clock.now()
-    idleTimer = clock.after(idleAfter, watch)
+    watchAnew()
     flush()
   }
 
@@ -132,6 +135,7 @@ export function splice(options: SpliceOptions): Splice {
   function onSocketEnded(): void {
     if (socketEnded) return
     socketEnded = true
+    watchAnew()
     options.stream().send(nothing, true)
   }
 
@@ -188,8 +192,18 @@ export function splice(options: SpliceOptions): Splice {
     return budget.left >= 0
   }
 
+  /** At the start and at the end of a direction, from when on there is less patience. */
+  function watchAnew(): void {
+    // Before `start` its owner has a time-out.
+    if (isOver || socket === undefined) return
+    lastMoved = clock.now()
+    idleTimer?.cancel()
+    watch()
+  }
+
   function watch(): void {
-    const left = lastMoved + idleAfter - clock.now()
+    const isHalfClosed = streamEnded || socketEnded
+    const left = lastMoved + (isHalfClosed ? Math.min(limits.tcpHalfClosedIdle, idleAfter) : idleAfter) - clock.now()
     if (left <= 0) return end('idle')
     idleTimer = clock.after(left, watch)
   }
@@ -226,6 +240,9 @@ export function splice(options: SpliceOptions): Splice {
     handler,
     start,
     end,
+    get lastMoved() {
+      return lastMoved
+    },
     get sent() {
       return sent
     },

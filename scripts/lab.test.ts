@@ -1,0 +1,139 @@
+/** The lab as a whole: what nightjar-lab simulates is what bench/src/lab attacks, and the attack does not cheat. */
+import { beforeAll, describe, expect, test } from 'vitest'
+import { attackersOf } from '../bench/src/lab/attackers.ts'
+import type { Recorded } from '../bench/src/lab/records.ts'
+import { aucOf } from '../bench/src/lab/score.ts'
+import { chanceOf } from '../native-host/src/lab/chance.ts'
+import { LabClock } from '../native-host/src/lab/clock.ts'
+import { Watching } from '../native-host/src/lab/gateway.ts'
+import { simulateLinking } from '../native-host/src/lab/linking.ts'
+import type { Strategy } from '../native-host/src/lab/strategies.ts'
+import type { Party } from '../native-host/src/lab/views.ts'
+import { chainId, makeWorld } from '../native-host/src/lab/world.ts'
+import { Watch } from '../relay-server/src/gateway/watch.ts'
+
+const minute = 60_000
+
+/** Wallets are opened often, so that half an hour has enough to learn from. */
+async function simulate(strategy: Strategy): Promise<Recorded> {
+  const records: Record<Party, object[]> = { gateway: [], provider: [], middle: [], chain: [], truth: [] }
+  const views = { write: (party: Party, record: object) => void records[party].push(record) }
+  await simulateLinking({ users: 20, hours: 0.5, seed: 1, sessionsPerDay: 72, strategy, views })
+  return records as object as Recorded
+}
+
+const attack = (recorded: Recorded, seed = 1) =>
+  attackersOf(recorded, { length: 30 * minute, random: chanceOf(seed).next })
+
+describe('20 users for half an hour', () => {
+  const recorded: Partial<Record<Strategy, Recorded>> = {}
+  const of = (strategy: Strategy) => recorded[strategy] as Recorded
+  beforeAll(async () => {
+    for (const strategy of ['direct', 'split', 'watches'] as const) recorded[strategy] = await simulate(strategy)
+  }, 60_000)
+
+  test('sent as they are, accounts are linked', () => {
+    expect(attack(of('direct')).gateways(30 * minute).auc).toBeGreaterThan(0.99)
+    expect(attack(of('direct')).provider(30 * minute).auc).toBeGreaterThan(0.99)
+  })
+
+  test('taken apart and no more, accounts are linked', () => {
+    expect(attack(of('split')).gateways(30 * minute).auc).toBeGreaterThan(0.95)
+    expect(attack(of('split')).provider(30 * minute).auc).toBeGreaterThan(0.95)
+  })
+
+  test.each(['split', 'watches'] as const)(
+    '%s: no gateway, branch or question has two accounts of a user',
+    (strategy) => {
+      const { gateway, provider, truth } = of(strategy)
+      const users = new Map(truth.flatMap(({ user, account }) => (account === undefined ? [] : [[account, user]])))
+      const seen = new Map<string, string>()
+      for (const { gateway: name, branch, accounts = [] } of gateway) {
+        expect(accounts.length).toBeLessThan(2)
+        for (const account of accounts) {
+          for (const place of [`${name} ${users.get(account)}`, `${branch}`]) {
+            expect(seen.get(place) ?? account).toBe(account)
+            seen.set(place, account)
+          }
+        }
+      }
+      expect(seen.size).toBeGreaterThan(0)
+      expect(provider.every(({ accounts }) => accounts.length === 1)).toBe(true)
+    },
+  )
+
+  test('with watches, no poll of all accounts leaves the machine', () => {
+    const checker = of('watches').provider.filter(({ method }) => method === 'eth_getBalance')
+    expect(checker).toEqual([])
+    expect(of('watches').provider.some(({ method }) => method === 'eth_getProof')).toBe(true)
+  })
+
+  test('where it is told wrong users, the attack finds nothing', () => {
+    const areas = Array.from({ length: 10 }, (_, seed) => {
+      const { truth, ...views } = of('split')
+      const chance = chanceOf(seed)
+      const users = new Map<string, number>()
+      for (const { user, account } of truth) if (account !== undefined) users.set(account, user)
+      const mixed = [...users.values()].map((user) => ({ user, at: chance.next() })).sort((a, b) => a.at - b.at)
+      const wrong = [...users.keys()].map((account, index) => ({ account, user: mixed[index]?.user ?? 0 }))
+      return attack({ ...views, truth: wrong }, seed).gateways(30 * minute).auc ?? Number.NaN
+    })
+    const mean = areas.reduce((sum, area) => sum + area, 0) / areas.length
+    expect(mean).toBeGreaterThan(0.44)
+    expect(mean).toBeLessThan(0.56)
+  })
+})
+
+test('the lab’s gateways read when real ones do', async () => {
+  const world = makeWorld(3, 1)
+  const chance = chanceOf(3)
+  for (const { id } of world.network.relays.filter(({ chains }) => chains.includes(chainId)).slice(0, 8)) {
+    const params = { account: '0x', stride: 1 + chance.index(3), delay: Math.floor(chance.between(0, 40_000)) }
+    const start = world.start + chance.between(0, minute)
+    const times: { model: number[][]; real: number[][] } = { model: [], real: [] }
+
+    const clock = new LabClock(start)
+    const onRead = (_: object, block: number) => {
+      times.model.push([Math.round(clock.now()), block])
+      return false
+    }
+    new Watching({ clock, world, gateway: id, random: () => 0, onRead }).follow(params, { onSlot() {}, onDone() {} })
+    await clock.run(start + 10 * minute)
+
+    const other = new LabClock(start)
+    const heads = {
+      follow(listener: { onHead(head: { number: bigint }): void }) {
+        const tell = (block: number) => {
+          listener.onHead({ number: BigInt(block) })
+          other.after(world.headTime(id, block + 1) - other.now(), () => tell(block + 1))
+        }
+        tell(world.headAt(id, start))
+      },
+      unfollow() {},
+    }
+    const reader = {
+      async read(number: bigint) {
+        times.real.push([Math.round(other.now()), Number(number)])
+        return { answers: [], isLast: false }
+      },
+    }
+    // As much of the followed heads as a watch uses.
+    const options = { heads: heads as never, clock: other, reader, ...params }
+    new Watch(options, { onAnswers() {}, onEnd() {} }).start()
+    await other.run(start + 10 * minute)
+    expect(times.model.length).toBeGreaterThan(5)
+    expect(times.model).toEqual(times.real)
+  }
+})
+
+test('areas are exact, by ranks', () => {
+  const pairs = (linked: readonly number[], others: readonly number[]) => [
+    ...linked.map((score) => ({ score, isLinked: true })),
+    ...others.map((score) => ({ score, isLinked: false })),
+  ]
+  expect(aucOf(pairs([3, 2], [1, 0]))).toBe(1)
+  expect(aucOf(pairs([0], [1]))).toBe(0)
+  expect(aucOf(pairs([1, 1], [1, 1]))).toBe(0.5)
+  expect(aucOf(pairs([2, 0], [1, 0]))).toBe(0.625)
+  expect(aucOf(pairs([1], []))).toBeUndefined()
+})
