@@ -7,6 +7,7 @@ import { defineConfig } from 'vite'
 const programs: Record<string, string> = {
   nightjar: 'native-host/src/main.ts',
   'nightjar-load': 'native-host/src/main.load.ts',
+  'nightjar-lab': 'native-host/src/main.lab.ts',
   'nightjar-relay': 'relay-server/src/main.ts',
   'nightjar-relay-testing': 'relay-server/src/main.testing.ts',
   start: 'e2e/src/start.ts',

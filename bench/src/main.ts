@@ -1,4 +1,7 @@
-/** `npm run bench -- NAME`: measures, and prints one JSON line last. docs/benchmarks.md records results. */
+/**
+ * `npm run bench -- NAME`: measures, and prints one JSON line last. docs/benchmarks.md records results.
+ * `npm run lab -- NAME` is its command `lab`.
+ */
 import { cpus, totalmem } from 'node:os'
 import { programPath, runProgram } from '@nightjar/e2e/network'
 import { Command } from 'commander'
@@ -7,6 +10,7 @@ import { serveBulk } from './bulkServer.ts'
 import { benchBundle } from './bundle.ts'
 import { serveEcho } from './echoServer.ts'
 import { benchExit } from './exit.ts'
+import { labCommand } from './lab/command.ts'
 import { benchRelay } from './relay.ts'
 import { benchRpc } from './rpc.ts'
 
@@ -52,5 +56,7 @@ program
   })
 
 program.command('bulk-server', { hidden: true }).action(serveBulk)
+
+program.addCommand(labCommand(), { hidden: true })
 
 await program.parseAsync()

@@ -32,7 +32,8 @@ async function makeTrouble(raw: string): Promise<void> {
   const { daemon, providers, relays } = shared.network
   const provider = providers[chain] as Provider
   const url = daemon.url(chain)
-  const balance = () => ask(url, 'eth_getBalance', [address, 'latest'])
+  /** What no watch can answer: it has to get through. */
+  const read = () => ask(url, 'eth_getStorageAt', [address, '0x0', 'latest'])
   const one = (name: string | undefined) => relays.all.find((relay) => relay.name === name) as LocalRelay
 
   await Promise.all(
@@ -47,13 +48,14 @@ async function makeTrouble(raw: string): Promise<void> {
   await shieldTrouble()
   for (const misbehaviour of ['garbage', 'error', 'close', 'none'] as const) {
     provider.misbehaviour = misbehaviour
-    await balance()
+    await read()
   }
 
   for (const signal of ['SIGKILL', 'SIGTERM'] as const) {
+    await until('all paths stand', async () => (await daemon.status()).state === 'private')
     const { trunks, gateways } = await daemon.status()
     for (const victim of [one(trunks[0]?.entry.name), one(trunks[1]?.middle.name), one(gateways[0]?.name)]) {
-      const answers = Array.from({ length: 20 }, balance)
+      const answers = Array.from({ length: 20 }, read)
       victim.process.signal(signal)
       await victim.process.ended
       await Promise.all(answers)

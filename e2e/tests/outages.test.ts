@@ -10,21 +10,22 @@ const shared = useNetwork({ upstreamTimeout: 1 })
 const url = () => shared.network.daemon.url(chain)
 const provider = () => shared.network.providers[chain] as Provider
 const { address } = fundedAccount(0)
-const balance = encodeCall('eth_getBalance', [address, 'latest'], 'mine')
+/** Nothing that a watch could answer. */
+const storage = encodeCall('eth_getStorageAt', [address, '0x0', 'latest'], 'mine')
 
 describe.each<Misbehaviour>(['hang', 'error', 'garbage', 'close'])('a provider that does this: %s', (misbehaviour) => {
   test('gives upstream-failed over HTTP 200, and is asked again when it is well', async () => {
     const agent = oneSocket()
     try {
-      const before = await http(url(), balance, { agent })
+      const before = await http(url(), storage, { agent })
       expect(before.json()).toHaveProperty('result')
       provider().misbehaviour = misbehaviour
-      const during = await http(url(), balance, { agent })
+      const during = await http(url(), storage, { agent })
       expect(during.status).toBe(200)
       expect(codeOf(during.json())).toBe('upstream-failed')
       expect(during.json()).toMatchObject({ jsonrpc: '2.0', id: 'mine', error: { code: -32603 } })
       provider().misbehaviour = 'none'
-      const after = await http(url(), balance, { agent })
+      const after = await http(url(), storage, { agent })
       expect(after.json()).toEqual(before.json())
       expect(new Set([before, during, after].map(({ localPort }) => localPort)).size).toBe(1)
     } finally {
@@ -55,18 +56,18 @@ test('all relays down: network-unreachable within 10 s, nothing goes direct; it 
   const { daemon, relays } = shared.network
   const agent = oneSocket()
   try {
-    const before = await http(url(), balance, { agent })
+    const before = await http(url(), storage, { agent })
     for (const { process } of relays.all) process.signal('SIGKILL')
     await Promise.all(relays.all.map(({ process }) => process.ended))
     provider().forget()
 
     const started = Date.now()
     const sender = fundedAccount(2)
-    const calls = [balance, encodeCall('eth_sendRawTransaction', [await signTransfer(sender, chain, 0)], 'mine')]
+    const calls = [storage, encodeCall('eth_sendRawTransaction', [await signTransfer(sender, chain, 0)], 'mine')]
     const [read, write, again] = await Promise.all([
       ...calls.map((body) => http(url(), body)),
       // On the socket from before, as MetaMask does it.
-      http(url(), balance, { agent }),
+      http(url(), storage, { agent }),
     ])
     expect(Date.now() - started).toBeLessThan(10_000)
     for (const answer of [read, write, again]) {
@@ -80,7 +81,7 @@ test('all relays down: network-unreachable within 10 s, nothing goes direct; it 
 
     await Promise.all(relays.all.map((relay) => relay.restart()))
     await until('the daemon has both paths again', async () => (await daemon.status()).state === 'private')
-    const after = await http(url(), balance, { agent })
+    const after = await http(url(), storage, { agent })
     expect(after.json()).toEqual(before.json())
     expect(after.localPort).toBe(before.localPort)
     expect(await nonceAt(shared.network.nodes[chain] as string, sender.address)).toBe(0)

@@ -49,7 +49,7 @@ describe('config.example.yaml', () => {
     const [said, defaults] = [await loadConfig(example, configSchema), await load(minimal)]
     const { ca_file: _, ...network } = said.network
     expect({ ...said, network: { ...network, ...minimal.network } }).toEqual(defaults)
-    expect((await readFile(example, 'utf8')).match(/# default|# Default: (?!none)/g)).toHaveLength(7)
+    expect((await readFile(example, 'utf8')).match(/# default|# Default: (?!none)/g)).toHaveLength(12)
   })
 })
 
@@ -61,6 +61,13 @@ describe('config', () => {
       shield: { port: 0 },
       wallets: ['nkbihfbeogaeaoehlefnkodbefgpgknn'],
       chains: [1, 11155111],
+      accounts: {
+        apart: false,
+        linking: 'refuse',
+        freshness_seconds: 12,
+        cold_spread_seconds: 120,
+        compare_calls: true,
+      },
       profile: 'fast',
       log: { level: 'info' },
     })

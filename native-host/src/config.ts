@@ -50,6 +50,16 @@ export const configSchema = v.strictObject({
     v.pipe(v.array(v.pipe(v.number(), v.safeInteger(), v.minValue(1))), v.minLength(1)),
     [1, 11155111],
   ),
+  accounts: v.optional(
+    v.strictObject({
+      apart: v.optional(v.boolean(), false),
+      linking: v.optional(v.picklist(['refuse', 'alone']), 'refuse'),
+      freshness_seconds: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(120)), 12),
+      cold_spread_seconds: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600)), 120),
+      compare_calls: v.optional(v.boolean(), true),
+    }),
+    {},
+  ),
   profile: v.optional(v.picklist(['fast']), 'fast'),
   log: v.optional(v.strictObject({ level: v.optional(v.picklist(logLevels), 'info') }), {}),
 })

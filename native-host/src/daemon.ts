@@ -10,12 +10,13 @@ import { loadConfig, readText, resolveBeside, writeAtomically } from '@nightjar/
 import type { Dial } from '@nightjar/shared-node/link'
 import { createLog, type Log } from '@nightjar/shared-node/log'
 import { NetworkKeeper } from '@nightjar/shared-node/network'
-import { type Client, createClient } from './client/client.ts'
+import { openAccounts } from './accounts.ts'
+import { createClient } from './client/client.ts'
 import { type Config, configSchema, type Places, trustOf } from './config.ts'
 import { type Bridge, openBridge } from './control/bridge.ts'
 import { Callers } from './endpoint/callers.ts'
 import { listenEndpoint } from './endpoint/endpoint.ts'
-import { openShield, type Shield } from './shield/shield.ts'
+import { openShield } from './shield/shield.ts'
 import { documentMarkOf, loadState, type State, saveState } from './state/store.ts'
 
 export interface DaemonContext {
@@ -92,9 +93,19 @@ async function serve(context: DaemonContext, config: Config, bridge: Bridge): Pr
     onStateChange: save,
     onChange: tellStatus,
   })
+  const accounts = openAccounts({ crypto, clock, client, settings: config.accounts, onChange: tellStatus })
   const callers = new Callers(clock)
   const proofKey = crypto.randomBytes(32)
-  const status = () => statusOf(client, shield, callers, config, `${url}/${config.chains[0] ?? 1}`, version)
+  const status = (): Status => ({
+    ...client.status(),
+    profile: config.profile,
+    endpoint: `${url}/${config.chains[0] ?? 1}`,
+    chains: config.chains,
+    callers: callers.all,
+    shield: shield.status,
+    accounts: accounts.status,
+    version,
+  })
   const document = () => {
     keeper.require()
     return keeper.text ?? ''
@@ -104,7 +115,7 @@ async function serve(context: DaemonContext, config: Config, bridge: Bridge): Pr
     port: config.endpoint.port,
     token: state.token,
     wallets: config.wallets,
-    request: (order) => client.request(order),
+    request: (order) => accounts.request(order),
     onCall(origin, chain) {
       callers.note(origin, chain)
       tellStatus()
@@ -120,7 +131,7 @@ async function serve(context: DaemonContext, config: Config, bridge: Bridge): Pr
   )
   save()
   client.start()
-  bridge.serve({ client, version, proofKey, status, document })
+  bridge.serve({ client, accounts, version, proofKey, status, document })
   log.info('serving')
 
   return {
@@ -136,6 +147,7 @@ async function serve(context: DaemonContext, config: Config, bridge: Bridge): Pr
       keeper.stop()
       await endpoint.close()
       await shield.close()
+      accounts.stop()
       await client.stop()
       await saved()
       // Last: whoever waits for the daemon's end takes the closing socket for it.
@@ -143,18 +155,6 @@ async function serve(context: DaemonContext, config: Config, bridge: Bridge): Pr
       log.info('stopped')
     },
   }
-}
-
-function statusOf(
-  client: Client,
-  shield: Shield,
-  callers: Callers,
-  config: Config,
-  endpoint: string,
-  version: string,
-): Status {
-  const { profile, chains } = config
-  return { ...client.status(), profile, endpoint, chains, callers: callers.all, shield: shield.status, version }
 }
 
 /** Calls `action` at most every so often, and once more after the last call. */

@@ -6,10 +6,16 @@
  *     { "names": { "mainnet.infura.io": ["8.8.4.4"] }, "addresses": { "8.8.4.4": "127.0.0.1:4443" } }
  *
  * A name that is not there does not exist, an address that is not there takes no connection.
+ *
+ *     NIGHTJAR_TESTING_VIEW=FILE, which grows by a line for each question that a gateway opens
+ *     { "circuit": "4711 3", "chain": 1, "method": "eth_getBalance", "params": [ … ] }
  */
+import { appendFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import type { Question } from '@nightjar/shared/rpc'
 import { type Connect, connectBySystem } from './exit/connect.ts'
 import type { Resolve } from './exit/resolve.ts'
+import type { Gateway } from './gateway/gateway.ts'
 import { runProgram } from './run.ts'
 
 interface Internet {
@@ -42,4 +48,28 @@ function connectFrom(localAddress: string | undefined): Connect {
   }
 }
 
-runProgram({ resolve, connectFrom })
+let circuits = 0
+
+/** What this gateway learns on one circuit, which is one branch and one envelope session. */
+function observe(gateway: Gateway): Gateway {
+  const file = process.env.NIGHTJAR_TESTING_VIEW
+  if (file === undefined) return gateway
+  circuits += 1
+  const circuit = `${process.pid} ${circuits}`
+  const note = ({ chain, method, params }: Question) => {
+    appendFileSync(file, `${JSON.stringify({ circuit, chain, method, params })}\n`)
+  }
+  return {
+    ...gateway,
+    answer(question, signal) {
+      note(question)
+      return gateway.answer(question, signal)
+    },
+    follow(question) {
+      note(question)
+      return gateway.follow(question)
+    },
+  }
+}
+
+runProgram({ resolve, connectFrom, observe })

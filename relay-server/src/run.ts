@@ -8,7 +8,7 @@ import { systemOutside } from './cli/context.ts'
 import { buildProgram } from './cli/program.ts'
 import { type RelayContext, startRelay } from './server.ts'
 
-export function runProgram(internet: Pick<RelayContext, 'resolve' | 'connectFrom'>): void {
+export function runProgram(internet: Pick<RelayContext, 'resolve' | 'connectFrom' | 'observe'>): void {
   const context = { crypto: nativeCrypto, clock: systemClock, dial: dialLink, ...internet }
   const program = buildProgram({ ...systemOutside, ...context, software: `nightjar-relay ${packageJson.version}` })
 

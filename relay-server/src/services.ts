@@ -8,7 +8,7 @@ import type { RelayConfig } from './config.ts'
 import type { Connect } from './exit/connect.ts'
 import { createExit } from './exit/exit.ts'
 import type { Resolve } from './exit/resolve.ts'
-import { createGateway } from './gateway/gateway.ts'
+import { createGateway, type Gateway } from './gateway/gateway.ts'
 import { serveGateway } from './gateway/session.ts'
 import { type UpstreamConfig, Upstreams } from './gateway/upstream.ts'
 import type { CircuitHost } from './relay/circuit.ts'
@@ -19,6 +19,8 @@ export interface ServicesContext {
   /** For exits: how names become addresses, and how one is connected to from `localAddress`. */
   readonly resolve: Resolve
   connectFrom(localAddress: string | undefined): Connect
+  /** The gateway as one circuit is served by it, where it is not the gateway itself. */
+  observe?(gateway: Gateway): Gateway
 }
 
 export interface Services {
@@ -51,7 +53,7 @@ export function openServices(config: RelayConfig, context: ServicesContext, secr
 function openGateway(
   config: RelayConfig,
   section: NonNullable<RelayConfig['gateway']>,
-  { crypto, clock }: ServicesContext,
+  { crypto, clock, observe = (gateway) => gateway }: ServicesContext,
   secrets: () => ResponderSecrets,
 ): Services {
   const opened: Upstreams[] = []
@@ -77,7 +79,7 @@ function openGateway(
   )
   const gateway = createGateway(chains, { clock, random: Math.random })
   return {
-    serve: (onEnded) => serveGateway({ crypto, gateway, secrets, onEnded }),
+    serve: (onEnded) => serveGateway({ crypto, gateway: observe(gateway), secrets, onEnded }),
     async close() {
       gateway.close()
       await Promise.all(opened.map((each) => each.close()))

@@ -16,16 +16,23 @@ export interface Chain {
 
 const host = '127.0.0.1'
 
-/** @param home a folder for the node's own files */
-export async function startChain(id: number, home: string): Promise<Chain> {
+/**
+ * @param home a folder for the node's own files
+ * @param blockTime seconds from block to block; without it each transaction makes one
+ */
+export async function startChain(id: number, home: string, blockTime?: number): Promise<Chain> {
   const [port] = (await freePorts(host, 1)) as [number]
-  const child = spawn(anvilPath(), ['--host', host, '--port', String(port), '--chain-id', String(id), '--silent'], {
+  const rhythm = blockTime === undefined ? [] : ['--block-time', String(blockTime)]
+  const args = ['--host', host, '--port', String(port), '--chain-id', String(id), '--silent', ...rhythm]
+  const child = spawn(anvilPath(), args, {
     env: { ...process.env, HOME: home },
     stdio: ['ignore', 'ignore', 'ignore'],
   })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   const url = `http://${host}:${port}`
   await until(`chain ${id} answers`, () => answers(url, child))
+  // The root in anvil's genesis block is not that of its state: proofs hold from the first block on.
+  await call(url, 'evm_mine', [])
   return {
     id,
     url,

@@ -16,6 +16,8 @@ export interface DaemonOptions {
   readonly logLevel: 'info' | 'debug' | 'warn'
   /** Ids of extensions that may call the endpoint; MetaMask's by default. */
   readonly wallets?: readonly string[] | undefined
+  /** Keeps accounts apart, with these in the section `accounts` of its configuration. */
+  readonly accounts?: object | undefined
   /** More of the environment it runs in. */
   readonly environment?: Readonly<Record<string, string>> | undefined
 }
@@ -48,8 +50,22 @@ export interface Status {
   readonly requests: { readonly ok: number; readonly failed: number }
   readonly endpoint: string
   readonly shield: ShieldStatus
+  readonly accounts: AccountsStatus
   readonly lastError: string | null
   readonly version: string
+}
+
+export interface AccountsStatus {
+  readonly watched: number
+  readonly cold: number
+  readonly freshnessSeconds: number
+  readonly verified: number
+  readonly compared: number
+  readonly unverified: number
+  readonly refuted: number
+  readonly linking: readonly { readonly reason: string; readonly count: number; readonly sent: boolean }[]
+  readonly lies: readonly { readonly gateway: string; readonly what: string }[]
+  readonly disputes: readonly { readonly gateways: readonly string[]; readonly what: string }[]
 }
 
 export interface ShieldStatus {
@@ -80,6 +96,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     endpoint: { port: options.port },
     chains: options.chains,
     ...(options.wallets === undefined ? {} : { wallets: options.wallets }),
+    ...(options.accounts === undefined ? {} : { accounts: { apart: true, ...options.accounts } }),
     log: { level: options.logLevel },
   }
   await writeFile(join(options.home, 'config.yaml'), JSON.stringify(config))

@@ -24,6 +24,12 @@ export interface LocalNetworkOptions {
   /** Where listed names lead to from the exits; without it they are in the real Internet. */
   readonly exitHosts?: Places
   readonly wallets?: readonly string[]
+  /** The section `accounts` of the daemon's configuration. */
+  readonly accounts?: object
+  /** Seconds from block to block of the local nodes; without it each transaction makes one. */
+  readonly blockTime?: number
+  /** Gateways write down each question that they open: `viewFileIn`. */
+  readonly viewed?: boolean
   readonly logLevel?: 'info' | 'debug' | 'warn'
   /** Told what is being done, for people who wait. */
   onStep?(step: string): void
@@ -53,8 +59,10 @@ export async function startLocalNetwork(options: LocalNetworkOptions = {}): Prom
   try {
     step('starting the Ethereum nodes')
     const local = options.upstream === undefined ? ids : ids.slice(1)
-    const chains = await Promise.all(local.map((id) => startChain(id, folder)))
+    const chains: Chain[] = []
     undo.push(() => Promise.all(chains.map((chain) => chain.stop())))
+    // One after the other: two that look for a free port at once may find the same.
+    for (const id of local) chains.push(await startChain(id, folder, options.blockTime))
     const nodes: Record<number, string> = Object.fromEntries(chains.map(({ id, url }) => [id, url]))
     if (options.upstream !== undefined) nodes[ids[0] as number] = options.upstream
 
@@ -78,6 +86,7 @@ export async function startLocalNetwork(options: LocalNetworkOptions = {}): Prom
       logLevel,
       upstreamTimeout: options.upstreamTimeout,
       exitHosts: options.exitHosts,
+      viewFile: options.viewed ? viewFileIn(folder) : undefined,
     })
     undo.push(() => relays.stop())
 
@@ -92,6 +101,7 @@ export async function startLocalNetwork(options: LocalNetworkOptions = {}): Prom
       caFile: tls === 'private-ca' ? certificates?.caFile : undefined,
       logLevel,
       wallets: options.wallets,
+      accounts: options.accounts,
     })
     undo.push(() => daemon.process.stop())
 
@@ -102,4 +112,9 @@ export async function startLocalNetwork(options: LocalNetworkOptions = {}): Prom
     await stop()
     throw error
   }
+}
+
+/** Where what gateways see is written, if the network is `viewed`. */
+export function viewFileIn(folder: string): string {
+  return join(folder, 'view.jsonl')
 }

@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse, request as sendRequest } from 'node:http'
 import { request as sendSecureRequest } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { call, post } from './chain.ts'
 
 export interface SeenRequest {
   readonly from: string
@@ -14,10 +15,24 @@ export interface SeenRequest {
 
 export type Misbehaviour = 'none' | 'hang' | 'error' | 'garbage' | 'close'
 
+/** One call of a gateway, and what the node answers it. */
+export interface Exchange {
+  /** The gateway's address. */
+  readonly from: string
+  readonly method: string
+  readonly params: readonly unknown[]
+  /** The whole response of the node. */
+  readonly response: { readonly result?: unknown; readonly error?: unknown }
+  /** Asks the node something else. */
+  ask(method: string, params: readonly unknown[]): Promise<unknown>
+}
+
 export interface Provider {
   readonly url: string
   readonly seen: readonly SeenRequest[]
   misbehaviour: Misbehaviour
+  /** What becomes of an answer: a provider that lies, to some gateways or to all. */
+  forge: ((exchange: Exchange) => object | Promise<object>) | undefined
   /** Milliseconds that each answer is held back. */
   delay: number
   forget(): void
@@ -34,6 +49,7 @@ export async function startProvider(node: string): Promise<Provider> {
     url: `http://${host}:${(server.address() as AddressInfo).port}`,
     seen,
     misbehaviour: 'none',
+    forge: undefined,
     delay: 0,
     forget: () => void seen.splice(0),
     close() {
@@ -57,7 +73,8 @@ export async function startProvider(node: string): Promise<Provider> {
       case 'garbage':
         return void response.end('<html>not JSON</html>')
       default:
-        forward(body, response)
+        if (provider.forge === undefined) forward(body, response)
+        else await forged(provider.forge, request, body, response)
     }
   }
 
@@ -69,6 +86,22 @@ export async function startProvider(node: string): Promise<Provider> {
     })
     onward.on('error', () => response.destroy())
     onward.end(body)
+  }
+
+  async function forged(
+    forge: NonNullable<Provider['forge']>,
+    request: IncomingMessage,
+    body: string,
+    response: ServerResponse,
+  ): Promise<void> {
+    const from = request.socket.remoteAddress ?? ''
+    const { method, params } = JSON.parse(body) as { method: string; params: readonly unknown[] }
+    const exchange = { from, method, params, response: (await post(node, JSON.parse(body))) as object }
+    const answer = await forge({
+      ...exchange,
+      ask: async (...other) => ((await call(node, ...other)) as { result?: unknown }).result,
+    })
+    response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
   }
 
   return provider

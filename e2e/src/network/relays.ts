@@ -39,6 +39,8 @@ export interface RelaysOptions {
   readonly logLevel: 'info' | 'debug' | 'warn'
   /** Where listed names lead to from the exits; without it they are in the real Internet. */
   readonly exitHosts?: Places | undefined
+  /** Gateways write each question that they open into this file. */
+  readonly viewFile?: string | undefined
   /** Seconds that gateways wait for their provider; the product's default where it is not given. */
   readonly upstreamTimeout?: number | undefined
 }
@@ -80,7 +82,7 @@ export async function startRelays(options: RelaysOptions): Promise<Relays> {
   await signDocument(folder, sites, documentFile)
   const { exitHosts } = options
   const internet = exitHosts === undefined ? undefined : await createInternet(join(folder, 'internet.json'), exitHosts)
-  const all = await Promise.all(sites.map((site) => start(site, options.tapped, internet)))
+  const all = await Promise.all(sites.map((site) => start(site, options, internet)))
   const directory = all.find((relay) => relay.roles.includes('directory'))
   const scheme = options.tls === 'none' ? 'http' : 'https'
   return {
@@ -187,12 +189,19 @@ async function signDocument(folder: string, sites: readonly Site[], documentFile
   await runProgram(relayProgram(), ['network', 'merge', north, south, '--out', documentFile])
 }
 
-async function start(site: Site, tapped: boolean, internet: Internet | undefined): Promise<LocalRelay> {
+async function start(
+  site: Site,
+  { tapped, viewFile }: RelaysOptions,
+  internet: Internet | undefined,
+): Promise<LocalRelay> {
   const { plan, host, port, publicPort, configFile } = site
   const launch = () => {
-    if (internet === undefined || !plan.roles.includes('exit'))
-      return startProgram(relayProgram(), ['--config', configFile])
-    return startProgram(programPath('testing/nightjar-relay'), ['--config', configFile], { env: internet.env })
+    const env = {
+      ...(plan.roles.includes('exit') ? internet?.env : undefined),
+      ...(plan.roles.includes('gateway') && viewFile !== undefined ? { NIGHTJAR_TESTING_VIEW: viewFile } : {}),
+    }
+    const program = Object.keys(env).length === 0 ? relayProgram() : programPath('testing/nightjar-relay')
+    return startProgram(program, ['--config', configFile], { env })
   }
   const process = await launch()
   const relay: LocalRelay = {

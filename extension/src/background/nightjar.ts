@@ -1,10 +1,12 @@
 /** The background, put together: the daemon's connection, private requests, pages, the extension's own pages. */
-import type { BridgeEvent, ShieldStatus, Status } from '@nightjar/shared/bridge'
+import type { BridgeEvent, Status } from '@nightjar/shared/bridge'
 import type { Crypto } from '@nightjar/shared/crypto'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import type { Call } from '@nightjar/shared/rpc'
 import type { Clock } from '@nightjar/shared/runtime'
 import type { Problem, Snapshot } from '../messages/ui.ts'
+import { SiteAccounts, siteGroup } from './accounts/siteAccounts.ts'
+import { accountsView } from './accounts/view.ts'
 import { Connection } from './connection/connection.ts'
 import { checkEndpoint, type EndpointCheck } from './connection/endpointCheck.ts'
 import { problemOfError } from './connection/facts.ts'
@@ -52,7 +54,7 @@ export interface Nightjar {
 export function createNightjar(options: NightjarOptions): Nightjar {
   const { crypto, clock, store } = options
   let lastError: (Problem & { at: number }) | undefined
-  let shieldStatus: ShieldStatus | undefined
+  let told: Pick<Status, 'shield' | 'accounts'> | undefined
   let endWatch: (() => void) | undefined
 
   const link = new HostLink({
@@ -61,7 +63,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     connectNative: options.connectNative,
     onUp: () => connection.onHostUp(),
     onDown(error) {
-      shieldStatus = undefined
+      told = undefined
       door.setPorts(undefined)
       carriers.loseAll(error)
       requests.reset()
@@ -84,6 +86,14 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     carriers,
     network: () => network.require(),
     whenVerified: () => connection.whenVerified(),
+    label: (group) => groupLabel(crypto, store.secret, group),
+  })
+  const accounts = new SiteAccounts({
+    clock,
+    crypto,
+    requests,
+    choices: () => store.state.settings.accounts,
+    onChange: update,
   })
   const followers = new HeadFollowers({ clock, requests })
   const connection = new Connection({
@@ -96,7 +106,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
       whenUp: (patience) => link.whenUp(patience),
       status: async () => {
         const status = await link.ask('status', {})
-        onShieldStatus(status)
+        onStatus(status)
         return status
       },
       get info() {
@@ -142,6 +152,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
       watchLeaks()
       connection.stop()
       door.lower()
+      accounts.stop()
       network.forget()
     },
     retry: () => connection.retry(),
@@ -174,7 +185,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
       case 'browser':
         return door.setSystemProxy(event.systemProxy)
       case 'status':
-        onShieldStatus(event.status)
+        onStatus(event.status)
         return connection.onStatus(event.status)
       case 'document':
         return connection.onDocument()
@@ -188,9 +199,9 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     }
   }
 
-  function onShieldStatus({ shield }: Status): void {
-    shieldStatus = shield
-    door.setPorts(shield.running ? shield : undefined)
+  function onStatus(status: Status): void {
+    told = status
+    door.setPorts(status.shield.running ? status.shield : undefined)
   }
 
   /** While it is on, where the user allowed it. */
@@ -210,6 +221,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
       store.change({ mark: undefined })
       network.forget()
       requests.reset()
+      accounts.stop()
       connection.onOtherTrust()
     }
     applyScripts()
@@ -229,13 +241,9 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     return new Date(clock.now()).toISOString().slice(0, 10)
   }
 
-  function labelOf(group: string): string {
-    return groupLabel(crypto, store.secret, group)
-  }
-
   async function checkChain(chain: number): Promise<void> {
     const call: Call = { method: 'eth_chainId', params: [] }
-    const outcome = await requests.request({ group: labelOf('check'), chain, call })
+    const outcome = await requests.request({ group: 'check', chain, call })
     const isRight = 'result' in outcome && Number(outcome.result) === chain
     if (!isRight) throw new NightjarError('chain-not-served')
   }
@@ -244,8 +252,9 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     clock,
     randomBytes: (length) => crypto.randomBytes(length),
     isOnFor: (origin) => connection.isOn && isChosen(origin, store.state.settings.sites),
-    request: (origin, chain, call) => requests.request({ group: labelOf(`site ${origin}`), chain, call }),
-    heads: (origin, chain, listener) => followers.listen(labelOf(`site ${origin}`), chain, listener),
+    request: (origin, chain, call) => accounts.request(origin, chain, call),
+    shown: (origin, shown) => accounts.learn(origin, shown),
+    heads: (origin, chain, listener) => followers.listen(siteGroup(origin), chain, listener),
     answered() {
       store.count(today())
       update()
@@ -257,7 +266,8 @@ export function createNightjar(options: NightjarOptions): Nightjar {
     const { day, requests: count } = store.state.today
     return {
       ...connection.view(),
-      shield: shieldView(door, shieldStatus, options.session.state, options.pageRequests.areShown),
+      shield: shieldView(door, told?.shield, options.session.state, options.pageRequests.areShown),
+      accounts: accountsView(accounts.status, store.state.settings.accounts.freshness, told?.accounts),
       requestsToday: day === today() ? count : 0,
       ...(lastError === undefined ? {} : { lastError }),
       settings: store.settings,

@@ -3,6 +3,7 @@ import { nobleCrypto } from '@nightjar/shared/crypto/noble'
 import { second } from '@nightjar/shared/runtime'
 import { codeOf, FakeClock, pattern, turn } from '@nightjar/shared/testing'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { usualChoices } from './accounts/settings.ts'
 import { noChoices } from './shield/choices.ts'
 import { metaMask, type Storage, Store, type StoreOptions } from './store.ts'
 
@@ -40,6 +41,13 @@ describe('loading', () => {
     expect((await setUp()).store.state.secret).not.toBe(store.state.secret)
   })
 
+  test('of what an older version stored keeps it, with the usual choices about accounts', async () => {
+    const { settings, ...earlier } = await anEarlier()
+    const { accounts: _, ...older } = settings as { readonly accounts: unknown }
+    const { store } = await setUp({ ...earlier, settings: older })
+    expect(store.state).toEqual({ ...earlier, settings: { ...older, accounts: usualChoices } })
+  })
+
   test('gives what was stored, and stores nothing', async () => {
     const earlier = await anEarlier()
     const { store, written } = await setUp(earlier)
@@ -64,7 +72,12 @@ describe('loading', () => {
     ['a damaged mark', (earlier) => ({ ...earlier, mark: { version: 1, hash: '*' } })],
   ])('of %s starts afresh', async (_, damage) => {
     const { store, written } = await setUp(damage(await anEarlier()))
-    expect(store.state.settings).toEqual({ wallet: metaMask, sites: [], shield: noChoices })
+    expect(store.state.settings).toEqual({
+      wallet: metaMask,
+      sites: [],
+      shield: noChoices,
+      accounts: usualChoices,
+    })
     expect(store.state.wallet).toEqual({ endpoint: '', chains: [], since: 0, seen: false })
     expect(written).toEqual([store.state])
   })

@@ -8,6 +8,7 @@ import { NightjarError } from '@nightjar/shared/errors'
 import { type Clock, second, type Timer } from '@nightjar/shared/runtime'
 import * as v from 'valibot'
 import type { Settings } from '../messages/ui.ts'
+import { accountsSchema, usualChoices } from './accounts/settings.ts'
 import { choicesSchema, noChoices } from './shield/choices.ts'
 import { elsewhereSchema } from './shield/elsewhere.ts'
 
@@ -47,6 +48,8 @@ export const settingsSchema = v.strictObject({
   directory: v.optional(directory),
   sites: v.pipe(v.array(site), v.maxLength(200, 'must have at most 200 sites')),
   shield: choicesSchema,
+  /** Not there in what older versions stored. */
+  accounts: v.optional(accountsSchema, usualChoices),
 })
 
 /** What a form sets; the shield's choices are made one by one. */
@@ -140,9 +143,9 @@ export class Store {
 
   /** What the options page shows. */
   get settings(): Settings {
-    const { wallet, directory: own, sites, shield } = this.state.settings
+    const { wallet, directory: own, sites, shield, accounts } = this.state.settings
     const used = own ?? this.#options.builtIn ?? { keys: [], threshold: 1 }
-    return { wallet, directory: used, directoryIsBuiltIn: own === undefined, sites, shield }
+    return { wallet, directory: used, directoryIsBuiltIn: own === undefined, sites, shield, accounts }
   }
 
   /** @throws NightjarError `no-directory-keys` */
@@ -186,7 +189,7 @@ function freshState(randomBytes: (length: number) => Uint8Array): State {
     version: 1,
     secret: base64(randomBytes(32)),
     enabled: false,
-    settings: { wallet: metaMask, sites: [], shield: noChoices },
+    settings: { wallet: metaMask, sites: [], shield: noChoices, accounts: usualChoices },
     wallet: unasked,
     today: { day: '', requests: 0 },
   }

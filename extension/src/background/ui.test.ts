@@ -1,6 +1,7 @@
 import { base64 } from '@nightjar/shared/bytes'
 import { describe, expect, test } from 'vitest'
 import type { Settings, Snapshot, UiMessage } from '../messages/ui.ts'
+import { usualChoices } from './accounts/settings.ts'
 import { noChoices } from './shield/choices.ts'
 import { metaMask } from './store.ts'
 import { ScriptedPort } from './testing/ports.ts'
@@ -18,6 +19,7 @@ function setUp(settings: Partial<Settings> = {}) {
     directoryIsBuiltIn: true,
     sites: [],
     shield: noChoices,
+    accounts: usualChoices,
     ...settings,
   }
   const snapshot: Snapshot = {
@@ -28,6 +30,13 @@ function setUp(settings: Partial<Settings> = {}) {
     chains: [],
     wallet: { id: metaMask, state: 'none' },
     shield: { state: 'down', today: {}, hosts: {}, restartAdvised: false, watching: false, leaks: [] },
+    accounts: {
+      sites: { watched: 0, freshness: 12 },
+      linked: [],
+      answers: { verified: 0, compared: 0, unverified: 0 },
+      disputes: 0,
+      lies: [],
+    },
     requestsToday: 0,
     settings: shown,
   }
@@ -116,7 +125,12 @@ test('a choice is handed on with its hosts', () => {
 })
 
 describe('save', () => {
-  const good = { wallet, directory: { keys: [key(5), key(6)], threshold: 2 }, sites: ['https://a.example/*'] }
+  const good = {
+    wallet,
+    directory: { keys: [key(5), key(6)], threshold: 2 },
+    sites: ['https://a.example/*'],
+    accounts: { apart: true, linking: 'alone', compareCalls: false, freshness: 30 },
+  }
 
   test('hands on what is right', () => {
     const { save, done } = setUp()
@@ -155,6 +169,11 @@ describe('save', () => {
     [{ directory: { keys: [key(5)], threshold: 1.5 } }, 'directory', /whole number/],
     [{ directory: { keys: [key(5)], threshold: 2 } }, 'directory', /more signatures than keys/],
     [{ directory: { keys: [key(5), key(5)], threshold: 2 } }, 'directory', /more signatures than keys/],
+    [{ accounts: { ...good.accounts, linking: 'send' } }, 'accounts', /refuse or alone/],
+    [{ accounts: { ...good.accounts, freshness: 0 } }, 'accounts', /from 1 to 600/],
+    [{ accounts: { ...good.accounts, freshness: 601 } }, 'accounts', /from 1 to 600/],
+    [{ accounts: { ...good.accounts, freshness: 1.5 } }, 'accounts', /whole number/],
+    [{ accounts: { ...good.accounts, spread: 0 } }, 'accounts', /./],
     [{ sites: ['a.example'] }, 'sites', /must look like/],
     [{ sites: ['https://a.example'] }, 'sites', /must look like/],
     [{ sites: ['https://a.example/path'] }, 'sites', /must look like/],

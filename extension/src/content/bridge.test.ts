@@ -44,6 +44,53 @@ test('a request of more than a mebibyte is refused, and not posted', () => {
   expect(runtime.port.posted).toHaveLength(1)
 })
 
+describe('accounts that the wallet shows the page', () => {
+  const shown = { accounts: [`0x${'aa'.repeat(20)}`] }
+  const sent = { ...shown, transaction: `0x${'12'.repeat(32)}` }
+
+  test('are told at once, once, and again on each fresh port before anything is asked', () => {
+    const { runtime, told, bridge } = setUp()
+    bridge.show(shown)
+    bridge.show({ ...shown })
+    bridge.ask(read)
+    bridge.show(sent)
+    expect(runtime.port.posted).toEqual([shown, read, sent])
+    runtime.port.say({ id: 1, result: '0x1' })
+    runtime.port.close()
+    bridge.ask({ ...read, id: 3 })
+    expect(runtime.port.posted).toEqual([shown, sent, { ...read, id: 3 }])
+    expect(told.filter((each) => JSON.stringify(each).includes('accounts'))).toEqual([])
+  })
+
+  test('wait until a prerendered page asks something', () => {
+    const { runtime, bridge } = setUp({ isAwake: false })
+    bridge.show(shown)
+    bridge.wake()
+    expect(runtime.ports).toHaveLength(0)
+    bridge.ask(read)
+    expect(runtime.port.posted).toEqual([shown, read])
+  })
+
+  test('are told twenty at most, and none that is huge', () => {
+    const { runtime, bridge } = setUp()
+    bridge.show({ accounts: ['x'.repeat(requestLength)] })
+    expect(runtime.ports).toHaveLength(0)
+    for (let count = 0; count < 30; count++) bridge.show({ accounts: [String(count)] })
+    runtime.port.close()
+    bridge.ask(read)
+    expect(runtime.port.posted).toHaveLength(21)
+    expect(runtime.port.posted[0]).toEqual({ accounts: ['10'] })
+  })
+
+  test('and an extension that is gone is told nothing', () => {
+    const { runtime, bridge } = setUp()
+    bridge.ask(read)
+    runtime.invalidate()
+    bridge.show(shown)
+    expect(runtime.port.posted).toEqual([read])
+  })
+})
+
 describe('a prerendered page', () => {
   test('wakes nothing until it is shown', () => {
     const { runtime, bridge } = setUp({ isAwake: false })

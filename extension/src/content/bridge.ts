@@ -6,19 +6,25 @@
  *     is shown.
  *   - When the port closes (the service worker was stopped, the page slept in the back/forward cache), reads without an
  *     answer are posted again on a fresh one. A raw transaction is not: it may be on its way.
+ *   - What the wallet showed the page is said again on each fresh port, before anything is asked: the background
+ *     remembers no accounts.
  *   - When the extension itself is gone, everything is refused. Nothing is ever left to the wallet instead.
  *
  * Nothing is checked here but size: the page is untrusted, and the background, which decides, checks it all.
  */
 import type { RpcError } from '@nightjar/shared/rpc'
 import { outcomeUnknown, pageOrphaned, requestTooLarge, timedOut } from '../inpage/failures.ts'
-import { type PageEvent, type PageRequest, type PageResponse, pagePort } from '../messages/page.ts'
+import { type PageEvent, type PageMessage, type PageRequest, type PageResponse, pagePort } from '../messages/page.ts'
+import type { ShownAccounts } from '../messages/shown.ts'
 
 /** Characters of a request as JSON: bounds what a page can make the background hold and parse. */
 export const requestLength = 1024 * 1024
 
 /** How often a read is posted again after its port closed. */
 const repeats = 2
+
+/** Of what the wallet showed the page: that many lists and transactions are said again. */
+const shownKept = 20
 
 /** What the bridge itself tells inpage. `reset`: subscriptions are gone, and can be made anew. `gone`: for good. */
 export interface BridgeEvent {
@@ -29,7 +35,7 @@ export interface BridgeEvent {
 export interface RuntimePort {
   readonly onMessage: { addListener(listener: (message: PageResponse | PageEvent) => void): void }
   readonly onDisconnect: { addListener(listener: () => void): void }
-  postMessage(message: PageRequest): void
+  postMessage(message: PageMessage): void
   disconnect(): void
 }
 
@@ -52,6 +58,8 @@ export class Bridge {
   readonly #page: Pick<MessagePort, 'postMessage'>
   readonly #runtime: Runtime
   readonly #pending = new Map<number, Pending>()
+  /** By its text. */
+  readonly #shown = new Map<string, ShownAccounts>()
   #background: RuntimePort | undefined
   #isAwake: boolean
   #isGone = false
@@ -72,6 +80,18 @@ export class Bridge {
     if (this.#isAwake) this.#post(pending)
   }
 
+  /** The wallet shows the page accounts. Said once on each port; nobody waits for an answer. */
+  show(shown: ShownAccounts): void {
+    const text = JSON.stringify(shown)
+    if (this.#isGone || this.#shown.has(text) || text.length > requestLength) return
+    if (this.#isAwake) this.#send(shown)
+    this.#shown.set(text, shown)
+    for (const oldest of this.#shown.keys()) {
+      if (this.#shown.size <= shownKept) break
+      this.#shown.delete(oldest)
+    }
+  }
+
   /** The prerendered page is shown now: what it asked may go out. */
   wake(): void {
     this.#isAwake = true
@@ -87,10 +107,17 @@ export class Bridge {
   }
 
   #post(pending: Pending): void {
+    this.#send(pending.request, () => {
+      pending.posts += 1
+    })
+  }
+
+  /** @param begin called when there is a port to post to */
+  #send(message: PageMessage, begin = () => {}): void {
     try {
       this.#background ??= this.#connect()
-      pending.posts += 1
-      this.#background.postMessage(pending.request)
+      begin()
+      this.#background.postMessage(message)
     } catch {
       // The only way in which either throws: "Extension context invalidated."
       this.#gone()
@@ -108,6 +135,7 @@ export class Bridge {
       void this.#runtime.lastError
       this.#lost(port)
     })
+    for (const shown of this.#shown.values()) port.postMessage(shown)
     return port
   }
 

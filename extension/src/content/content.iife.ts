@@ -16,7 +16,7 @@ const { runtime } = chrome
 
 takePort(window, (port) => {
   const bridge = new Bridge(port, runtime, !isPrerendering())
-  port.onmessage = (event) => bridge.ask(event.data)
+  port.onmessage = ({ data }) => ('accounts' in data ? bridge.show(data) : bridge.ask(data))
   document.addEventListener('prerenderingchange', () => bridge.wake(), { once: true })
   window.addEventListener('pageshow', (event) => {
     // A page can send such an event as well, but none that is trusted.

@@ -4,7 +4,8 @@
  */
 import type { Outcome } from '@nightjar/shared/rpc'
 import type { BridgeEvent } from '../content/bridge.ts'
-import type { PageEvent, PageRequest, PageResponse } from '../messages/page.ts'
+import type { PageEvent, PageMessage, PageRequest, PageResponse } from '../messages/page.ts'
+import type { ShownAccounts } from '../messages/shown.ts'
 import { badParams, pageOrphaned } from './failures.ts'
 
 export type Question = Omit<PageRequest, 'id'>
@@ -14,7 +15,7 @@ export type Answer = Outcome | { readonly pass: true }
 
 /** The port to the content script, with what it needs taken along before the page can touch it. */
 export interface Channel {
-  post(message: PageRequest): void
+  post(message: PageMessage): void
   listen(listener: (message: PageResponse | PageEvent | BridgeEvent) => void): void
 }
 
@@ -50,6 +51,11 @@ export class Exchange {
         resolve({ error: badParams('Params are nested too deeply.') })
       }
     })
+  }
+
+  /** The wallet shows the page accounts: nothing is answered. */
+  show(shown: ShownAccounts): void {
+    if (!this.#isGone) this.#channel.post(shown)
   }
 
   onEvent(listener: (event: PageEvent | BridgeEvent) => void): void {

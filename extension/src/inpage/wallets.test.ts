@@ -49,6 +49,29 @@ describe('which providers are wrapped', () => {
   )
 })
 
+describe('the background is told', () => {
+  const [anna, bert] = [`0x${'aa'.repeat(20)}`, `0x${'bb'.repeat(20)}`]
+
+  test('of the accounts that the wallet shows the page, and of others that it shows later', async () => {
+    const { background, wallet, proxy } = setUp()
+    wallet.request = async () => [anna] as never
+    const fresh = new Wallets(background, () => {}).announced('io.metamask', wallet) as FakeMetaMask
+    expect(await fresh.request({ method: 'eth_requestAccounts' })).toEqual([anna])
+    expect(background.shown).toEqual([{ accounts: [anna] }])
+    wallet.emit('accountsChanged', [anna, bert])
+    expect(background.shown.at(-1)).toEqual({ accounts: [anna, bert] })
+    expect(proxy).toBeDefined()
+  })
+
+  test('of nothing where the wallet shows none, or refuses', async () => {
+    const { background, wallet, proxy } = setUp()
+    await proxy.request({ method: 'eth_accounts' })
+    await expect(proxy.request({ method: 'personal_sign' })).rejects.toThrow('rejected')
+    wallet.emit('accountsChanged', [])
+    expect(background.shown).toEqual([])
+  })
+})
+
 describe('who answers', () => {
   test.each(['eth_accounts', 'eth_sendTransaction', 'wallet_getPermissions', 'eth_chainId', 'net_version'])(
     'the wallet: %s',

@@ -8,10 +8,12 @@
  * Left out: what MetaMask has behind `_metamask` and other names with an underscore. A page that asks there is answered
  * by the wallet itself, by way of the endpoint.
  */
+import type { ShownAccounts } from '../messages/shown.ts'
 import type { PageCall } from './call.ts'
 import { Chain } from './chain.ts'
 import { createSend, createSendAsync } from './legacy.ts'
 import { type Background, createRequest } from './requests.ts'
+import { shownBy, shownIn } from './shown.ts'
 import { standIn } from './standIn.ts'
 import type { SubscriptionMessage } from './subscriptions.ts'
 
@@ -86,9 +88,16 @@ function createWallet(background: Background, original: Provider): Wallet {
   const sendSync = original.send?.bind(original)
   const chain = new Chain({ request: own, on: (event, listener) => original.on(event, listener) })
 
+  const show = (shown: ShownAccounts | undefined) => {
+    if (shown !== undefined) background.exchange.show(shown)
+  }
+  original.on('accountsChanged', (accounts: unknown) => show(shownIn(accounts)))
+
   const ask = async (call: PageCall): Promise<unknown> => {
     try {
-      return await own(call)
+      const answer = await own(call)
+      show(shownBy(call, answer))
+      return answer
     } finally {
       if (switches.has(call.method)) chain.forget()
     }

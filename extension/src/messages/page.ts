@@ -3,6 +3,8 @@
  *
  *     page                                                     background
  *     { id, method, params, chain, door }                  →   { id, result } | { id, error } | { id, pass: true }
+ *     { accounts }                                         →   what the wallet shows the page
+ *     { accounts: [sender], transaction }                  →   it sent this one
  *                                                          ←   { event: 'subscription', subscription, result }
  *                                                          ←   { event: 'ended', subscription }
  *
@@ -12,6 +14,7 @@
  */
 import type { Json, RpcError } from '@nightjar/shared/rpc'
 import * as v from 'valibot'
+import { type ShownAccounts, shownAtOnce } from './shown.ts'
 
 /** Name of the port between content bridge and background. */
 export const pagePort = 'page'
@@ -30,6 +33,16 @@ const pageRequest = v.strictObject({
 
 export type PageRequest = v.InferOutput<typeof pageRequest>
 
+const address = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{40}$/i))
+
+const shownAccounts = v.strictObject({
+  accounts: v.pipe(v.array(address), v.minLength(1), v.maxLength(shownAtOnce)),
+  /** Hash of one that the first of them sent. */
+  transaction: v.optional(v.pipe(v.string(), v.regex(/^0x[0-9a-f]{64}$/i))),
+})
+
+export type PageMessage = PageRequest | ShownAccounts
+
 export type PageResponse = { readonly id: number } & (
   | { readonly result: Json }
   | { readonly error: RpcError }
@@ -41,8 +54,9 @@ export type PageEvent =
   | { readonly event: 'subscription'; readonly subscription: string; readonly result: Json }
   | { readonly event: 'ended'; readonly subscription: string }
 
-/** The request in `value`, or undefined where it is none. */
-export function parsePageRequest(value: unknown): PageRequest | undefined {
-  const result = v.safeParse(pageRequest, value)
+/** What `value` says, or undefined where it is none of this. */
+export function parsePageMessage(value: unknown): PageMessage | undefined {
+  const isShown = typeof value === 'object' && value !== null && 'accounts' in value
+  const result = v.safeParse(isShown ? shownAccounts : pageRequest, value)
   return result.success ? result.output : undefined
 }

@@ -78,6 +78,30 @@ export interface ShieldView {
   readonly leaks: readonly Leak[]
 }
 
+/** Calls that named several accounts at once. */
+export interface Linked {
+  /** Of shared/wallet, or of a newer daemon. */
+  readonly reason: string
+  /** Or refused. */
+  readonly isSent: boolean
+  readonly count: number
+}
+
+export interface AccountsView {
+  /** Accounts that are watched, each chain for itself, and how old a balance may be, in seconds. */
+  readonly sites: { readonly watched: number; readonly freshness: number }
+  /** Undefined while the daemon is not there. */
+  readonly wallet?: { readonly watched: number; readonly freshness: number }
+  /** What could not be kept apart, of late. */
+  readonly linked: readonly Linked[]
+  /** Answers since the start, by what is known of them. */
+  readonly answers: { readonly verified: number; readonly compared: number; readonly unverified: number }
+  /** How often gateways contradicted each other of late. */
+  readonly disputes: number
+  /** Gateways that said what was proved false, the newest last. */
+  readonly lies: readonly { readonly gateway: string; readonly what: string; readonly at: number }[]
+}
+
 export interface Snapshot {
   readonly state: UiState
   /** Empty while off. */
@@ -95,6 +119,7 @@ export interface Snapshot {
     readonly lastRequest?: number
   }
   readonly shield: ShieldView
+  readonly accounts: AccountsView
   /** Requests of sites that were answered privately today. Kept on this machine only. */
   readonly requestsToday: number
   readonly lastError?: Problem & { readonly at: number }
@@ -114,6 +139,16 @@ export interface Settings {
   readonly sites: readonly string[]
   /** Listed hosts that are not shielded, and hosts beside the list that are blocked. */
   readonly shield: { readonly choices: Readonly<Record<string, Choice>>; readonly added: readonly string[] }
+  readonly accounts: {
+    /** What becomes of a call that names several accounts and cannot be taken apart: refused, or sent alone. */
+    /** Whether accounts are kept apart at all. */
+    readonly apart: boolean
+    readonly linking: 'refuse' | 'alone'
+    /** Whether calls that name no account are asked of two gateways. */
+    readonly compareCalls: boolean
+    /** How old a balance may be, in seconds. */
+    readonly freshness: number
+  }
 }
 
 /** What the options page's form sets. */

@@ -22,7 +22,8 @@ describe('a draft', () => {
     expect([lacksSites(none), isChanged(none, settings)]).toEqual([true, true])
   })
 
-  test.each(['', '-1', '1.5', 'two'])('threshold %j becomes 0, which the background refuses', (threshold) => {
-    expect(fromDraft({ ...toDraft(settings), threshold }).directory.threshold).toBe(0)
+  test.each(['', '-1', '1.5', 'two'])('number %j becomes 0, which the background refuses', (typed) => {
+    const { directory, accounts } = fromDraft({ ...toDraft(settings), threshold: typed, freshness: typed })
+    expect([directory.threshold, accounts.freshness]).toEqual([0, 0])
   })
 })

@@ -7,15 +7,24 @@ export interface Draft {
   readonly sites: string
   readonly keys: string
   readonly threshold: string
+  readonly apart: boolean
+  readonly linking: Savable['accounts']['linking']
+  readonly compareCalls: boolean
+  /** In seconds. */
+  readonly freshness: string
 }
 
-export function toDraft({ wallet, sites, directory }: Savable): Draft {
+export function toDraft({ wallet, sites, directory, accounts }: Savable): Draft {
   return {
     wallet,
     onlySome: sites.length > 0,
     sites: sites.join('\n'),
     keys: directory.keys.join('\n'),
     threshold: String(directory.threshold),
+    apart: accounts.apart,
+    linking: accounts.linking,
+    compareCalls: accounts.compareCalls,
+    freshness: String(accounts.freshness),
   }
 }
 
@@ -24,9 +33,12 @@ export function fromDraft(draft: Draft): Savable {
   return {
     wallet: draft.wallet.trim(),
     sites: draft.onlySome ? listOf(draft.sites) : [],
-    directory: {
-      keys: listOf(draft.keys),
-      threshold: /^\d+$/.test(draft.threshold.trim()) ? Number(draft.threshold) : 0,
+    directory: { keys: listOf(draft.keys), threshold: numberOf(draft.threshold) },
+    accounts: {
+      apart: draft.apart,
+      linking: draft.linking,
+      compareCalls: draft.compareCalls,
+      freshness: numberOf(draft.freshness),
     },
   }
 }
@@ -38,6 +50,10 @@ export function isChanged(draft: Draft, settings: Savable): boolean {
 /** "Only these" without any: saved as it stands, it would mean all. */
 export function lacksSites(draft: Draft): boolean {
   return draft.onlySome && listOf(draft.sites).length === 0
+}
+
+function numberOf(text: string): number {
+  return /^\d+$/.test(text.trim()) ? Number(text) : 0
 }
 
 /** Neither keys nor match patterns have blanks in them. */

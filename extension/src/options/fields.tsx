@@ -3,7 +3,7 @@ import type { ComponentChildren } from 'preact'
 import { metaMaskId, options as texts } from '../ui/texts.ts'
 import type { Draft } from './draft.ts'
 
-interface FieldsProps {
+export interface FieldsProps {
   readonly draft: Draft
   readonly edit: (change: Partial<Draft>) => void
   /** Why the background refused the field. */
@@ -118,7 +118,7 @@ interface SectionProps {
   readonly children: ComponentChildren
 }
 
-function Section({ id, title, hint, badge, children }: SectionProps) {
+export function Section({ id, title, hint, badge, children }: SectionProps) {
   return (
     <section class="card" aria-labelledby={`${id}-title`}>
       <h2 id={`${id}-title`}>
@@ -132,13 +132,13 @@ function Section({ id, title, hint, badge, children }: SectionProps) {
   )
 }
 
-function describedBy(id: string, refusal: string | undefined) {
+export function describedBy(id: string, refusal: string | undefined) {
   return refusal === undefined
     ? { 'aria-describedby': `${id}-hint` }
     : { 'aria-describedby': `${id}-refusal ${id}-hint`, 'aria-invalid': true }
 }
 
-function Refusal({ id, reason }: { readonly id: string; readonly reason: string | undefined }) {
+export function Refusal({ id, reason }: { readonly id: string; readonly reason: string | undefined }) {
   return reason === undefined ? null : (
     <p class="refusal" id={`${id}-refusal`}>
       {reason}

@@ -6,6 +6,7 @@ import { pages } from '../ui/pages.ts'
 import { Sky } from '../ui/sky.tsx'
 import { options as texts } from '../ui/texts.ts'
 import { About } from './about.tsx'
+import { AccountFields } from './accountFields.tsx'
 import { type Draft, fromDraft, isChanged, lacksSites, toDraft } from './draft.ts'
 import { DirectoryFields, SitesFields, WalletFields } from './fields.tsx'
 import { Leaks } from './leaks.tsx'
@@ -92,6 +93,7 @@ function SettingsForm({ snapshot, answer, send }: FormProps) {
     <form onSubmit={submit} noValidate>
       <WalletFields draft={draft} edit={edit} refusal={refusal('wallet')} />
       <SitesFields draft={draft} edit={edit} refusal={lacksSites(draft) ? texts.sites.none : refusal('sites')} />
+      <AccountFields draft={draft} edit={edit} refusal={refusal('accounts')} />
       <DirectoryFields
         draft={draft}
         edit={edit}

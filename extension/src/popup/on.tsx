@@ -7,6 +7,7 @@ import { progressOf } from '../ui/progress.ts'
 import { Steps } from '../ui/steps.tsx'
 import { actions, activity, stepsTexts, summaries, uncoveredTab as tabTexts } from '../ui/texts.ts'
 import { useNow } from '../ui/useNow.ts'
+import { Apart, Lies } from './apart.tsx'
 import { Chains } from './chains.tsx'
 import { Doors } from './doorList.tsx'
 import { doorsOf } from './doors.ts'
@@ -28,9 +29,11 @@ export function On({ snapshot, send, onLeave }: OnProps) {
     <>
       <main class="body">
         {problem !== undefined && <ProblemCard problem={problem} onRetry={() => send({ command: 'retry' })} />}
+        <Lies lies={snapshot.accounts.lies} now={now} />
         {snapshot.shield.restartAdvised && <RestartNotice onDismiss={() => send({ command: 'dismiss-restart' })} />}
         {state !== 'blocked' && <TabNotice chosenSites={snapshot.settings.sites.length > 0} />}
         <Doors doors={doorsOf(snapshot, now)} />
+        <Apart accounts={snapshot.accounts} />
         {state !== 'blocked' && <Path trunks={snapshot.trunks} gateways={snapshot.gateways} />}
         <Shielded shield={snapshot.shield} />
         {failed !== undefined && (

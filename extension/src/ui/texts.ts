@@ -122,9 +122,10 @@ export const notCovered = {
   unlisted: 'Direct requests of MetaMask to hosts that are not on the list cannot be seen.',
   sites: 'What a site loads or asks by itself, without the wallet. The site sees your IP address as before.',
   accounts:
-    'MetaMask asks for all its accounts together. One gateway and its RPC provider see that they belong together, not whose they are.',
+    'What names several of your accounts and cannot be taken apart is refused, or shows that they belong together where you allow it. A transaction from one to another shows it to everybody.',
   timing: 'Whoever watches both your connection and a gateway can match the two by their timing.',
-  answers: 'A gateway can answer wrongly: answers are not checked against the chain yet.',
+  answers:
+    'Balances and receipts are checked against blocks on which two gateways agree. Other answers are compared at best; the popup says how many are not checked at all.',
 } as const
 
 export const path = {
@@ -221,7 +222,7 @@ export const whoSees = [
   { party: 'Your network', note: 'TLS to the entry, in bursts', address: true, content: false },
   { party: 'Entry relay', note: 'equal, sealed cells', address: true, content: false },
   { party: 'Middle relay', note: 'branches of a nameless client', address: false, content: false },
-  { party: 'Gateway', note: 'one site’s or wallet’s requests', address: false, content: true },
+  { party: 'Gateway', note: 'one site’s or account’s requests', address: false, content: true },
   { party: 'RPC provider', note: 'a request from the gateway', address: false, content: true },
 ] as const
 
@@ -259,6 +260,54 @@ export const shielded = {
   lastError: 'The last connection failed:',
   leaks: (hosts: string) => `Pages asked ${hosts} directly.`,
   seeLeaks: 'See which',
+} as const
+
+export const apart = {
+  title: 'Accounts apart',
+  watched: (sites: string, wallet: string) => `Kept apart: ${sites} of sites, ${wallet} of MetaMask.`,
+  aside: (seconds: number) => `up to ${seconds} s old`,
+  age: (seconds: number) => `A balance may be ${seconds} s old, as each account is read at a time of its own.`,
+  ages: (sites: number, wallet: number) =>
+    `A balance may be ${sites} s old on sites and ${wallet} s in MetaMask, as each account is read at a time of its own.`,
+  linked: 'What could not be kept apart',
+  sent: 'Sent',
+  refused: 'Refused',
+  /** By word of shared/wallet. */
+  reasons: {
+    transfer: 'a transaction from one of your accounts to another',
+    multicall: 'many calls in one that cannot be taken apart',
+    logs: 'a search for events of several accounts',
+    other: 'a call that names several accounts',
+  } as Readonly<Record<string, string>> & { readonly other: string },
+  disputes: (times: string) =>
+    `Gateways contradicted each other ${times}. What they disagreed on is not shown as checked.`,
+  answers: 'Answers since the start',
+  kinds: {
+    verified: { name: 'Verified', note: 'proved against a block' },
+    compared: { name: 'Compared', note: 'two gateways said the same' },
+    unverified: { name: 'Unverified', note: 'one gateway’s word' },
+  },
+  someGateway: 'A gateway',
+  lie: (gateway: string, what: string, ago: string) => `${gateway} said what is proved false: ${what}, ${ago}.`,
+  avoided: 'Nightjar avoids it for what it lied about, until a restart.',
+  /** By word of shared/proofs. */
+  lies: {
+    'block-hash': 'a block that is not the one of its hash',
+    proof: 'a proof of something else',
+    'other-account': 'another account than the one asked for',
+    account: 'an account’s balance, nonce or code',
+    code: 'a contract’s code',
+    slot: 'a contract’s storage',
+    'other-slot': 'a contract’s storage',
+    transaction: 'a transaction',
+    transactions: 'a block’s transactions',
+    receipt: 'a receipt',
+    receipts: 'a block’s receipts',
+    'log-missing': 'events, of which some were missing',
+    'log-added': 'events, of which some never happened',
+    'log-altered': 'events',
+    'log-order': 'the order of events',
+  } as Readonly<Record<string, string>>,
 } as const
 
 export const restart = {
@@ -316,6 +365,27 @@ export const options = {
     blocked: 'Blocked',
     blockHost: (host: string) => `Block ${host}`,
     why: 'They can be blocked, not shielded: exits carry only what is on the published list.',
+  },
+  accounts: {
+    title: 'Accounts apart',
+    apart: 'Keep accounts apart (preview)',
+    apartCost:
+      'Off for now: the first balances of several accounts take up to two minutes, and until then sites get an error for them.',
+    hint: 'Each of your accounts is asked about on a path of its own, so that no gateway learns that two of them are yours. This is about what sites ask. For what MetaMask itself asks, set accounts in the Nightjar program’s config.yaml.',
+    linking: 'A call that names several accounts and cannot be taken apart',
+    linkings: {
+      refuse: { name: 'Refuse it.', cost: 'The site gets an error; some may not work.' },
+      alone: {
+        name: 'Send it alone.',
+        cost: 'One gateway and its RPC provider see that these accounts belong together. The popup counts such calls.',
+      },
+    },
+    freshness: 'How old a balance may be, in seconds',
+    freshnessCost:
+      'Accounts are read at times of their own within this. The shorter it is, the more there is to compare for whoever sees several gateways. After the first account, each further one is read for the first time up to two minutes later; until then it gives an error.',
+    compare: 'Ask two gateways what names no account.',
+    compareCost:
+      'Where they differ, nothing is shown. It costs twice the requests, and a second gateway sees what the site asks. Without it, such answers are unverified.',
   },
   directory: {
     title: 'Directory',

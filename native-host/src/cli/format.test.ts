@@ -30,6 +30,18 @@ const status: Status = {
     hosts: [],
     lastError: null,
   },
+  accounts: {
+    watched: 0,
+    cold: 0,
+    freshnessSeconds: 12,
+    verified: 0,
+    compared: 0,
+    unverified: 0,
+    refuted: 0,
+    linking: [],
+    lies: [],
+    disputes: [],
+  },
   version: '0.1.0',
 }
 
@@ -45,6 +57,8 @@ test('a whole status', () => {
       '  endpoint  http://127.0.0.1:8645/0123/1',
       '  shield    socks5h://127.0.0.1:41000  0 open',
       '  today     nothing yet',
+      '  accounts  0 watched, no older than 12 s',
+      '  answers   0 verified, 0 compared, 0 unverified, 0 refuted',
       '',
     ].join('\n'),
   )
@@ -75,6 +89,29 @@ test('what went through the shield today, by category', () => {
   const text = formatStatus({ ...status, shield: { ...status.shield, streams: 4, refused: 2, today } })
   expect(text).toContain('  shield    socks5h://127.0.0.1:41000  4 open\n')
   expect(text).toContain('  today     rpc 12, price 1 (3 blocked), not listed 2 (refused)\n')
+})
+
+test('how accounts are kept apart, and what gateways were found out to have said', () => {
+  const at = Date.UTC(2026, 0, 1)
+  const linking = [
+    { reason: 'transfer', count: 2, at, sent: true },
+    { reason: 'other', count: 3, at, sent: false },
+    { reason: 'other', count: 3, at, sent: false },
+  ]
+  const lies = [{ gateway: 'petrel', what: 'balance', at }]
+  const disputes = [
+    { gateways: ['dunlin'], what: 'block', at },
+    { gateways: [], what: 'call', at },
+  ]
+  const text = formatStatus({
+    ...status,
+    accounts: { ...status.accounts, watched: 9, cold: 2, linking, lies, disputes },
+  })
+  expect(text).toContain('  accounts  9 watched, 2 not read yet, no older than 12 s\n')
+  expect(text).toContain('  linking   3 calls named several accounts: 1 sent, 2 refused\n')
+  expect(text).toContain('  warning   petrel gave a false balance at 2026-01-01T00:00:00.000Z; it is avoided\n')
+  expect(text).toContain('  warning   gateways disagreed about a block at 2026-01-01T00:00:00.000Z: dunlin\n')
+  expect(text).toContain('  warning   gateways disagreed about a call at 2026-01-01T00:00:00.000Z: not known which\n')
 })
 
 test('warnings and the last error, where there are any', () => {

@@ -1,5 +1,5 @@
 /** `nightjar status` for people. */
-import type { Party, ShieldStatus, Status } from '@nightjar/shared/bridge'
+import type { AccountsStatus, Party, ShieldStatus, Status } from '@nightjar/shared/bridge'
 import { errorTable, isErrorCode } from '@nightjar/shared/errors'
 
 const words: Record<Status['state'], string> = {
@@ -19,6 +19,7 @@ export function formatStatus(status: Status): string {
     `  requests  ${status.requests.ok} answered, ${status.requests.failed} failed`,
     `  endpoint  ${status.endpoint}`,
     ...shieldLines(status.shield),
+    ...accountLines(status.accounts),
     ...(status.divergingRelays > 0
       ? [`  warning   ${status.divergingRelays} handshakes showed another network document than ours`]
       : []),
@@ -42,6 +43,28 @@ function shieldLines({ port, streams, refused, today }: ShieldStatus): string[] 
     `  shield    socks5h://127.0.0.1:${port}  ${streams} open`,
     `  today     ${[...counts, ...unlisted].join(', ') || 'nothing yet'}`,
   ]
+}
+
+function accountLines(accounts: AccountsStatus): string[] {
+  const { watched, cold, freshnessSeconds, verified, compared, unverified, refuted, linking, lies, disputes } = accounts
+  const sent = linking.filter((each) => each.sent).length
+  return [
+    `  accounts  ${watched} watched${cold === 0 ? '' : `, ${cold} not read yet`}, no older than ${freshnessSeconds} s`,
+    `  answers   ${verified} verified, ${compared} compared, ${unverified} unverified, ${refuted} refuted`,
+    ...(linking.length === 0
+      ? []
+      : [`  linking   ${linking.length} calls named several accounts: ${sent} sent, ${linking.length - sent} refused`]),
+    ...lies.map(
+      ({ gateway, what, at }) => `  warning   ${gateway} gave a false ${what} at ${timeOf(at)}; it is avoided`,
+    ),
+    ...disputes.map(({ gateways, what, at }) => {
+      return `  warning   gateways disagreed about a ${what} at ${timeOf(at)}: ${gateways.join(', ') || 'not known which'}`
+    }),
+  ]
+}
+
+function timeOf(at: number): string {
+  return new Date(at).toISOString()
 }
 
 function party({ name, operator, region }: Party): string {

@@ -38,6 +38,11 @@ export abstract class Branch {
   /** What is under way, and would be lost with the branch. */
   abstract get running(): number
 
+  /** Whether something on it is pushed for as long as it stands. */
+  get isFollowed(): boolean {
+    return false
+  }
+
   /** Whether the relay owes an answer: its silence is then noticed sooner. */
   protected abstract get isExpecting(): boolean
 

@@ -3,6 +3,7 @@ import { minute } from '@nightjar/shared/runtime'
 import { codeOfAsync } from '@nightjar/shared/testing'
 import { describe, expect, test } from 'vitest'
 import { carrierOf, question, startBranches, watch } from './testing/branches.ts'
+import { seeded } from './testing/seeded.ts'
 
 describe('branches', () => {
   test('a group has one for each gateway, opened once however many ask at the same time', async () => {
@@ -90,15 +91,15 @@ describe('branches', () => {
   })
 
   test('idle ones are closed, those with something under way are not', async () => {
-    const { net, open, get, hold } = await startBranches()
+    const { net, open, get, hold, idleFor } = await startBranches()
     const [idle, busy] = [await net.run(get('idle')), await net.run(get('busy'))]
+    await net.clock.elapse(idleFor - 1)
     const { release } = hold()
     const asked = watch(busy.ask(question))
     await net.settle()
     // Set back instead of waiting: in ten minutes the request would time out.
-    Object.assign(carrierOf(idle), { lastUsed: net.clock.now() - 10 * minute - 1 })
-    Object.assign(carrierOf(busy), { lastUsed: net.clock.now() - 10 * minute - 1 })
-    open.closeIdle()
+    Object.assign(carrierOf(busy), { lastUsed: net.clock.now() - idleFor })
+    await net.clock.elapse(1)
     expect(idle.error?.code).toBe('branch-retired')
     expect(open.all).toEqual([carrierOf(busy)])
     release()
@@ -106,6 +107,35 @@ describe('branches', () => {
     expect(asked.value).toEqual({ result: 'held' })
     expect(busy.error).toBeUndefined()
   })
+})
+
+test('what is pushed is use', async () => {
+  const { net, get, gateway, idleFor } = await startBranches()
+  const branch = await net.run(get())
+  branch.follow(question, { onOutcome() {}, onEnd() {} })
+  await net.settle()
+  for (let push = 0; push < 3; push++) {
+    await net.clock.elapse(idleFor - 1)
+    gateway.followed[0]?.push({ result: push })
+    await net.settle()
+  }
+  expect(branch.error).toBeUndefined()
+  await net.clock.elapse(idleFor)
+  expect(branch.error?.code).toBe('branch-retired')
+})
+
+test('each is idle for a time of its own', async () => {
+  const { net, open, get } = await startBranches(2, seeded(1))
+  for (let index = 0; index < 20; index++) await net.run(get(`group ${index}`))
+  const left: number[] = []
+  for (let second = 0; second < 14 * 60 && open.all.length > 0; second++) {
+    await net.clock.elapse(1000)
+    left.push(open.all.length)
+  }
+  // Twenty that were last used together: no second sees more than a few of them end.
+  expect(left[6 * 60 - 2]).toBe(20)
+  expect(left.at(-1)).toBe(0)
+  expect(Math.max(...left.map((count, index) => (left[index - 1] ?? 20) - count))).toBeLessThan(4)
 })
 
 describe('a full trunk', () => {
@@ -129,6 +159,24 @@ describe('a full trunk', () => {
     expect(first.error).toBeUndefined()
     expect(open.all).toHaveLength(32)
     expect(await ask(added)).toEqual({ result: 'g0' })
+  })
+
+  test('keeps branches on which something is followed, as long as there is another one', async () => {
+    const { net, get, open } = await full()
+    const first = await net.run(get('group 0'))
+    first.follow(question, { onOutcome() {}, onEnd() {} })
+    const rest = await net.run(Promise.all(Array.from({ length: 31 }, (_, index) => get(`group ${index + 1}`))))
+    Object.assign(carrierOf(first), { lastUsed: 0 })
+    expect(await net.run(open.hasRoom('me'))).toBe(true)
+    await net.run(get('group 32'))
+    expect(first.error).toBeUndefined()
+    for (const branch of rest.slice(1)) branch.follow(question, { onOutcome() {}, onEnd() {} })
+    const last = await net.run(get('group 32'))
+    last.follow(question, { onOutcome() {}, onEnd() {} })
+    // None is left but those: who only follows has to wait, who asks takes the place of the longest idle one.
+    expect(await net.run(open.hasRoom('me'))).toBe(false)
+    await net.run(get('group 33'))
+    expect(first.error?.code).toBe('branch-retired')
   })
 
   test('of busy branches refuses the 33rd group, and that is not the gateway’s fault', async () => {

@@ -3,6 +3,7 @@
  * retries) and to exits (TCP connections).
  * The daemon has one; `nightjar-load` has many.
  */
+import { type FollowHandler, type FollowOrder, independenceOf } from '@nightjar/shared/accounts'
 import type { Party, Status } from '@nightjar/shared/bridge'
 import { equalBytes } from '@nightjar/shared/bytes'
 import type { CircuitContext } from '@nightjar/shared/circuit'
@@ -10,7 +11,7 @@ import type { Crypto } from '@nightjar/shared/crypto'
 import type { Network, Relay } from '@nightjar/shared/directory'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import type { DocumentStamp } from '@nightjar/shared/handshake'
-import { Branches, fulfil, type Order } from '@nightjar/shared/requests'
+import { Branches, type Following, fulfil, type Order } from '@nightjar/shared/requests'
 import type { Outcome } from '@nightjar/shared/rpc'
 import { type Clock, hour, minute, type Timer } from '@nightjar/shared/runtime'
 import type { Dial } from '@nightjar/shared-node/link'
@@ -18,10 +19,11 @@ import { LRUCache } from 'lru-cache'
 import type { State } from '../state/store.ts'
 import type { Join } from './exitBranch.ts'
 import { Exits, type TcpOrder } from './exits.ts'
+import { type FollowContext, follow } from './follow.ts'
 import { GatewayBranch, type GreetedBranch } from './gatewayBranch.ts'
 import { RelayHealth } from './health.ts'
 import { OpenBranches, sealingOn } from './openBranches.ts'
-import { assignGateway, isGateway, rankGateways, servesChain } from './selection.ts'
+import { assignGateway, isGateway, rankGateways, rankLastingly, servesChain, shareOf } from './selection.ts'
 import { Trunks } from './trunks.ts'
 
 const maintainEvery = 1 * minute
@@ -45,7 +47,7 @@ export interface ClientOptions {
 
 /** The client's part of what `nightjar status` shows. */
 export interface ClientStatus
-  extends Omit<Status, 'profile' | 'endpoint' | 'chains' | 'callers' | 'shield' | 'version'> {
+  extends Omit<Status, 'profile' | 'endpoint' | 'chains' | 'callers' | 'shield' | 'accounts' | 'version'> {
   readonly lastError: ErrorCode | null
 }
 
@@ -54,6 +56,24 @@ export interface Client {
   stop(): Promise<void>
   /** Seals and asks. The answer may be a JSON-RPC error. @throws NightjarError where there is none */
   request(order: Order): Promise<Outcome>
+  /**
+   * Asks the group's gateway once for many answers, over the lives of its branches.
+   * @throws NightjarError where it cannot be followed now
+   */
+  follow(order: FollowOrder, handler: FollowHandler): Promise<Following>
+  /**
+   * Resolves once the group could ask about `chain`.
+   * @throws NightjarError `chain-not-served`, `network-unreachable` after a while, or what is wrong with the document
+   */
+  ready(group: string, chain: number): Promise<void>
+  /**
+   * From now on, until the client ends, the group does not use that gateway.
+   * @param gateway its identity; '' for the one that the group uses now
+   * @returns its name, as far as it is known
+   */
+  distrust(group: string, chain: number, gateway: string): string
+  /** What the network document calls the relay of that identity; '' where it knows none. */
+  nameOf(identity: string): string
   /** For those who seal themselves: the group's gateways, best first. @throws NightjarError `chain-not-served`, `no-path` */
   gateways(group: string, chain: number): readonly { readonly relay: Relay; readonly avoided: boolean }[]
   /**
@@ -73,9 +93,11 @@ export interface Client {
 
 export function createClient(options: ClientOptions): Client {
   const { crypto, clock, state } = options
-  const random = () => (crypto.randomBytes(4).reduce((sum, byte) => sum * 256 + byte, 0) + 0.5) / 2 ** 32
+  const random = () => fractionOf(crypto)
   const health = new RelayHealth(clock)
   const requests = { ok: 0, failed: 0 }
+  /** By group: gateways that said what is false, by their identities. In memory only: a restart gives another chance. */
+  const distrusted = new LRUCache<string, Set<string>>({ max: 1000 })
   const rankings = new LRUCache<string, readonly Relay[]>({ max: 1000 })
   let diverging = 0
   let maintenance: Timer | undefined
@@ -103,34 +125,62 @@ export function createClient(options: ClientOptions): Client {
     onChange,
     random,
   })
-  const openBranches = new OpenBranches({ clock, health, slotFor: (group) => trunks.slotFor(group), onChange })
+  const openBranches = new OpenBranches({
+    clock,
+    health,
+    slotsFor: (group) => trunks.slotsFor(group),
+    random,
+    onChange,
+  })
   const branches = new Branches(sealingOn(openBranches, { crypto, clock, health, random }))
   const exits = new Exits({ crypto, clock, health, openBranches, trunks, state, network, random })
 
-  function gateways(group: string, chain: number): readonly Relay[] {
+  function requireChain(chain: number): Network {
     const document = network()
     if (!servesChain(document, chain)) throw new NightjarError('chain-not-served', { facts: { chain } })
+    return document
+  }
+
+  /** Best first, but for how they are doing and what the group has learnt of them. @throws NightjarError `no-path` */
+  function ranked(group: string, chain: number): readonly Relay[] {
+    const document = requireChain(chain)
     const now = clock.now()
     const key = `${document.version} ${Math.floor(now / hour)} ${chain} ${group}`
     const known = rankings.get(key)
     if (known !== undefined) return known
-    const rank = (path: readonly Relay[]) => rankGateways(crypto, document, state, { group, chain, path, now })
-    const { ranked, isLasting } = trunks.rank(rank)
-    const [first] = ranked
+    const role = independenceOf(group)
+    const isOrdinary = role.kind === 'none'
+    const rank = isOrdinary ? rankGateways : rankLastingly
+    const choice = { group: role.kind === 'share' ? role.family : group, chain, now }
+    const found = trunks.rank((path) => rank(crypto, document, state, { ...choice, path }))
+    const fitting = role.kind === 'share' ? shareOf(found.ranked, role.index, role.of) : found.ranked
+    const [first] = fitting
     if (first === undefined) throw new NightjarError('no-path')
-    if (assignGateway(crypto, state, group, first, now)) onStateChange()
-    const shortlist = ranked.slice(0, gatewaysTried)
+    if (isOrdinary && assignGateway(crypto, state, group, first, now)) onStateChange()
+    const shortlist = fitting.slice(0, gatewaysTried)
     // A ranking that depends on the trunks that stand now holds for this request only.
-    if (isLasting) rankings.set(key, shortlist)
+    if (found.isLasting) rankings.set(key, shortlist)
     return shortlist
   }
 
+  /** Those that the group may use, best first, those that are passed over last. @throws NightjarError `no-path` */
+  function gateways(group: string, chain: number): readonly Relay[] {
+    const isTrusted = ({ id }: Relay) => distrusted.get(group)?.has(id) !== true
+    const role = independenceOf(group)
+    const other = role.kind === 'second' ? gateways(role.group, chain)[0]?.operator : undefined
+    const usable = ranked(group, chain).filter((relay) => isTrusted(relay) && relay.operator !== other)
+    if (usable.length === 0) throw new NightjarError('no-path')
+    return health.sort(usable)
+  }
+
+  const isAvoided = (gateway: Relay) => health.isAvoided(gateway)
   const context = {
     clock,
-    gateways: (group: string, chain: number) => health.sort(gateways(group, chain)),
-    isAvoided: (gateway: Relay) => health.isAvoided(gateway),
+    gateways,
+    isAvoided,
     branch: (group: string, gateway: Relay) => branches.get(group, gateway),
   }
+  const following: FollowContext = { clock, branches, openBranches, gateways, isAvoided, random }
 
   async function counted<T>(answer: Promise<T>): Promise<T> {
     try {
@@ -145,7 +195,7 @@ export function createClient(options: ClientOptions): Client {
 
   function maintain(): void {
     maintenance = clock.after(maintainEvery, maintain)
-    openBranches.closeIdle()
+    openBranches.closeOver()
     trunks.maintain()
   }
 
@@ -164,6 +214,22 @@ export function createClient(options: ClientOptions): Client {
 
     request: (order) => counted(fulfil(context, order)),
 
+    follow: (order, handler) => follow(following, order, handler),
+
+    async ready(group, chain) {
+      requireChain(chain)
+      await trunks.slotsFor(group)
+    },
+
+    distrust(group, chain, gateway) {
+      const relay = gateway === '' ? gateways(group, chain)[0] : network().byIdentity.get(gateway)
+      if (relay === undefined) return ''
+      distrusted.set(group, (distrusted.get(group) ?? new Set()).add(relay.id))
+      return relay.name
+    },
+
+    nameOf: (identity) => network().byIdentity.get(identity)?.name ?? '',
+
     async exchange(branch, record) {
       const answer = await counted(branch.exchange(record))
       // Nobody asks on a branch whose gateway has not proved who it is.
@@ -172,8 +238,7 @@ export function createClient(options: ClientOptions): Client {
     },
 
     gateways(group, chain) {
-      const sorted = health.sort(gateways(group, chain))
-      return sorted.map((relay) => ({ relay, avoided: health.isAvoided(relay) }))
+      return gateways(group, chain).map((relay) => ({ relay, avoided: health.isAvoided(relay) }))
     },
 
     async openBranch(group, gatewayId, hello) {
@@ -200,6 +265,11 @@ export function createClient(options: ClientOptions): Client {
       }
     },
   }
+}
+
+/** An unforeseeable number in [0, 1). */
+export function fractionOf(crypto: Pick<Crypto, 'randomBytes'>): number {
+  return (crypto.randomBytes(4).reduce((sum, byte) => sum * 256 + byte, 0) + 0.5) / 2 ** 32
 }
 
 function partyOf({ name, operator, region }: Relay): Party {

@@ -18,6 +18,7 @@ const nothing = new Uint8Array(0)
 export class GatewayBranch extends Branch implements Carrier {
   readonly #freed: (() => void)[] = []
   #running = 0
+  #followed = 0
 
   constructor(options: BranchOptions, hop: Hop) {
     super(options, hop)
@@ -27,6 +28,10 @@ export class GatewayBranch extends Branch implements Carrier {
   /** Exchanges under way. What is followed does not count: it may last for ever. */
   override get running(): number {
     return this.#running
+  }
+
+  override get isFollowed(): boolean {
+    return this.#followed > 0
   }
 
   protected override get isExpecting(): boolean {
@@ -54,6 +59,11 @@ export class GatewayBranch extends Branch implements Carrier {
     this.refuseIfRetired()
     if (!this.#hasFreeStream()) throw new NightjarError('limit-reached', { detail: 'streams of a branch' })
     this.lastUsed = this.clock.now()
+    let isOver = false
+    const over = () => {
+      if (!isOver) this.#followed -= 1
+      isOver = true
+    }
     const cutting = cutRecords({
       stream: () => stream,
       size: recordSize(cells),
@@ -61,10 +71,19 @@ export class GatewayBranch extends Branch implements Carrier {
         this.lastUsed = this.clock.now()
         handler.onRecord(each)
       },
-      onEnd: handler.onEnd,
+      onEnd(code) {
+        over()
+        handler.onEnd(code)
+      },
     })
     const stream: Stream = this.hop.streams.open(service.follow, nothing, cutting, { data: record, end: true })
-    return { stop: () => stream.reset('cancelled') }
+    this.#followed += 1
+    return {
+      stop() {
+        over()
+        stream.reset('cancelled')
+      },
+    }
   }
 
   /** Hands the gateway the hello of an envelope handshake, once. @throws NightjarError where no reply came */

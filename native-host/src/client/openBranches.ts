@@ -1,11 +1,13 @@
 /**
  * All branches that stand, wherever they end and whoever uses them: opened on the trunk that a group prefers, counted
- * against relays that fail, closed when idle or when another group needs the place.
+ * against relays that fail, closed when idle or when another group needs the place. Each is idle for a time of its own:
+ * those that were last used together must not be seen to end together.
  */
 import type { Relay } from '@nightjar/shared/directory'
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
+import { limits } from '@nightjar/shared/limits'
 import { type OpenBranch, openSealedBranch, type SealedBranchOptions } from '@nightjar/shared/requests'
-import { type Clock, minute } from '@nightjar/shared/runtime'
+import { type Clock, minute, type Timer } from '@nightjar/shared/runtime'
 import type { Branch, BranchOptions } from './branch.ts'
 import { type GreetedBranch, openGatewayBranch } from './gatewayBranch.ts'
 import type { RelayHealth } from './health.ts'
@@ -13,18 +15,25 @@ import { isApartFromAll } from './selection.ts'
 import type { TrunkSlot } from './trunk.ts'
 
 const idleAfter = 10 * minute
+const idleJitter = 4 * minute
+/** How soon after a look at a busy branch the next one is. */
+const lookAgainAfter = 1 * minute
 
 export interface OpenBranchesOptions {
   readonly clock: Clock
   readonly health: RelayHealth
-  /** The slot a group uses now: its preferred one if that is up. Waits for one. @throws NightjarError `network-unreachable` */
-  slotFor(group: string): Promise<TrunkSlot>
+  /** The slots that stand, the one that the group prefers first. Waits for one. @throws NightjarError `network-unreachable` */
+  slotsFor(group: string): Promise<readonly TrunkSlot[]>
+  /** A number in [0, 1). */
+  random(): number
   onChange?(): void
 }
 
 export class OpenBranches {
   readonly #options: OpenBranchesOptions
   readonly #open = new Set<Branch>()
+  /** By trunk: branches on their way. */
+  readonly #opening = new Map<TrunkSlot, number>()
 
   constructor(options: OpenBranchesOptions) {
     this.#options = options
@@ -45,13 +54,8 @@ export class OpenBranches {
     make: (options: BranchOptions) => Promise<T>,
   ): Promise<T> {
     const { health, clock } = this.#options
-    const slot = await this.#options.slotFor(group)
-    const { trunk } = slot
-    // Chosen while another trunk stood, or none: it must not stand twice in one path. The next choice knows this trunk.
-    if (trunk !== undefined && !isApartFromAll(relay, [trunk.entry, trunk.middle])) {
-      throw new NightjarError('branch-retired')
-    }
-    this.#makeRoom(slot)
+    const slot = this.#place(relay, await this.#options.slotsFor(group))
+    this.#count(slot, 1)
     try {
       const opened = await make({ clock, slot, relay })
       this.#keep(opened.branch)
@@ -62,6 +66,8 @@ export class OpenBranches {
       const isFull = error.code === 'limit-reached' && slot.trunk?.hop.canExtend === false
       if (slot.trunk !== undefined && !isFull) health.failed(relay)
       throw error
+    } finally {
+      this.#count(slot, -1)
     }
   }
 
@@ -70,13 +76,15 @@ export class OpenBranches {
     return this.open(group, gateway, (options) => openGatewayBranch(options, hello))
   }
 
-  /** Closes branches that nobody has used for a while, and retired ones whose last stream ended unseen. */
-  closeIdle(): void {
-    const since = this.#options.clock.now() - idleAfter
-    for (const branch of this.#open) {
-      if (branch.running === 0 && branch.lastUsed < since) branch.retire()
-      else branch.closeIfOver()
-    }
+  /** Whether a branch can be opened without taking the place of one on which something is followed. */
+  async hasRoom(group: string): Promise<boolean> {
+    const slots = await this.#options.slotsFor(group)
+    return slots.some((slot) => this.#isFree(slot)) || this.#idleOn(slots)[0]?.isFollowed === false
+  }
+
+  /** Closes retired branches whose last stream ended unseen. */
+  closeOver(): void {
+    for (const branch of this.#open) branch.closeIfOver()
   }
 
   closeAll(): void {
@@ -87,21 +95,60 @@ export class OpenBranches {
     if (branch.error !== undefined) return
     this.#open.add(branch)
     this.#options.onChange?.()
+    const idle = this.#closeWhenIdle(branch)
     branch.onClosed(({ code }) => {
+      idle.cancel()
       this.#open.delete(branch)
       this.#options.onChange?.()
       if (isRelaysFault(branch, code)) this.#options.health.failed(branch.relay)
     })
   }
 
-  /** A circuit has 32 branches at most: the one that was idle for longest makes room. */
-  #makeRoom(slot: TrunkSlot): void {
-    if (slot.trunk === undefined || slot.trunk.hop.canExtend) return
-    const idle = this.all
-      .filter((branch) => branch.slot === slot && branch.running === 0)
-      .sort((a, b) => a.lastUsed - b.lastUsed)[0]
+  #closeWhenIdle(branch: Branch): Timer {
+    const { clock, random } = this.#options
+    const patience = idleAfter + (random() - 0.5) * 2 * idleJitter
+    const look = () => {
+      const left = branch.lastUsed + patience - clock.now()
+      if (left <= 0 && branch.running === 0) branch.retire()
+      else timer = clock.after(left > 0 ? left : lookAgainAfter, look)
+    }
+    let timer = clock.after(patience, look)
+    return { cancel: () => timer.cancel() }
+  }
+
+  /**
+   * On which trunk there is a place. A circuit has 32 branches at most: where all are full, the branch makes room that was
+   * idle for longest, and one on which something is followed only where there is no other.
+   */
+  #place(relay: Relay, slots: readonly TrunkSlot[]): TrunkSlot {
+    // Chosen while another trunk stood, or none: it must not stand twice in one path. The next choice knows this trunk.
+    const fitting = slots.filter(
+      ({ trunk }) => trunk === undefined || isApartFromAll(relay, [trunk.entry, trunk.middle]),
+    )
+    if (fitting.length === 0) throw new NightjarError('branch-retired')
+    const free = fitting.find((slot) => this.#isFree(slot))
+    if (free !== undefined) return free
+    const [idle] = this.#idleOn(fitting)
     if (idle === undefined) throw new NightjarError('limit-reached', { detail: 'isolation groups at once' })
     idle.retire()
+    return idle.slot
+  }
+
+  #isFree(slot: TrunkSlot): boolean {
+    if (slot.trunk?.hop.canExtend === false) return false
+    const taken = this.all.filter((branch) => branch.slot === slot).length + (this.#opening.get(slot) ?? 0)
+    return taken < limits.branchesPerCircuit
+  }
+
+  /** The best one to close first. */
+  #idleOn(slots: readonly TrunkSlot[]): readonly Branch[] {
+    return this.all
+      .filter((branch) => slots.includes(branch.slot) && branch.running === 0)
+      .sort((a, b) => Number(a.isFollowed) - Number(b.isFollowed) || a.lastUsed - b.lastUsed)
+  }
+
+  #count(slot: TrunkSlot, change: 1 | -1): void {
+    this.#opening.set(slot, (this.#opening.get(slot) ?? 0) + change)
   }
 }
 

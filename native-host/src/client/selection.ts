@@ -111,6 +111,25 @@ export function rankGateways(crypto: Crypto, network: Network, state: State, cho
     .map(({ relay }) => relay)
 }
 
+/**
+ * All gateways that serve the chain and are apart from the path, in an order that depends on the group's name and nothing
+ * that happens meanwhile.
+ */
+export function rankLastingly(crypto: Crypto, network: Network, state: State, choice: GatewayChoice): Relay[] {
+  const { group, chain, path } = choice
+  return network.relays
+    .filter((relay) => isGateway(relay) && relay.chains.includes(chain) && isApartFromAll(relay, path))
+    .map((relay) => ({ relay, score: rendezvous(crypto, state, group, relay.identity, weightOf(relay)) }))
+    .sort((a, b) => b.score - a.score)
+    .map(({ relay }) => relay)
+}
+
+/** Of `ranked` those of every `of`th operator, from number `index` on: no two such shares have an operator in common. */
+export function shareOf(ranked: readonly Relay[], index: number, of: number): Relay[] {
+  const operators = [...new Set(ranked.map(({ operator }) => operator))]
+  return ranked.filter(({ operator }) => operators.indexOf(operator) % of === index)
+}
+
 export interface ExitChoice {
   readonly group: string
   /** A host of the list. */

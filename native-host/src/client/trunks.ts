@@ -96,24 +96,24 @@ export class Trunks {
     return (this.#pinned?.pins.guards ?? []).filter((guard) => this.#options.health.failuresOf(guard) >= 3)
   }
 
-  /** The slot a group uses now: its preferred one if that is up. Waits for one. @throws NightjarError `network-unreachable` */
-  slotFor(group: string): Promise<TrunkSlot> {
-    const slot = this.#standingSlot(group)
-    if (slot !== undefined) return Promise.resolve(slot)
+  /** The slots that stand, the one that the group prefers first. Waits for one. @throws NightjarError `network-unreachable` */
+  slotsFor(group: string): Promise<readonly TrunkSlot[]> {
+    const slots = this.#standingSlots(group)
+    if (slots.length > 0) return Promise.resolve(slots)
     const { clock } = this.#options
     return new Promise((resolve, reject) => {
-      const finish = (found: TrunkSlot | undefined) => {
+      const finish = (found: readonly TrunkSlot[]) => {
         this.#waiting.delete(look)
         expiry.cancel()
         nudge.cancel()
-        if (found !== undefined) resolve(found)
+        if (found.length > 0) resolve(found)
         else reject(new NightjarError('network-unreachable', { cause: this.#slots[0]?.lastError }))
       }
       const look = () => {
-        const found = this.#standingSlot(group)
-        if (found !== undefined) finish(found)
+        const found = this.#standingSlots(group)
+        if (found.length > 0) finish(found)
       }
-      const expiry = clock.after(pathTimeout, () => finish(undefined))
+      const expiry = clock.after(pathTimeout, () => finish([]))
       const hurry = () => {
         for (const each of this.#slots) each.hurry()
         return clock.after(nudgeEvery, () => {
@@ -168,11 +168,11 @@ export class Trunks {
     for (const wake of [...this.#waiting]) wake()
   }
 
-  #standingSlot(group: string): TrunkSlot | undefined {
+  #standingSlots(group: string): readonly TrunkSlot[] {
     const { crypto, state } = this.#options
     const preferred = preferredTrunk(crypto, state, group, this.#slots.length)
     const order = [...this.#slots.slice(preferred), ...this.#slots.slice(0, preferred)]
-    return order.find(({ trunk }) => trunk !== undefined)
+    return order.filter(({ trunk }) => trunk !== undefined)
   }
 
   #warmSpareGuards(): void {

@@ -119,9 +119,9 @@ describe('what is followed', () => {
   test('counts as use from its beginning', async () => {
     const { clock, client, open } = await startSession()
     const branch: SealedBranch = await open()
-    await clock.elapse(10 * minute)
+    await clock.elapse(6 * minute - 1)
     branch.follow(heads, { onOutcome() {}, onEnd() {} })
-    await clock.elapse(2 * minute)
+    await clock.elapse(6 * minute - 1)
     expect(client.status().branches).toBe(1)
   })
 

@@ -14,12 +14,15 @@ import { isSizeClass, recordSize } from '@nightjar/shared/envelope'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import type { Json, Outcome } from '@nightjar/shared/rpc'
+import type { DaemonAccounts } from '../accounts.ts'
 import type { Client } from '../client/client.ts'
 import type { GatewayBranch } from '../client/gatewayBranch.ts'
 import type { Session } from './server.ts'
 
 export interface SessionContext {
   readonly client: Client
+  /** For what the daemon seals itself. */
+  readonly accounts: Pick<DaemonAccounts, 'request'>
   readonly version: string
   /** What the endpoint proves itself with. */
   readonly proofKey: Uint8Array
@@ -79,7 +82,7 @@ export class BridgeSession implements Session {
       case 'rpc': {
         const { chain, method, params } = request
         const call = { method, params: params as readonly Json[] }
-        return this.#context.client.request({ group: 'command line', chain, call })
+        return this.#context.accounts.request({ group: 'command line', chain, call })
       }
     }
   }

@@ -17,6 +17,8 @@ import { type Claim, check, claimOf, type State } from './state.ts'
 import type { Trust } from './trust.ts'
 
 const longestPause = 30 * second
+/** The same in slots: the wallet's newest block waits for an account that is registered again. */
+const pausedSlots = 3
 const statesKept = 64
 /** Slots without a value after which the gateway counts as silent. */
 const patientSlots = 3
@@ -51,7 +53,7 @@ export class AccountWatch {
     this.#registration = new Registration({
       context,
       order: { group: accountGroup(account), question: { chain, cells: watchCells, method: 'nightjar_watch', params } },
-      longestPause,
+      longestPause: Math.min(longestPause, pausedSlots * grid.slot),
       onOutcome: (outcome, gateway) => this.#onPush(outcome, gateway),
       onRegistered: () => void this.#readNow(),
     })
@@ -134,8 +136,10 @@ export class AccountWatch {
       const state = (await readProven(this.#options, number)) ?? (await readParts(this.#options, number))
       if (state !== undefined && !this.#isStopped) this.#remember(state)
     } catch (error) {
-      // The path is gone, and the registration finds out too; or a lie, which was reported. Else it is a bug of ours.
+      // The path is gone, and the registration finds out too. Else it is a bug of ours.
       if (!(error instanceof NightjarError)) throw error
+      // Reported by now: what the same gateway tells is not waited for.
+      if (error.code === 'answer-refuted' && !this.#isStopped) this.#registration.again()
     }
   }
 

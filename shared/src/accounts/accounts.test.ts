@@ -2,7 +2,7 @@ import { privateKeyToAccount } from 'viem/accounts'
 import { describe, expect, it } from 'vitest'
 import type { NightjarError } from '../errors/index.ts'
 import type { Hex } from '../proofs/index.ts'
-import type { Json, Outcome } from '../rpc/index.ts'
+import { type Json, type Outcome, transactionHash } from '../rpc/index.ts'
 import { minute, second } from '../runtime.ts'
 import { accountOf, balancesAnswer, balancesCall, type Stage, setStage, site } from './testing/stage.ts'
 
@@ -145,11 +145,24 @@ describe('a transaction', () => {
     stage.gateways.receipts.set(hash, receipt)
     await stage.clock.elapse(40 * second)
     expect(await poll()).toEqual({ result: receipt })
-    expect(sent(stage, 'eth_getTransactionReceipt')).toEqual([])
+    // Once, when it was registered.
+    expect(sent(stage, 'eth_getTransactionReceipt')).toEqual([[group, [hash]]])
     expect(stage.accounts.status.counts.unverified).toBeGreaterThan(0)
     stage.gateways.loseBranches(group, 'done')
     expect(await poll()).toEqual({ result: receipt })
-    expect(sent(stage, 'eth_getTransactionReceipt').map(([each]) => each)).toEqual([group])
+    expect(sent(stage, 'eth_getTransactionReceipt').map(([each]) => each)).toEqual([group, group])
+  })
+
+  it('is told of a block that was there before its watch', async () => {
+    const stage = await setStage()
+    const raw = await sign(stranger)
+    const hash = transactionHash(raw)
+    const receipt = receiptOf(stage, hash)
+    stage.gateways.receipts.set(hash, receipt)
+    await stage.settled(stage.ask('eth_sendRawTransaction', [raw]))
+    await stage.clock.elapse(10 * second)
+    expect(await stage.settled(stage.ask('eth_getTransactionReceipt', [hash]))).toEqual({ result: receipt })
+    expect(sent(stage, 'eth_getTransactionReceipt')).toHaveLength(1)
   })
 
   it('is not shown as included where its block shows that it is not', async () => {
@@ -162,6 +175,23 @@ describe('a transaction', () => {
     await stage.clock.elapse(1 * minute)
     expect(await stage.settled(stage.ask('eth_getTransactionReceipt', [hash]))).toEqual({ result: null })
     expect(stage.lies[0]).toMatchObject({ group, gateway: `${group} #0`, what: 'receipt' })
+  })
+
+  it('is in no block until the wallet is told of its receipt', async () => {
+    const stage = await setStage()
+    stage.run()
+    const hash = await send(stage, stranger)
+    await stage.clock.elapse(1 * second)
+    const receipt = receiptOf(stage, hash)
+    const { blockHash, blockNumber } = receipt
+    const transaction = { hash, blockHash, blockNumber, transactionIndex: '0x0' }
+    stage.gateways.answer = () => ({ result: transaction })
+    const look = () => stage.settled(stage.ask('eth_getTransactionByHash', [hash]))
+    const pending = { ...transaction, blockHash: null, blockNumber: null, transactionIndex: null }
+    expect(await look()).toEqual({ result: pending })
+    stage.gateways.receipts.set(hash, receipt)
+    await stage.clock.elapse(40 * second)
+    expect(await look()).toEqual({ result: transaction })
   })
 
   it('loses its receipt with its block', async () => {

@@ -21,8 +21,9 @@ import {
 } from '../wallet/index.ts'
 import type { ChainWatches } from './chainWatches.ts'
 import { compared } from './compare.ts'
-import { type AccountsContext, accountGroup } from './context.ts'
-import { answerOf, type LocalQuestion, localQuestionOf } from './local.ts'
+import { type AccountsContext, accountGroup, onceGroup } from './context.ts'
+import { answerOf, type LocalQuestion, localQuestionOf, withoutBlock } from './local.ts'
+import type { KnownReceipt } from './receiptWatch.ts'
 import type { State } from './state.ts'
 import { Trust, type TrustStatus } from './trust.ts'
 import { Watches } from './watches.ts'
@@ -128,8 +129,11 @@ export class Accounts {
     const { chain, call, isAtStake = false } = request
     const isWatched = this.#watches.touch(chain, account, isAlone)
     const watches = this.#watches.of(chain)
-    const receipt = watches && this.#receipt(watches, call)
-    if (receipt !== undefined) return receipt
+    const known = watches && knownReceipt(watches, call)
+    if (known !== undefined && call.method === 'eth_getTransactionReceipt') {
+      this.#trust.count(known.trust)
+      return { result: known.receipt }
+    }
     const asked = localQuestionOf(chain, call)
     const question = asked?.account === account ? asked : undefined
     const state = question && isWatched ? await watches?.watched(question, isAtStake) : undefined
@@ -137,15 +141,11 @@ export class Accounts {
     if (answer !== undefined) return answer
     if (!isAlone) await this.#spread()
     const proven = question && state === undefined ? await watches?.proven(question, isAtStake) : state
-    return (question && this.#answerFrom(question, proven)) ?? this.#sendFor(account, request, proven)
-  }
-
-  #receipt(watches: ChainWatches, { method, params }: Call): Outcome | undefined {
-    const hash: unknown = method === 'eth_getTransactionReceipt' && Array.isArray(params) ? params[0] : undefined
-    const known = typeof hash === 'string' ? watches.receipt(hash.toLowerCase()) : undefined
-    if (known === undefined) return undefined
-    this.#trust.count(known.trust)
-    return { result: known.receipt }
+    const answered = question && this.#answerFrom(question, proven)
+    if (answered !== undefined) return answered
+    const outcome = await this.#sendFor(account, request, proven)
+    const isUntold = known?.receipt === null && call.method === 'eth_getTransactionByHash'
+    return isUntold ? withoutBlock(outcome) : outcome
   }
 
   #answerFrom(question: LocalQuestion, state: State | undefined): Outcome | undefined {
@@ -175,7 +175,7 @@ export class Accounts {
     this.#trust.link({ reason, accounts, isSent })
     if (!isSent) throw new NightjarError('would-link')
     // A group that nothing else is in, and whose name nobody has met.
-    return this.#send(`once ${hex(this.#context.crypto.randomBytes(16))}`, request)
+    return this.#send(onceGroup(hex(this.#context.crypto.randomBytes(16))), request)
   }
 
   /** The block at which the parts of a call are asked, or a call is compared. */
@@ -213,6 +213,12 @@ export class Accounts {
     const { clock, random, settings } = this.#context
     return pause(clock, random() * settings().spread)
   }
+}
+
+/** Of the transaction that the call names first, where it is watched. */
+function knownReceipt(watches: ChainWatches, { params }: Call): KnownReceipt | undefined {
+  const hash: unknown = Array.isArray(params) ? params[0] : undefined
+  return typeof hash === 'string' ? watches.receipt(hash.toLowerCase()) : undefined
 }
 
 function numberText(number: number): `0x${string}` {

@@ -12,7 +12,7 @@ import type { Grid } from './grid.ts'
 import { Heads } from './heads.ts'
 import type { LocalQuestion } from './local.ts'
 import { readProven } from './reading.ts'
-import { type KnownReceipt, ReceiptWatch } from './receiptWatch.ts'
+import { type KnownReceipt, ReceiptWatch, unknownReceipt } from './receiptWatch.ts'
 import { Schedule } from './schedule.ts'
 import type { State } from './state.ts'
 import type { Trust } from './trust.ts'
@@ -47,6 +47,8 @@ export class ChainWatches {
   readonly #grid: Promise<Grid>
   readonly #accounts = new Map<Address, Schedule>()
   readonly #receipts = new Map<string, ReceiptWatch>()
+  /** Transactions whose watch waits for the grid. */
+  readonly #awaited = new Set<string>()
   /** The account that has begun at once: the next would begin beside it. */
   #first: Address | undefined
   #end: Timer | undefined
@@ -157,7 +159,9 @@ export class ChainWatches {
     if (this.#receipts.has(hash)) return
     this.#end?.cancel()
     const { context, chain, trust } = this.#options
+    this.#awaited.add(hash)
     const grid = await this.#grid
+    this.#awaited.delete(hash)
     if (this.#receipts.has(hash) || this.#isOver) return
     const { heads } = this
     const onDone = () => {
@@ -175,7 +179,7 @@ export class ChainWatches {
   }
 
   receipt(hash: string): KnownReceipt | undefined {
-    return this.#receipts.get(hash)?.known
+    return this.#awaited.has(hash) ? unknownReceipt : this.#receipts.get(hash)?.known
   }
 
   stop(): void {

@@ -116,7 +116,33 @@ export function headsGroup(index: number, chain: number): string {
   return `heads ${index} ${chain}`
 }
 
+/** What the gateway of a group has to be apart from, so that nobody confirms what he said himself. */
+export type Independence =
+  /** Of all operators every `of`th, from number `index` on: those of the same family never come to the same one. */
+  | { readonly kind: 'share'; readonly family: string; readonly index: number; readonly of: number }
+  /** From the operator that `group` uses. */
+  | { readonly kind: 'second'; readonly group: string }
+  /** It asks once and is never met again: its gateway need not be remembered. */
+  | { readonly kind: 'once' }
+  | { readonly kind: 'none' }
+
+const headsFollowers = 3
+const again = ' again'
+const once = 'once '
+
+export function independenceOf(group: string): Independence {
+  const [, index, chain] = /^heads (\d) (\d+)$/.exec(group) ?? []
+  if (index !== undefined) return { kind: 'share', family: `heads ${chain}`, index: Number(index), of: headsFollowers }
+  if (group.endsWith(again)) return { kind: 'second', group: group.slice(0, -again.length) }
+  return { kind: group.startsWith(once) ? 'once' : 'none' }
+}
+
+/** A group that nothing else is in. @param name one that nobody has met */
+export function onceGroup(name: string): string {
+  return `${once}${name}`
+}
+
 /** The group in which a site's calls are asked a second time. It needs another gateway than the site's. */
 export function againGroup(site: string): string {
-  return `${site} again`
+  return `${site}${again}`
 }

@@ -9,6 +9,8 @@ export {
   type FollowHandler,
   type FollowOrder,
   headsGroup,
+  type Independence,
+  independenceOf,
   type LieReport,
   type Linking,
   type Reports,

@@ -63,6 +63,13 @@ export function answerOf({ what }: LocalQuestion, state: State): Outcome | undef
   }
 }
 
+/** A transaction as one that is in no block yet: the wallet is told of its block and of its receipt together. */
+export function withoutBlock(outcome: Outcome): Outcome {
+  const transaction = 'result' in outcome ? outcome.result : null
+  if (typeof transaction !== 'object' || transaction === null || Array.isArray(transaction)) return outcome
+  return { result: { ...transaction, blockHash: null, blockNumber: null, transactionIndex: null } }
+}
+
 function blockOf(value: Json | undefined): LocalQuestion['block'] | undefined {
   if (value === undefined || value === 'latest') return 'latest'
   return typeof value === 'string' && /^0x(0|[1-9a-f][0-9a-f]{0,12})$/i.test(value) ? Number(value) : undefined

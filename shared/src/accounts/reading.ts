@@ -34,13 +34,21 @@ export async function readParts(options: ReadingOptions, number: number): Promis
   return judged(options, { number, hash: undefined, fields })
 }
 
-async function judged({ account, chain, heads, trust }: ReadingOptions, claim: Claim): Promise<State | undefined> {
-  const agreement = await heads.agree(claim.number)
+async function judged(options: ReadingOptions, claim: Claim): Promise<State | undefined> {
+  const { account, chain, heads, trust } = options
+  const agreement = await heads.agree(claim.number, claim.hash)
   // Nobody knows which block that is.
   if (agreement.kind === 'disputed') throw new NightjarError('answer-refuted')
   const checked = await check(account, claim, agreement)
   if (checked.kind === 'state') return checked.state
+  if (checked.kind === 'elsewhere') {
+    trust.disagree({ chain, what: 'watch', number: claim.number, gateways: [] })
+    throw new NightjarError('answer-refuted')
+  }
   if (checked.kind !== 'lie') return undefined
+  // An answer does not say of which block it is. Where the chain has just changed, it may be of another than was meant.
+  const hash = claim.hash === undefined ? await hashAt(options, claim.number) : undefined
+  if (hash !== undefined && agreement.hash !== hash) return judged(options, { ...claim, hash })
   const evidence = { claim, block: agreement }
   trust.lie({ group: accountGroup(account), gateway: '', chain, what: checked.what, evidence })
   throw new NightjarError('answer-refuted')
@@ -50,6 +58,12 @@ async function ask(options: ReadingOptions, method: string, params: readonly Jso
   const { context, chain, account } = options
   const outcome = await context.request({ group: accountGroup(account), chain, call: { method, params } })
   return 'result' in outcome ? outcome.result : undefined
+}
+
+/** Of the block, as the account's gateway has it. */
+async function hashAt(options: ReadingOptions, number: number): Promise<string | undefined> {
+  const header = await ask(options, 'eth_getBlockByNumber', [hex(number), false])
+  return isObject(header) && typeof header.hash === 'string' ? header.hash.toLowerCase() : undefined
 }
 
 function isObject(value: Json | undefined): value is { readonly [name: string]: Json } {

@@ -1,4 +1,8 @@
-/** One transaction that the user sent, watched at its sender's gateway until its block is old. */
+/**
+ * One transaction that the user sent, watched at its sender's gateway until its block is old. When it is registered first it
+ * also asks once: a block that was there by then is not told.
+ */
+import { NightjarError } from '../errors/index.ts'
 import type { Json, Outcome } from '../rpc/index.ts'
 import { second } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
@@ -10,6 +14,8 @@ import { Registration } from './registration.ts'
 import type { Trust } from './trust.ts'
 
 const longestPause = 30 * second
+/** The same in slots, as the wallet waits. */
+const pausedSlots = 3
 
 export interface ReceiptWatchOptions {
   readonly context: AccountsContext
@@ -30,12 +36,15 @@ export interface KnownReceipt {
   readonly trust: 'verified' | 'unverified'
 }
 
+export const unknownReceipt: KnownReceipt = { receipt: null, trust: 'unverified' }
+
 export class ReceiptWatch {
   readonly #options: ReceiptWatchOptions
   readonly #registration: Registration
-  #known: KnownReceipt = { receipt: null, trust: 'unverified' }
+  #known = unknownReceipt
   /** What was told last: the same is not checked twice. */
   #told: string | undefined
+  #hasAsked = false
 
   constructor(options: ReceiptWatchOptions) {
     const { context, chain, account, hash, grid, onDone } = options
@@ -45,8 +54,9 @@ export class ReceiptWatch {
     this.#registration = new Registration({
       context,
       order: { group: accountGroup(account), question: { chain, cells: watchCells, method: 'nightjar_watch', params } },
-      longestPause,
+      longestPause: Math.min(longestPause, pausedSlots * grid.slot),
       onOutcome: (outcome, gateway) => this.#onPush(outcome, gateway),
+      onRegistered: () => void this.#askNow(),
       onDone,
     })
   }
@@ -68,7 +78,7 @@ export class ReceiptWatch {
   onReplaced(number: number, hash: string): void {
     const place = placeOf(this.#known.receipt)
     if (place === undefined || place.number !== number || place.hash === hash) return
-    this.#known = { receipt: null, trust: 'unverified' }
+    this.#known = unknownReceipt
     this.#told = undefined
   }
 
@@ -80,6 +90,21 @@ export class ReceiptWatch {
     if (receipt === undefined) return false
     void this.#take(receipt, gateway)
     return true
+  }
+
+  async #askNow(): Promise<void> {
+    const { context, account, chain, hash, heads } = this.#options
+    if (this.#hasAsked) return
+    this.#hasAsked = true
+    await heads.known()
+    const call = { method: 'eth_getTransactionReceipt', params: [hash] }
+    try {
+      const outcome = await context.request({ group: accountGroup(account), chain, call })
+      if ('result' in outcome && outcome.result !== null) await this.#take(outcome.result, '')
+    } catch (error) {
+      // The path is gone, and the registration finds out too. Else it is a bug of ours.
+      if (!(error instanceof NightjarError)) throw error
+    }
   }
 
   async #take(receipt: Json, gateway: string): Promise<void> {

@@ -28,6 +28,8 @@ export class Registration {
   #retry: Timer | undefined
   /** What comes of an attempt that is no longer this one is not heard. */
   #attempt: object | undefined
+  /** The last outcome was not what was asked for: a gateway that refuses says why, and is done. */
+  #isRefused = false
 
   constructor(options: RegistrationOptions) {
     this.#options = options
@@ -67,15 +69,18 @@ export class Registration {
     const { context, order } = this.#options
     const attempt = {}
     this.#attempt = attempt
+    this.#isRefused = false
     const isCurrent = () => this.#attempt === attempt
     try {
       const following = await context.follow(order, {
         onOutcome: (outcome, gateway) => {
-          if (isCurrent() && this.#options.onOutcome(outcome, gateway)) this.#failures = 0
+          if (!isCurrent()) return
+          this.#isRefused = !this.#options.onOutcome(outcome, gateway)
+          if (!this.#isRefused) this.#failures = 0
         },
         onEnd: (code) => {
           if (!isCurrent()) return
-          if (code === 'done') this.#finish()
+          if (code === 'done' && !this.#isRefused) this.#finish()
           else this.again()
         },
       })

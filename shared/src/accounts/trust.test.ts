@@ -149,6 +149,18 @@ describe('an account’s state', () => {
     expect(stage.accounts.status.counts.unverified).toBe(0)
   })
 
+  it('is no lie where its gateway was the first to hear of a reorganisation', async () => {
+    const stage = await setStage({ accounts: 2, settings: { coldSpread: 0 } })
+    await stage.chain.mine()
+    await stage.settled(stage.ask('eth_getBalance', [a, 'latest']))
+    // Those who follow heads are told three seconds later.
+    await stage.chain.reorganise(1, new Map([[accountOf(1), { balance: 7n, nonce: 7n }]]), 1)
+    stage.clock.after(3 * second, () => stage.gateways.announce())
+    expect(await stage.settled(stage.ask('eth_getBalance', [accountOf(1), 'latest']))).toEqual({ result: '0x7' })
+    expect(stage.lies).toEqual([])
+    expect(stage.accounts.status.counts).toMatchObject({ refuted: 0, unverified: 0 })
+  })
+
   it('goes back with the chain and no further, and is the new chain’s', async () => {
     const stage = await warm()
     const before = await newestOf(stage)

@@ -132,6 +132,16 @@ describe('one account', () => {
     expect(chain.head.number - (await newestOf(stage))).toBeLessThan(3)
   })
 
+  it('is registered again where its gateway refuses it, which says so and is done', async () => {
+    const stage = await warm()
+    const { chain, clock, gateways } = stage
+    gateways.refuse(groupOfA)
+    await clock.elapse(1 * minute)
+    const follows = gateways.asked.filter(({ group, what }) => group === groupOfA && what === 'follow')
+    expect(follows).toHaveLength(2)
+    expect(chain.head.number - (await newestOf(stage))).toBeLessThan(3)
+  })
+
   it('is registered less and less often where no gateway takes it, and its calls say why', async () => {
     const stage = await setStage()
     stage.run()

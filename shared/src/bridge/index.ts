@@ -1,5 +1,6 @@
 export { encodeFrames, FrameDecoder, PartsJoiner, toParts } from './frames.ts'
 export {
+  type AccountsStatus,
   type BridgeEvent,
   type BridgeEventMessage,
   type BridgeMessage,

@@ -50,6 +50,18 @@ const status: Status = {
     ],
     lastError: null,
   },
+  accounts: {
+    watched: 3,
+    cold: 1,
+    freshnessSeconds: 12,
+    verified: 5,
+    compared: 4,
+    unverified: 3,
+    refuted: 2,
+    linking: [{ reason: 'transfer', count: 2, at: 1_767_225_600_000, sent: false }],
+    lies: [{ gateway: 'relay', what: 'balance', at: 1_767_225_600_000 }],
+    disputes: [{ gateways: ['relay'], what: 'block', at: 1_767_225_600_000 }],
+  },
   version: '0.1.0',
 }
 
@@ -280,6 +292,10 @@ describe('a field', () => {
       { shield: { ...status.shield, port: '1080' } },
       { shield: { ...status.shield, today: { rpc: { shielded: 1 } } } },
       { shield: { ...status.shield, hosts: [{ suffix: 'infura.io' }] } },
+      { accounts: undefined },
+      { accounts: { ...status.accounts, linking: [{ reason: 'transfer', count: 2 }] } },
+      { accounts: { ...status.accounts, lies: ['relay'] } },
+      { accounts: { ...status.accounts, disputes: [{ what: 'block', at: 1 }] } },
     ]) {
       refused(() => parseResult('status', { ...status, ...change }))
       refused(() => parseFromDaemon({ event: 'status', status: { ...status, ...change } }))

@@ -98,6 +98,29 @@ const shield = v.object({
   lastError: v.nullable(v.string()),
 })
 
+/**
+ * How accounts are kept apart, and how far answers could be checked. Names no account and no method; the lists hold the
+ * newest of their kind, last.
+ */
+const accounts = v.object({
+  /** Accounts that are watched, each chain for itself, and how many of them have no value yet. */
+  watched: count,
+  cold: count,
+  /** How old a balance may be. */
+  freshnessSeconds: v.number(),
+  /** Answers, by what is known of them: proved against a block, the same from two gateways, neither, proved false. */
+  verified: count,
+  compared: count,
+  unverified: count,
+  refuted: count,
+  /** Calls that named several accounts at once (`count`), and whether they were sent all the same or refused. */
+  linking: v.array(v.object({ reason: v.string(), count, at: v.number(), sent: v.boolean() })),
+  /** What gateways said that is proved false. */
+  lies: v.array(v.object({ gateway: v.string(), what: v.string(), at: v.number() })),
+  /** Where gateways contradict each other, and nobody can say which is right. */
+  disputes: v.array(v.object({ gateways: v.array(v.string()), what: v.string(), at: v.number() })),
+})
+
 const status = v.object({
   /** `private`: all trunks stand; `degraded`: one does; `connecting`: none yet; `blocked`: none, and requests fail. */
   state: v.picklist(['connecting', 'private', 'degraded', 'blocked']),
@@ -117,6 +140,7 @@ const status = v.object({
   chains: v.array(chain),
   callers: v.array(caller),
   shield,
+  accounts,
   version,
 })
 
@@ -125,6 +149,7 @@ export type Status = v.InferOutput<typeof status>
 export type Party = v.InferOutput<typeof party>
 export type Caller = v.InferOutput<typeof caller>
 export type ShieldStatus = v.InferOutput<typeof shield>
+export type AccountsStatus = v.InferOutput<typeof accounts>
 
 const proxyAddress = v.pipe(v.string(), v.regex(/^.+:\d{1,5}$/), v.maxLength(300))
 

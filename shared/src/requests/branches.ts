@@ -25,7 +25,7 @@ export class Branches {
 
   /** The branch of `group` to `gateway`. @throws NightjarError why there is none */
   async get(group: string, gateway: Relay): Promise<SealedBranch> {
-    const key = `${group}\0${gateway.id}`
+    const key = keyOf(group, gateway)
     const known = this.#entries.get(key)
     if (known !== undefined && known.open?.error === undefined) {
       if (known.open?.isDue && !known.renewing) void this.#renew(key, known, group, gateway)
@@ -34,6 +34,12 @@ export class Branches {
     const entry: Entry = { current: this.#openBranch(group, gateway), open: undefined, renewing: false }
     this.#entries.set(key, entry)
     return this.#settle(key, entry)
+  }
+
+  /** Whether the branch of `group` to `gateway` stands, or is being opened. */
+  has(group: string, gateway: Relay): boolean {
+    const known = this.#entries.get(keyOf(group, gateway))
+    return known !== undefined && known.open?.error === undefined
   }
 
   /** Retires all of them, those that are still being opened as soon as they stand. */
@@ -81,4 +87,8 @@ export class Branches {
       if (this.#entries.get(key) === entry) this.#entries.delete(key)
     })
   }
+}
+
+function keyOf(group: string, gateway: Relay): string {
+  return `${group}\0${gateway.id}`
 }

@@ -173,7 +173,7 @@ export class Connection {
     if (this.isOn) this.#begin('network')
   }
 
-  view(): Omit<Snapshot, 'shield' | 'requestsToday' | 'lastError' | 'settings'> {
+  view(): Omit<Snapshot, 'shield' | 'accounts' | 'requestsToday' | 'lastError' | 'settings'> {
     const { host } = this.#options
     const facts = this.#facts
     const problem = problemOf(facts)

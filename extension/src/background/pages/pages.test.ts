@@ -14,6 +14,7 @@ function setUp() {
   const asked: { origin: string; chain: number; call: Call }[] = []
   const failures: ErrorCode[] = []
   const followed: string[] = []
+  const shown: string[] = []
   const listeners = new Set<(change: HeadChange) => void>()
   const state = {
     answered: 0,
@@ -28,6 +29,7 @@ function setUp() {
       asked.push({ origin, chain, call })
       return state.answer(origin, call)
     },
+    shown: (origin, { accounts, transaction }) => shown.push(`${origin} ${accounts} ${transaction}`),
     heads(origin, chain, listener) {
       followed.push(`${origin} ${chain}`)
       listeners.add(listener)
@@ -43,8 +45,20 @@ function setUp() {
     pages.serve(page)
     return page
   }
-  return { asked, failures, followed, listeners, state, open }
+  return { asked, failures, followed, listeners, shown, state, open }
 }
+
+test('what its wallet shows a frame is told of its site, and not answered', async () => {
+  const { asked, shown, open } = setUp()
+  const page = open({ id: 'self', frameId: 2, url: 'https://frame.example/', tab: { url: `${dapp}/` } })
+  const account = `0x${'aa'.repeat(20)}`
+  page.receive({ accounts: [account] })
+  await turn()
+  expect([shown, asked, page.posted]).toEqual([[`${dapp} ${account} undefined`], [], []])
+  page.receive({ accounts: [account], more: 1 })
+  await turn()
+  expect([shown.length, page.isDisconnected]).toEqual([1, true])
+})
 
 describe('who asks', () => {
   test('is what the browser says of the port, whatever is in the message', async () => {

@@ -6,7 +6,8 @@ import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { type Call, catalogue, type Json, nightjarCodeOf, type Outcome, toRpcError } from '@nightjar/shared/rpc'
 import type { Clock } from '@nightjar/shared/runtime'
 import { ownerOf } from '@nightjar/shared/wallet'
-import { type PageEvent, type PageRequest, type PageResponse, parsePageRequest } from '../../messages/page.ts'
+import { type PageEvent, type PageRequest, type PageResponse, parsePageMessage } from '../../messages/page.ts'
+import type { ShownAccounts } from '../../messages/shown.ts'
 import { Filters } from '../requests/filters.ts'
 import { frameOriginOf, type PageSender, topOriginOf } from '../requests/groups.ts'
 import type { HeadChange } from '../requests/heads.ts'
@@ -29,6 +30,8 @@ export interface PagesOptions {
   isOnFor(origin: string): boolean
   /** Asks over the private path. @throws NightjarError where there is no answer */
   request(origin: string, chain: number, call: Call): Promise<Outcome>
+  /** A page says which accounts its wallet showed it. */
+  shown(origin: string, shown: ShownAccounts): void
   heads(origin: string, chain: number, listener: (change: HeadChange) => void): () => void
   /** A page's request was answered over the private path. */
   answered(): void
@@ -90,12 +93,13 @@ class Page {
   }
 
   async onMessage(message: unknown): Promise<void> {
-    const request = parsePageRequest(message)
-    // Our own content script never sends such a thing.
+    const request = parsePageMessage(message)
+    // Our own content script never sends such a thing, unless its page made it do so.
     if (request === undefined) {
       this.close()
       return this.#port.disconnect()
     }
+    if ('accounts' in request) return this.#options.shown(this.#frame.origin, request)
     const { id } = request
     const done = this.#frame.underWay.begin(this.#frame.origin, request)
     try {

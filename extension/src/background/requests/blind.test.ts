@@ -1,5 +1,6 @@
 /** What a native program that looks at every byte learns of pages: opaque labels, and nothing else. */
 import { nobleCrypto } from '@nightjar/shared/crypto/noble'
+import { second } from '@nightjar/shared/runtime'
 import { pattern, turn } from '@nightjar/shared/testing'
 import { expect, test } from 'vitest'
 import { createNetwork } from '../testing/network.ts'
@@ -33,6 +34,7 @@ test('neither origin nor method, parameter, answer or setting is in anything tha
     frame: 'framed-widget.example',
     method: 'eth_getStorageAt',
     address: 'd8da6bf26964af9d7eed9e03e53415d37aa96045',
+    shown: '5aaeb6053f3e94c9b9a09f33669435e7ef1beaed',
     large: 'c0ffee'.repeat(10),
     raw: '0x02f86b0180843b9aca00',
     blocked: 'personal_unlockAccount',
@@ -51,11 +53,13 @@ test('neither origin nor method, parameter, answer or setting is in anything tha
   page.ask('eth_newFilter', [{ address: `0x${secrets.address}` }])
   framed.ask('eth_getBalance', [`0x${secrets.address}`, 'latest'])
   await turn()
+  const blocks = { fromBlock: '0x1', toBlock: '0x2' }
+  page.receive({ accounts: [`0x${secrets.shown}`] })
+  page.ask('eth_getLogs', [{ ...blocks, topics: [null, [`0x${secrets.address}`, `0x${secrets.shown}`]] }])
+  await stage.clock.elapse(3 * second)
   // They did go out.
   const asked = stage.daemon.asked.map(({ method }) => method)
-  expect(asked).toEqual(
-    expect.arrayContaining([secrets.method, 'eth_call', 'eth_sendRawTransaction', 'eth_getBalance']),
-  )
+  expect(asked).toEqual(expect.arrayContaining([secrets.method, 'eth_call', 'eth_sendRawTransaction', 'eth_getLogs']))
   const text = stage.daemon.texts.join(' ').toLowerCase()
   expect(text.length).toBeGreaterThan(1_000_000)
   for (const [name, secret] of Object.entries(secrets))

@@ -6,8 +6,11 @@ import type { PrivateRequests } from './privateRequests.ts'
 
 export interface FollowersOptions {
   readonly clock: Clock
-  readonly requests: Pick<PrivateRequests, 'request' | 'followHeads'>
+  readonly requests: Pick<PrivateRequests, 'request' | 'follow'>
 }
+
+/** Cells of each pushed header. */
+const headCells = 4
 
 export class HeadFollowers {
   readonly #options: FollowersOptions
@@ -22,7 +25,8 @@ export class HeadFollowers {
     const { clock, requests } = this.#options
     const key = `${chain} ${group}`
     const read = (call: Call): Promise<Outcome> => requests.request({ group, chain, call })
-    const follow: HeadsOptions['follow'] = (handler) => requests.followHeads(group, chain, handler)
+    const question = { chain, cells: headCells, method: 'eth_subscribe', params: ['newHeads'] }
+    const follow: HeadsOptions['follow'] = (handler) => requests.follow({ group, question }, handler)
     const follower = this.#followers.get(key) ?? new HeadFollower({ clock, follow, read })
     this.#followers.set(key, follower)
     const end = follower.listen(listener)

@@ -3,7 +3,8 @@
  * a gateway; those of a block that was dropped come again with `removed: true`. Whoever is told a block's logs was told
  * all before: what cannot be read is waited for, and where that is in vain nothing more is told.
  */
-import type { Call, Json, Outcome } from '@nightjar/shared/rpc'
+import { asNightjarError } from '@nightjar/shared/errors'
+import { type Call, type Json, type Outcome, toRpcError } from '@nightjar/shared/rpc'
 import { type Clock, pause, second } from '@nightjar/shared/runtime'
 import type { HeadChange } from './heads.ts'
 
@@ -87,7 +88,7 @@ export class LogFeed {
     for (let failures = 0, refused = 0; !this.#isOver && !isDropped(); failures++) {
       const call = { method: 'eth_getLogs', params: [{ ...filter, ...where }] }
       // Without an answer it is not the node's doing: that is waited for, however long it takes.
-      const outcome = await read(call).catch(() => undefined)
+      const outcome = await read(call).catch(refusalOf)
       if (this.#isOver || isDropped()) return undefined
       const logs = logsIn(outcome)
       if (logs !== undefined) {
@@ -106,6 +107,12 @@ export class LogFeed {
     this.end()
     this.#options.onFailed()
   }
+}
+
+/** What the user does not allow is refused for good, as by a node. */
+function refusalOf(thrown: unknown): Outcome | undefined {
+  const error = asNightjarError(thrown)
+  return error.code === 'would-link' ? { error: toRpcError(error) } : undefined
 }
 
 function logsIn(outcome: Outcome | undefined): readonly Json[] | undefined {

@@ -52,7 +52,7 @@ describe('a read', () => {
     const { daemon, page } = await setUp()
     const error = { code: 3, message: 'execution reverted', data: '0x08c379a0' }
     daemon.answer = () => ({ error })
-    expect(await page.request('eth_call')).toEqual({ error })
+    expect(await page.request('eth_estimateGas')).toEqual({ error })
     expect(daemon.asked).toHaveLength(1)
   })
 
@@ -148,7 +148,7 @@ describe('a daemon that plays the gateway itself', () => {
 })
 
 describe('records on their way back', () => {
-  const expected = ['eth_blockNumber', 'net_listening']
+  const expected = ['eth_feeHistory', 'net_listening']
 
   test.each<[string, ErrorCode, (record: Uint8Array) => Uint8Array]>([
     ['changed', 'envelope-rejected', (record) => flipBit(record, 8 * 100)],
@@ -189,7 +189,7 @@ describe('records on their way back', () => {
       port.receive({ id: first.id, result: second.result })
       port.receive({ id: second.id, result: first.result })
     }
-    const ids = [page.ask('eth_blockNumber'), page.ask('net_listening')]
+    const ids = [page.ask('eth_feeHistory'), page.ask('net_listening')]
     await turn()
     // Both were asked again.
     expect(daemon.asked.slice(1).map(({ method }) => method)).toEqual([...expected, ...expected])

@@ -2,149 +2,106 @@
  * Requests over the private path: sealed here for a gateway that the verified network document describes, carried by
  * the daemon, retried as docs/protocol.md says ("Retries and broadcasts").
  */
+import type { FollowHandler, FollowOrder } from '@nightjar/shared/accounts'
 import type { Crypto } from '@nightjar/shared/crypto'
-import type { Network, Relay } from '@nightjar/shared/directory'
-import { NightjarError } from '@nightjar/shared/errors'
+import type { Relay } from '@nightjar/shared/directory'
 import {
   Branches,
   type Following,
   fulfil,
-  type OutcomeHandler,
+  type Order,
   openSealedBranch,
   type RequestContext,
   type SealedBranch,
 } from '@nightjar/shared/requests'
-import type { Call, Outcome } from '@nightjar/shared/rpc'
-import { type Clock, minute, second } from '@nightjar/shared/runtime'
-import type { Carriers } from '../host/bridgeCarrier.ts'
+import type { Outcome } from '@nightjar/shared/rpc'
+import { unforeseen } from '../random.ts'
+import { type FollowContext, follow } from './follow.ts'
+import { hostPatience, Rankings, type RankingsOptions } from './rankings.ts'
 
-/** How long a request waits for the daemon to be there (again). */
-const hostPatience = 8 * second
-/** How long the daemon's order of gateways is used before it is asked again. */
-const rankingFor = 1 * minute
-/** Cells of each pushed header. */
-const headCells = 4
+/** Groups of which is remembered whom they asked last. */
+const mostAsked = 1000
 
-export interface PrivateRequestsOptions {
+export interface PrivateRequestsOptions extends RankingsOptions {
   readonly crypto: Crypto
-  readonly clock: Clock
-  readonly carriers: Carriers
-  /** @throws NightjarError where there is no valid document */
-  network(): Network
-  /** Resolves once the network document was verified. @throws NightjarError why it cannot be */
-  whenVerified(): Promise<void>
-}
-
-/** One call of one isolation group, named by its label. */
-export interface PrivateOrder {
-  readonly group: string
-  readonly chain: number
-  readonly call: Call
-}
-
-interface Ranking {
-  readonly gateways: readonly Relay[]
-  readonly avoided: ReadonlySet<string>
-  readonly until: number
 }
 
 export class PrivateRequests {
   readonly #options: PrivateRequestsOptions
+  readonly #rankings: Rankings
   readonly #branches: Branches
-  readonly #context: RequestContext
-  readonly #rankings = new Map<string, Ranking>()
+  readonly #context: RequestContext & FollowContext
+  /** By group. */
+  readonly #lastAsked = new Map<string, Relay>()
 
   constructor(options: PrivateRequestsOptions) {
     this.#options = options
+    this.#rankings = new Rankings(options)
     this.#branches = new Branches((group, gateway) => this.#open(group, gateway))
     this.#context = {
       clock: options.clock,
-      gateways: async (group, chain) => (await this.#ranking(group, chain)).gateways,
-      isAvoided: (gateway, order) => this.#isAvoidedNow(gateway, order),
+      random: () => unforeseen(options.crypto),
+      gateways: (group, chain) => this.#rankings.usable(group, chain),
+      isAvoided: (gateway, order) => this.#rankings.isAvoidedNow(gateway, order),
       branch: (group, gateway) => this.#branch(group, gateway),
     }
   }
 
+  /** Resolves once the group has gateways to ask about `chain`. @throws NightjarError why it has none */
+  async ready(group: string, chain: number): Promise<void> {
+    await this.#rankings.usable(group, chain)
+  }
+
   /** The answer, which may be a JSON-RPC error. @throws NightjarError where there is none, after all retries */
-  request(order: PrivateOrder): Promise<Outcome> {
+  request(order: Order): Promise<Outcome> {
     return fulfil(this.#context, order)
   }
 
-  /** New heads of `chain`, pushed. @throws NightjarError where they cannot be followed now */
-  async followHeads(group: string, chain: number, handler: OutcomeHandler): Promise<Following> {
-    const { gateways } = await this.#ranking(group, chain)
-    const branch = await this.#branch(group, gateways[0] as Relay)
-    return branch.follow({ chain, cells: headCells, method: 'eth_subscribe', params: ['newHeads'] }, handler)
+  /** One question, many answers, over the lives of branches. @throws NightjarError where it cannot be followed now */
+  follow(order: FollowOrder, handler: FollowHandler): Promise<Following> {
+    return follow(this.#context, order, handler)
+  }
+
+  /**
+   * From now on the group does not ask that gateway.
+   * @param gateway its identity; '' for the one that the group asked last
+   * @returns its name
+   */
+  distrust(group: string, gateway: string): string {
+    const relay = gateway === '' ? this.#lastAsked.get(group) : this.#options.network().byIdentity.get(gateway)
+    if (relay === undefined) return ''
+    this.#rankings.distrust(group, relay.id)
+    return relay.name
   }
 
   /** The connection to the daemon was lost, or another network is trusted: nothing that was known of it holds. */
   reset(): void {
-    this.#rankings.clear()
+    this.#rankings.forget()
     this.#branches.closeAll()
   }
 
   async #branch(group: string, gateway: Relay): Promise<SealedBranch> {
     await this.#options.carriers.link.whenUp(hostPatience)
-    return this.#branches.get(group, gateway)
+    const branch = await this.#branches.get(group, gateway)
+    this.#lastAsked.delete(group)
+    this.#lastAsked.set(group, gateway)
+    for (const oldest of this.#lastAsked.keys()) {
+      if (this.#lastAsked.size <= mostAsked) break
+      this.#lastAsked.delete(oldest)
+    }
+    return branch
   }
 
   async #open(group: string, gateway: Relay): Promise<SealedBranch> {
-    const options = { ...this.#options, random: () => this.#random() }
+    const { carriers, label } = this.#options
     try {
-      return await openSealedBranch(options, gateway, (hello) => this.#options.carriers.open(group, gateway.id, hello))
+      return await openSealedBranch({ ...this.#options, random: this.#context.random }, gateway, (hello) =>
+        carriers.open(label(group), gateway.id, hello),
+      )
     } catch (error) {
       // The daemon may rank it lower now.
-      this.#rankings.clear()
+      this.#rankings.forget()
       throw error
     }
-  }
-
-  async #ranking(group: string, chain: number): Promise<Ranking> {
-    const { carriers, clock, network, whenVerified } = this.#options
-    await carriers.link.whenUp(hostPatience)
-    await whenVerified()
-    const key = `${network().version} ${chain} ${group}`
-    const known = this.#rankings.get(key)
-    if (known !== undefined && clock.now() < known.until) return known
-    const named = await carriers.link.ask('gateways', { group, chain })
-    if (named.length === 0) throw new NightjarError('no-path')
-    const ranking: Ranking = {
-      gateways: this.#known(named, chain),
-      avoided: new Set(named.filter(({ avoided }) => avoided).map(({ relay }) => relay)),
-      until: clock.now() + rankingFor,
-    }
-    for (const [old, { until }] of this.#rankings) if (until <= clock.now()) this.#rankings.delete(old)
-    this.#rankings.set(key, ranking)
-    return ranking
-  }
-
-  /**
-   * The daemon says who; what it is and which key it has, the verified document says. Others are left out: for a moment
-   * the daemon may know a newer document than we do.
-   */
-  #known(named: readonly { readonly relay: string }[], chain: number): readonly Relay[] {
-    const { byIdentity } = this.#options.network()
-    const known = named.flatMap(({ relay: id }) => {
-      const relay = byIdentity.get(id)
-      return relay?.roles.includes('gateway') === true && relay.chains.includes(chain) ? [relay] : []
-    })
-    if (known.length === 0) throw new NightjarError('gateway-untrusted')
-    return known
-  }
-
-  /** What the daemon thinks of it now, after a failure. */
-  async #isAvoidedNow(gateway: Relay, { group, chain }: PrivateOrder): Promise<boolean> {
-    this.#rankings.clear()
-    try {
-      return (await this.#ranking(group, chain)).avoided.has(gateway.id)
-    } catch {
-      // Then the next attempt fails with the reason.
-      return false
-    }
-  }
-
-  #random(): number {
-    const [a = 0, b = 0] = this.#options.crypto.randomBytes(2)
-    return (a * 256 + b) / 65536
   }
 }

@@ -129,7 +129,7 @@ export class RequestDoor implements Shield {
     try {
       await prediction.set(false)
       const isRight = !this.#isWanted || (await requests.areShown())
-      this.#setProblem(isRight ? undefined : new NightjarError('internal', { detail: notShown }))
+      this.#setProblem(isRight ? undefined : new NightjarError('requests-hidden'))
     } catch (error) {
       this.#setProblem(asNightjarError(error))
     }
@@ -146,5 +146,3 @@ export class RequestDoor implements Shield {
     this.#options.store.change({ shield: { elsewhere: direct, isSystem: true, ...(ports && { ports }) } })
   }
 }
-
-const notShown = 'Nightjar may not see requests to all sites: allow it on the browser’s extensions page'

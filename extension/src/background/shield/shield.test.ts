@@ -73,10 +73,13 @@ describe.each(['chromium', 'firefox'] as const)('in %s', (browser) => {
 
     test('it stays while the background is started and the daemon says nothing', async () => {
       const stage = await on({ browser })
-      stage.daemon.on('hello', () => 'never')
+      const { daemon } = stage
+      daemon.setStatus({ shield: { ...daemon.status.shield, port: 5000, sinkPort: 5001 } })
+      await settle()
+      daemon.on('hello', () => 'never')
       await stage.restart()
       await settle()
-      expect([waysOf(stage), shieldOf(stage)]).toEqual([up, 'up'])
+      expect([waysOf(stage), shieldOf(stage)]).toEqual([[5000, 5001], 'up'])
     })
 
     test('it is up before the daemon is when the browser starts, and leads nowhere until then', async () => {

@@ -136,7 +136,7 @@ export class ScriptedDaemon {
   /** A new head of `chain`, to all that follow it. */
   push(chain: number, header: Json): void {
     for (const [id, { branch, question, asked }] of this.followed) {
-      if (question.chain !== chain) continue
+      if (question.chain !== chain || question.method !== 'eth_subscribe') continue
       const record = branch.session.seal(encodeAnswer({ result: header }), question.cells, asked)
       this.tell({ event: 'record', request: id, record: base64(record) })
     }
@@ -196,8 +196,7 @@ export class ScriptedDaemon {
         this.followed.delete(request.request)
         return null
       case 'close':
-        this.branches.delete(request.branch)
-        this.tell({ event: 'branch-lost', branch: request.branch, code: 'branch-retired', requests: [] })
+        this.loseBranch(request.branch, 'branch-retired')
         return null
       case 'rpc':
         throw new NightjarError('bad-request')

@@ -33,5 +33,17 @@ export const idleStatus: Status = {
     hosts: [],
     lastError: null,
   },
+  accounts: {
+    watched: 0,
+    cold: 0,
+    freshnessSeconds: 12,
+    verified: 0,
+    compared: 0,
+    unverified: 0,
+    refuted: 0,
+    linking: [],
+    lies: [],
+    disputes: [],
+  },
   version: '0.1.0',
 }

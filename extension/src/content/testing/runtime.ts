@@ -1,9 +1,9 @@
 /** The browser's `runtime` as a content script has it, with ports that a test holds the other end of. */
-import type { PageEvent, PageRequest, PageResponse } from '../../messages/page.ts'
+import type { PageEvent, PageMessage, PageResponse } from '../../messages/page.ts'
 import type { Runtime, RuntimePort } from '../bridge.ts'
 
 export class FakePort implements RuntimePort {
-  readonly posted: PageRequest[] = []
+  readonly posted: PageMessage[] = []
   isDisconnected = false
   #onMessage: ((message: PageResponse | PageEvent) => void)[] = []
   #onDisconnect: (() => void)[] = []
@@ -13,7 +13,7 @@ export class FakePort implements RuntimePort {
   }
   readonly onDisconnect = { addListener: (listener: () => void) => this.#onDisconnect.push(listener) }
 
-  postMessage(message: PageRequest): void {
+  postMessage(message: PageMessage): void {
     if (this.isDisconnected) throw new Error('Attempting to use a disconnected port object')
     this.posted.push(message)
   }

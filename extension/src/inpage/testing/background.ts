@@ -3,6 +3,7 @@ import type { Json, RpcError } from '@nightjar/shared/rpc'
 import { turn } from '@nightjar/shared/testing'
 import type { BridgeEvent } from '../../content/bridge.ts'
 import type { PageEvent, PageRequest, PageResponse } from '../../messages/page.ts'
+import type { ShownAccounts } from '../../messages/shown.ts'
 import { type Channel, Exchange } from '../exchange.ts'
 import type { Background } from '../requests.ts'
 import { Subscriptions } from '../subscriptions.ts'
@@ -12,6 +13,8 @@ type Answer = { readonly result: Json } | { readonly error: RpcError } | { reado
 export class FakeBackground implements Background {
   /** What came, in its order, as the port would have copied it. */
   readonly asked: PageRequest[] = []
+  /** What it was told of accounts. */
+  readonly shown: ShownAccounts[] = []
   /** Tasks for later, which a test runs when it likes. */
   readonly later: (() => void)[] = []
   readonly exchange: Exchange
@@ -23,8 +26,10 @@ export class FakeBackground implements Background {
   constructor(answers?: (request: PageRequest) => Answer) {
     this.answers = answers
     const channel: Channel = {
-      post: (request) => {
-        this.asked.push(structuredClone(request))
+      post: (message) => {
+        const request = structuredClone(message)
+        if ('accounts' in request) return void this.shown.push(request)
+        this.asked.push(request)
         const answer = this.answers?.(request)
         if (answer !== undefined) queueMicrotask(() => this.answer(request.id, answer))
       },

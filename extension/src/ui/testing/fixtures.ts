@@ -2,6 +2,7 @@
 import { type ErrorCode, errorTable } from '@nightjar/shared/errors'
 import { hour, minute, second } from '@nightjar/shared/runtime'
 import {
+  type AccountsView,
   type ChainView,
   type Problem,
   type Settings,
@@ -31,6 +32,7 @@ const settings: Settings = {
   directoryIsBuiltIn: true,
   sites: [],
   shield: { choices: {}, added: [] },
+  accounts: { apart: true, linking: 'refuse', compareCalls: true, freshness: 12 },
 }
 
 const down: ShieldView = { state: 'down', today: {}, hosts: {}, restartAdvised: false, watching: false, leaks: [] }
@@ -46,6 +48,35 @@ const up: ShieldView = {
     explorer: { shielded: 7, blocked: 31 },
   },
   hosts: { 'infura.io': { shielded: 1841, blocked: 2 } },
+}
+
+const alone: AccountsView = {
+  sites: { watched: 0, freshness: 12 },
+  linked: [],
+  answers: { verified: 0, compared: 0, unverified: 0 },
+  disputes: 0,
+  lies: [],
+}
+
+const apart: AccountsView = {
+  ...alone,
+  sites: { watched: 2, freshness: 12 },
+  wallet: { watched: 10, freshness: 12 },
+  answers: { verified: 1043, compared: 212, unverified: 87 },
+}
+
+const linked: AccountsView = {
+  ...apart,
+  linked: [
+    { reason: 'transfer', isSent: true, count: 1 },
+    { reason: 'multicall', isSent: false, count: 14 },
+    { reason: 'other', isSent: false, count: 2 },
+  ],
+  disputes: 1,
+  lies: [
+    { gateway: 'rowan-gw', what: 'account', at: fixtureTime - 3 * minute },
+    { gateway: 'willow-gw', what: 'block-hash', at: fixtureTime - 20 * second },
+  ],
 }
 
 const party = (name: string, operator: string, region: string) => ({ name, operator, region })
@@ -74,6 +105,7 @@ const off: Snapshot = {
   chains: [],
   wallet: { id: metaMaskId, state: 'none' },
   shield: down,
+  accounts: alone,
   requestsToday: 0,
   settings,
 }
@@ -87,6 +119,7 @@ const on: Snapshot = {
   chains: bothChains,
   wallet: { id: metaMaskId, state: 'seen', lastRequest: fixtureTime - 4 * second },
   shield: up,
+  accounts: apart,
   requestsToday: 1284,
   hostVersion: '0.1.0',
   networkVersion: 412,
@@ -222,6 +255,14 @@ export const fixtures = {
   'private-shield-trouble': {
     snapshot: { ...on, shield: { ...up, lastError: problem('host-unreachable'), watching: true, leaks } },
   },
+  'private-linked': {
+    snapshot: {
+      ...on,
+      accounts: linked,
+      settings: { ...settings, accounts: { ...settings.accounts, linking: 'alone' } },
+    },
+  },
+  'private-no-accounts': { snapshot: { ...on, accounts: alone, requestsToday: 3 } },
   'private-error': {
     snapshot: { ...on, lastError: { ...problem('upstream-failed'), at: fixtureTime - 3 * minute }, requestsToday: 1 },
   },
@@ -268,6 +309,7 @@ export const fixtures = {
         directoryIsBuiltIn: false,
         sites: ['https://app.example.org/*', 'https://*.example.com/*'],
         shield: { choices: { 'infura.io': 'block' }, added: ['rpc.example.net'] },
+        accounts: { apart: true, linking: 'alone', compareCalls: false, freshness: 60 },
       },
       shield: { ...up, watching: true, leaks },
     },

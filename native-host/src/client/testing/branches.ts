@@ -2,6 +2,7 @@
 import type { NightjarError } from '@nightjar/shared/errors'
 import { Branches, type SealedBranch } from '@nightjar/shared/requests'
 import type { Outcome, Question } from '@nightjar/shared/rpc'
+import { minute } from '@nightjar/shared/runtime'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { GatewayBranch } from '../gatewayBranch.ts'
 import { OpenBranches, sealingOn } from '../openBranches.ts'
@@ -10,13 +11,14 @@ import { makeSlot } from './slot.ts'
 
 export const question: Question = { chain: 1, cells: 4, method: 'eth_blockNumber' }
 
-export async function startBranches(gateways = 2) {
+/** @param random how long branches are idle: with 0.9 for 13.2 minutes */
+export async function startBranches(gateways = 2, random = () => 0.9) {
   const net = await TestNetwork.create({ relays: 3, gateways })
   const { slot, health, path } = makeSlot(net)
   slot.start()
   await net.settle()
   const { clock } = net
-  const open = new OpenBranches({ clock, health, slotFor: async () => slot })
+  const open = new OpenBranches({ clock, health, slotsFor: async () => [slot], random })
   const branches = new Branches(sealingOn(open, { crypto: nativeCrypto, clock, health, random: () => 0.5 }))
   const gateway = net.named('g0')
   const get = (group = 'me', name = 'g0') => branches.get(group, net.named(name).relay)
@@ -33,7 +35,8 @@ export async function startBranches(gateways = 2) {
     }
   }
   const ask = (branch: SealedBranch) => net.run(branch.ask(question))
-  return { net, slot, health, path, open, branches, gateway, get, failures, hold, ask }
+  const idleFor = 13.2 * minute
+  return { net, slot, health, path, open, branches, gateway, get, failures, hold, ask, idleFor }
 }
 
 /** The branch of the trunk that carries what is sealed. */

@@ -147,6 +147,7 @@ export class FakeHop {
   end(code: ErrorCode): void {
     if (!this.owner.hops.delete(this)) return
     for (const child of [...this.children.values()]) child.end(code)
+    this.#streams.closeAll('link-lost')
     this.#onEnd(code)
   }
 

@@ -22,6 +22,19 @@ export const idleShield: Status['shield'] = {
   hosts: [],
   lastError: null,
 }
+/** Accounts that nobody has asked for. */
+export const idleAccounts: Status['accounts'] = {
+  watched: 0,
+  cold: 0,
+  freshnessSeconds: 12,
+  verified: 0,
+  compared: 0,
+  unverified: 0,
+  refuted: 0,
+  linking: [],
+  lies: [],
+  disputes: [],
+}
 export const question: Question = { chain: 1, cells: 4, method: 'eth_blockNumber' }
 export const proofKey = pattern(32)
 /** What an extension calls its groups. */
@@ -41,9 +54,11 @@ export async function startSession(options = { relays: 5, gateways: 3 }) {
     chains: [1],
     callers: [],
     shield: idleShield,
+    accounts: idleAccounts,
     version: '1.2.3',
   })
-  const context: SessionContext = { client, version: '1.2.3', proofKey, status, document: () => '{"signed":true}' }
+  const document = () => '{"signed":true}'
+  const context: SessionContext = { client, accounts: client, version: '1.2.3', proofKey, status, document }
   const bridge = new TestBridge(context)
 
   /** A branch that the extension of `by` seals on. `known`: the gateway as that extension knows it. */

@@ -79,6 +79,15 @@ export class Gateways {
     }
   }
 
+  /** What the group follows is refused: an error, and the end. */
+  refuse(group: string): void {
+    for (const { order, handler } of this.#followed) {
+      const error = { code: -32005, message: 'limit reached' }
+      if (order.group === group) handler.onOutcome({ error }, this.gatewayOf(group))
+    }
+    this.loseBranches(group, 'done')
+  }
+
   async request(order: Order): Promise<Outcome> {
     const { group, call } = order
     this.#log('request', group, call)

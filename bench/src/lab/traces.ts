@@ -1,0 +1,138 @@
+/**
+ * What an attacker has of one account (or, at a middle, of one flow): when something was asked about it, when it was there
+ * at all, when its branches were lost. Sorted times, cut to a window.
+ */
+import type { GatewayRecord, MiddleRecord, ProviderRecord } from './records.ts'
+
+export interface Trace {
+  /** Whose it is for the attacker: an account, or a flow. */
+  readonly name: string
+  /** Times of what the wallet caused: all but pushes and slots. */
+  readonly asked: readonly number[]
+  /** All times. */
+  readonly there: readonly number[]
+  /** When its branches came and went. */
+  readonly opened: readonly number[]
+  readonly closed: readonly number[]
+  readonly errors: readonly number[]
+  /** Numbers of blocks that were asked for, by time of `asked`; NaN where none was named. */
+  readonly blocks: readonly number[]
+  /** Of questions that named others too. */
+  readonly shared: readonly number[]
+  /** How often each kind of question came. */
+  readonly kinds: ReadonlyMap<string, number>
+}
+
+interface Event {
+  readonly time: number
+  readonly sort: 'asked' | 'slot' | 'opened' | 'closed'
+  readonly kind?: string
+  readonly block?: number | undefined
+  readonly isError?: boolean | undefined
+  /** Which question it was, where it named several. */
+  readonly question?: number | undefined
+}
+
+/** Everything about one name, in order. */
+export type Log = readonly Event[]
+
+export function logsOfGateways(records: readonly GatewayRecord[]): ReadonlyMap<string, Log> {
+  const logs = new Map<string, Event[]>()
+  const accountsOf = new Map<number, Set<string>>()
+  for (const [question, { branch, event, time, accounts = [], method, block, cells, error }] of records.entries()) {
+    const known = accountsOf.get(branch) ?? new Set()
+    accountsOf.set(branch, known)
+    for (const account of accounts) {
+      known.add(account)
+      const sort = event === 'slot' ? 'slot' : 'asked'
+      const kind = `${event} ${method ?? ''} ${cells ?? ''}`
+      add(logs, account, {
+        ...{ time, sort, kind, isError: error },
+        block: event === 'request' ? block : undefined,
+        question: accounts.length > 1 ? question : undefined,
+      })
+    }
+  }
+  for (const { branch, event, time } of records) {
+    if (event !== 'open' && event !== 'close') continue
+    const sort = event === 'open' ? 'opened' : 'closed'
+    for (const account of accountsOf.get(branch) ?? []) add(logs, account, { time, sort })
+  }
+  return sorted(logs)
+}
+
+export function logsOfProvider(records: readonly ProviderRecord[]): ReadonlyMap<string, Log> {
+  const logs = new Map<string, Event[]>()
+  for (const [question, { time, accounts, method, block, error }] of records.entries()) {
+    // What watches read over and over says that the account is there, and its times are the gateway's.
+    const isSlot = method === 'eth_getProof' || method === 'eth_getTransactionReceipt'
+    for (const account of accounts) {
+      add(logs, account, {
+        ...{ time, sort: isSlot ? 'slot' : 'asked', kind: method, isError: error },
+        block: isSlot ? undefined : block,
+        question: accounts.length > 1 ? question : undefined,
+      })
+    }
+  }
+  return sorted(logs)
+}
+
+/** By flow: the branches of one trunk to one gateway. */
+export function logsOfMiddle(records: readonly MiddleRecord[]): ReadonlyMap<string, Log> {
+  const logs = new Map<string, Event[]>()
+  for (const record of records) {
+    const { event, time, up, down } = record
+    const sort = event === 'push' ? 'slot' : event === 'open' ? 'opened' : event === 'close' ? 'closed' : 'asked'
+    add(logs, flowOf(record), { time, sort, kind: `${event} ${up} ${down}` })
+  }
+  return sorted(logs)
+}
+
+export function flowOf({ trunk, gateway }: Pick<MiddleRecord, 'trunk' | 'gateway'>): string {
+  return `${trunk} ${gateway}`
+}
+
+/** What is in the window; undefined where nothing is. */
+export function traceIn(name: string, log: Log, from: number, to: number): Trace | undefined {
+  const events = log.slice(firstAt(log, from), firstAt(log, to))
+  const there = events.filter(({ sort }) => sort === 'asked' || sort === 'slot')
+  if (there.length === 0) return undefined
+  const asked = events.filter(({ sort }) => sort === 'asked')
+  const timesOf = (some: Log) => some.map(({ time }) => time)
+  const kinds = new Map<string, number>()
+  for (const { kind } of there) if (kind !== undefined) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
+  return {
+    name,
+    asked: timesOf(asked),
+    there: timesOf(there),
+    opened: timesOf(events.filter(({ sort }) => sort === 'opened')),
+    closed: timesOf(events.filter(({ sort }) => sort === 'closed')),
+    errors: timesOf(events.filter(({ isError }) => isError)),
+    blocks: asked.map(({ block }) => block ?? Number.NaN),
+    shared: asked.flatMap(({ question }) => (question === undefined ? [] : [question])),
+    kinds,
+  }
+}
+
+function add(logs: Map<string, Event[]>, name: string, event: Event): void {
+  const log = logs.get(name)
+  if (log === undefined) logs.set(name, [event])
+  else log.push(event)
+}
+
+function sorted(logs: Map<string, Event[]>): ReadonlyMap<string, Log> {
+  for (const log of logs.values()) log.sort((a, b) => a.time - b.time)
+  return logs
+}
+
+/** Index of the first event at or after `time`. */
+function firstAt(log: Log, time: number): number {
+  let low = 0
+  let high = log.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((log[middle] as Event).time < time) low = middle + 1
+    else high = middle
+  }
+  return low
+}

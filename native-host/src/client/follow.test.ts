@@ -1,0 +1,186 @@
+import type { FollowHandler } from '@nightjar/shared/accounts'
+import type { NightjarError } from '@nightjar/shared/errors'
+import { requestsPerBranch } from '@nightjar/shared/requests'
+import type { Question } from '@nightjar/shared/rpc'
+import { minute } from '@nightjar/shared/runtime'
+import { nativeCrypto } from '@nightjar/shared-node/crypto'
+import { afterEach, describe, expect, test } from 'vitest'
+import { freshState } from '../state/store.ts'
+import { type Client, createClient } from './client.ts'
+import { TestNetwork } from './testing/network.ts'
+
+const running: Client[] = []
+afterEach(async () => {
+  for (const client of running.splice(0)) await client.stop()
+})
+
+const question: Question = { chain: 1, cells: 4, method: 'nightjar_watch', params: [{ delay: 5 }] }
+
+async function start(gateways = 4) {
+  const net = await TestNetwork.create({ relays: 6, gateways })
+  const state = freshState(nativeCrypto.randomBytes)
+  const client = createClient({
+    crypto: nativeCrypto,
+    clock: net.clock,
+    dial: net.dial,
+    network: () => net.network,
+    state,
+  })
+  running.push(client)
+  client.start()
+  await net.settle()
+  const all = net.relays.filter(({ relay }) => relay.roles.includes('gateway'))
+
+  async function follow(group: string) {
+    const told: unknown[] = []
+    const handler: FollowHandler = {
+      onOutcome: (outcome, id) => told.push('result' in outcome ? outcome.result : id),
+      onEnd: (code) => told.push(code),
+    }
+    const following = await net.run(client.follow({ group, question }, handler))
+    await net.settle()
+    return { told, stop: () => following.stop() }
+  }
+  /** The gateways that tell something now, once for each thing that they tell. */
+  const telling = () =>
+    all.flatMap((each) => each.followed.filter(({ endedWith }) => endedWith === undefined).map(() => each.relay.name))
+  const push = async (value: string) => {
+    for (const each of all)
+      for (const one of each.followed) if (one.endedWith === undefined) one.push({ result: value })
+    await net.settle()
+  }
+  const ask = (group: string) => net.run(client.request({ group, chain: 1, call: { method: 'eth_chainId' } }))
+  const usedBy = async (group: string) => net.named(((await ask(group)) as { result: string }).result)
+  return { net, client, state, all, follow, telling, push, ask, usedBy }
+}
+
+describe('what a group follows', () => {
+  test('is told by the gateway that it asks, on the same branch, until it has enough', async () => {
+    const { follow, telling, push, usedBy, client, net } = await start()
+    const gateway = await usedBy('me')
+    const { told, stop } = await follow('me')
+    expect(telling()).toEqual([gateway.relay.name])
+    expect(gateway.followed[0]?.question).toEqual(question)
+    expect(client.status().branches).toBe(1)
+    await push('one')
+    stop()
+    await net.settle()
+    expect(gateway.followed[0]?.endedWith).toBe('cancelled')
+    expect(told).toEqual(['one'])
+  })
+
+  test('goes on at the same gateway when its branch has done its time, though nobody asks anything', async () => {
+    const { net, follow, telling, push } = await start()
+    const { told } = await follow('me')
+    const gateway = net.named(telling()[0] as string)
+    // What is pushed is use: it is not for idleness that branches are replaced.
+    for (let time = 0; time < 42; time++) {
+      await net.clock.elapse(1 * minute)
+      await net.settle()
+      await push(`${time}`)
+    }
+    expect(gateway.followed.length).toBeGreaterThan(2)
+    expect(telling()).toEqual([gateway.relay.name])
+    expect(gateway.hops.size).toBe(1)
+    expect(gateway.followed.map((each) => each.question)).toEqual(gateway.followed.map(() => question))
+    expect(told).toEqual(Array.from({ length: 42 }, (_, time) => `${time}`))
+  })
+
+  test('goes on at once where the branch has done its requests', async () => {
+    const { net, follow, telling, push, ask } = await start()
+    const { told } = await follow('me')
+    const gateway = net.named(telling()[0] as string)
+    const [first] = gateway.followed
+    for (let request = 0; request <= requestsPerBranch; request++) await ask('me')
+    await net.settle()
+    // The gateway heard of the old one's end, and of the new one, without any time between.
+    expect(gateway.followed).toHaveLength(2)
+    expect(first?.endedWith).toBeDefined()
+    await push('on')
+    expect(told).toEqual(['on'])
+  })
+
+  test('ends with the branch where that is lost, and is followed elsewhere when its gateway is gone', async () => {
+    const { net, follow, telling } = await start()
+    const { told } = await follow('me')
+    const gateway = net.named(telling()[0] as string)
+    gateway.kill()
+    await net.settle()
+    expect(told).toHaveLength(1)
+    await follow('me')
+    expect(telling()).toHaveLength(1)
+    expect(telling()).not.toContain(gateway.relay.name)
+  })
+
+  test('does not come back when the client stops', async () => {
+    const { net, client, follow, all } = await start()
+    const { stop } = await follow('me')
+    stop()
+    await client.stop()
+    await net.clock.elapse(30 * minute)
+    expect(all.reduce((sum, { followed }) => sum + followed.length, 0)).toBe(1)
+  })
+})
+
+describe('independent groups', () => {
+  test('follow heads at three operators, whatever fails', async () => {
+    const { follow, telling, net } = await start(6)
+    await follow('heads 0 1')
+    const [gone] = telling()
+    for (const index of [1, 2]) await follow(`heads ${index} 1`)
+    const stay = telling().filter((name) => name !== gone)
+    expect(new Set(telling()).size).toBe(3)
+    // Whoever steps in for one that is gone is none of those that the others have.
+    net.named(gone as string).kill()
+    await net.settle()
+    await follow('heads 0 1')
+    expect(new Set(telling()).size).toBe(3)
+    expect(telling()).toEqual(expect.arrayContaining(stay))
+  })
+
+  test('are as many as there are operators', async () => {
+    const { follow, client, net } = await start(2)
+    for (const index of [0, 1]) await follow(`heads ${index} 1`)
+    const third = client.follow({ group: 'heads 2 1', question }, { onOutcome() {}, onEnd() {} })
+    await expect(net.run(third)).rejects.toMatchObject({ code: 'no-path' } satisfies Partial<NightjarError>)
+  })
+
+  test('ask a site’s calls a second time at another gateway, the same again and again', async () => {
+    const { usedBy } = await start()
+    for (const site of ['a', 'b', 'c', 'd']) {
+      const [one, two] = [await usedBy(site), await usedBy(`${site} again`)]
+      expect(two).not.toBe(one)
+      expect(await usedBy(`${site} again`)).toBe(two)
+    }
+  })
+
+  test('that ask once leave nothing behind', async () => {
+    const { usedBy, state } = await start()
+    await usedBy('me')
+    await usedBy('once 0123')
+    expect(state.gateways).toHaveLength(1)
+  })
+})
+
+test('a gateway that lied is left by its group, and by no other', async () => {
+  const { client, usedBy, net } = await start()
+  const own = await usedBy('me')
+  const others = await Promise.all(
+    ['a', 'b', 'c', 'd', 'e'].map(async (group) => [group, await usedBy(group)] as const),
+  )
+  expect(client.distrust('me', 1, own.relay.id)).toBe(own.relay.name)
+  const next = await usedBy('me')
+  expect(next).not.toBe(own)
+  expect(client.distrust('me', 1, '')).toBe(next.relay.name)
+  expect([own, next]).not.toContain(await usedBy('me'))
+  for (const [group, gateway] of others) expect(await usedBy(group)).toBe(gateway)
+  for (const { relay } of net.relays) client.distrust('me', 1, relay.id)
+  await expect(usedBy('me')).rejects.toMatchObject({ code: 'no-path' })
+})
+
+test('more groups than one trunk has places for go to the other', async () => {
+  const { ask, client } = await start()
+  const groups = Array.from({ length: 60 }, (_, index) => `group ${index}`)
+  for (const group of groups) await ask(group)
+  expect(client.status().branches).toBe(60)
+})

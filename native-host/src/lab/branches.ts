@@ -1,0 +1,184 @@
+/**
+ * One user's branches: a model in time of requests/branches.ts and client/openBranches.ts, over the product's own choice of
+ * gateways. A branch is renewed after 10 minutes ± 2, the next one opened first (docs/protocol.md, "Circuits are trees"); it
+ * is lost with its trunk or its gateway.
+ */
+import type { Relay } from '@nightjar/shared/directory'
+import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
+import { minute, pause, second } from '@nightjar/shared/runtime'
+import { nativeCrypto } from '@nightjar/shared-node/crypto'
+import { assignGateway, rankGateways } from '../client/selection.ts'
+import type { State } from '../state/store.ts'
+import type { Chance } from './chance.ts'
+import type { LabClock } from './clock.ts'
+import { type Trunk, Trunks } from './trunks.ts'
+import type { MiddleRecord, Views } from './views.ts'
+import { chainId, type World } from './world.ts'
+
+const lifetime = 10 * minute
+const lifetimeJitter = 2 * minute
+/** How long a request waits for a trunk. */
+const pathTimeout = 8 * second
+/** Cells of the handshakes that open a branch, each way. */
+const greetingCells = 4
+
+export interface Branch {
+  readonly id: number
+  readonly number: number
+  readonly trunk: Trunk
+  readonly gateway: Relay
+  /** Milliseconds from here to the gateway. */
+  readonly latency: number
+  /** What ends what is followed on it. */
+  readonly followers: Set<(code: ErrorCode) => void>
+  lastUsed: number
+  isClosed: boolean
+}
+
+export interface BranchesOptions {
+  readonly world: World
+  readonly clock: LabClock
+  readonly chance: Chance
+  readonly state: State
+  readonly views: Views
+  readonly user: number
+  readonly sleepsPerDay: number
+  /** Unlike any that another user has. */
+  nextId(): number
+}
+
+export class Branches {
+  readonly trunks: Trunks
+  readonly #options: BranchesOptions
+  readonly #branches = new Map<string, Branch>()
+  readonly #opening = new Map<string, Promise<Branch>>()
+  readonly #rankings = new Map<string, readonly Relay[]>()
+
+  /** @param onGatewayLost told when one restarts */
+  constructor(options: BranchesOptions, onGatewayLost: (id: string) => void) {
+    this.#options = options
+    const { world, clock } = options
+    this.trunks = new Trunks({ ...options, onLost: (trunk) => this.#lose(trunk) })
+    for (const { id } of world.network.relays) {
+      for (const { from } of world.outagesOf(id)) {
+        clock.after(from - clock.now(), () => {
+          onGatewayLost(id)
+          this.#loseGateway(id)
+        })
+      }
+    }
+  }
+
+  /** The group's own. @throws NightjarError `network-unreachable` */
+  of(group: string): Promise<Branch> {
+    const gateway = this.#gatewayOf(group)
+    const key = `${group}\0${gateway.id}`
+    const known = this.#branches.get(key)
+    if (known !== undefined && !known.isClosed) return Promise.resolve(known)
+    const opening = this.#opening.get(key) ?? this.#open(group, gateway, key)
+    this.#opening.set(key, opening)
+    return opening.finally(() => this.#opening.delete(key))
+  }
+
+  /** The middle sees that; `earlier` milliseconds off. */
+  seen(branch: Branch, record: Pick<MiddleRecord, 'event' | 'up' | 'down'>, earlier = 0): void {
+    const { world, views, chance } = this.#options
+    const { trunk, number, gateway } = branch
+    const time = round(this.#now + trunk.latency + chance.waiting(2) + earlier - world.start)
+    views.write('middle', {
+      ...{ middle: trunk.middle.name, trunk: trunk.id, branch: number, gateway: gateway.name },
+      ...{ ...record, time },
+    })
+  }
+
+  get #now(): number {
+    return this.#options.clock.now()
+  }
+
+  async #open(group: string, gateway: Relay, key: string): Promise<Branch> {
+    const { clock, chance, nextId, user, views } = this.#options
+    const trunk = await this.#trunkOf(group)
+    const id = nextId()
+    const latency = trunk.latency + chance.between(5, 40)
+    const followers = new Set<(code: ErrorCode) => void>()
+    const number = ++trunk.branches
+    const branch: Branch = { id, number, trunk, gateway, latency, followers, lastUsed: this.#now, isClosed: false }
+    const [, account] = /^account (.+)$/.exec(group) ?? []
+    views.write('truth', { user, branch: id, trunk: trunk.id, number, ...(account === undefined ? {} : { account }) })
+    this.seen(branch, { event: 'open', up: greetingCells, down: greetingCells })
+    this.#atGateway(branch, 'open', 2 * latency)
+    await pause(clock, 4 * latency)
+    if (trunk.isLost) throw new NightjarError('link-lost')
+    this.#branches.set(key, branch)
+    clock.after(lifetime + chance.between(-1, 1) * lifetimeJitter, () => void this.#renew(group, branch, key))
+    return branch
+  }
+
+  async #trunkOf(group: string): Promise<Trunk> {
+    const { clock } = this.#options
+    for (const until = clock.now() + pathTimeout; clock.now() <= until; await pause(clock, second / 4)) {
+      const trunk = this.trunks.of(group)
+      if (trunk !== undefined) return trunk
+    }
+    throw new NightjarError('network-unreachable')
+  }
+
+  async #renew(group: string, old: Branch, key: string): Promise<void> {
+    if (old.isClosed) return
+    const isWanted = old.followers.size > 0 || old.lastUsed > this.#now - 1 * minute
+    if (isWanted) {
+      try {
+        await this.#open(group, old.gateway, key)
+      } catch (error) {
+        // The trunk has gone, and the old branch with it.
+        if (!(error instanceof NightjarError)) throw error
+      }
+    }
+    this.#close(old, 'branch-retired')
+  }
+
+  /** Its own while that serves, else the next by its own ranking. */
+  #gatewayOf(group: string): Relay {
+    const { world, state } = this.#options
+    const ranked = this.#rankings.get(group) ?? this.#rank(group)
+    this.#rankings.set(group, ranked)
+    const isThere = ({ id }: Relay) => world.outagesOf(id).every(({ from, to }) => this.#now < from || this.#now > to)
+    const gateway = ranked.find(isThere) ?? ranked[0]
+    if (gateway === undefined) throw new NightjarError('no-path')
+    assignGateway(nativeCrypto, state, group, gateway, this.#now)
+    return gateway
+  }
+
+  #rank(group: string): readonly Relay[] {
+    const { world, state } = this.#options
+    const choice = { group, chain: chainId, path: this.trunks.pinned, now: this.#now }
+    return rankGateways(nativeCrypto, world.network, state, choice)
+  }
+
+  #lose(trunk: Trunk): void {
+    for (const branch of this.#branches.values()) if (branch.trunk === trunk) this.#close(branch, 'link-lost')
+  }
+
+  #loseGateway(id: string): void {
+    for (const branch of this.#branches.values()) if (branch.gateway.id === id) this.#close(branch, 'link-lost')
+  }
+
+  #close(branch: Branch, code: ErrorCode): void {
+    if (branch.isClosed) return
+    branch.isClosed = true
+    this.seen(branch, { event: 'close', up: 0, down: 0 })
+    this.#atGateway(branch, 'close', branch.latency)
+    for (const end of [...branch.followers]) end(code)
+  }
+
+  #atGateway({ id, gateway }: Branch, event: 'open' | 'close', delay: number): void {
+    const { world, views } = this.#options
+    const time = round(this.#now + delay - world.start)
+    views.write('gateway', { gateway: gateway.name, branch: id, event, time })
+  }
+}
+
+/** To a tenth of a millisecond. */
+export function round(time: number): number {
+  return Math.round(time * 10) / 10
+}

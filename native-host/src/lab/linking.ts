@@ -1,0 +1,76 @@
+/**
+ * The simulation behind `npm run lab -- linking`: many users, each with accounts, a wallet and a private path of its own,
+ * and the views of all who could try to link their accounts.
+ *
+ * Users share nothing but the world, so they live one after the other, each on a clock of its own.
+ */
+import type { AccountSettings } from '@nightjar/shared/accounts'
+import { OwnAccounts } from '@nightjar/shared/wallet'
+import { freshState } from '../state/store.ts'
+import { type Chance, chanceOf } from './chance.ts'
+import { LabClock } from './clock.ts'
+import { Path } from './path.ts'
+import { signerOf } from './signing.ts'
+import { askWith, type Strategy } from './strategies.ts'
+import { usualSleeps } from './trunks.ts'
+import type { Views } from './views.ts'
+import { usualSessions, Wallet } from './wallet.ts'
+import { makeWorld, type World } from './world.ts'
+
+const fewestAccounts = 2
+const mostAccounts = 10
+
+export interface LinkingOptions {
+  readonly users: number
+  readonly hours: number
+  readonly seed: number
+  readonly strategy: Strategy
+  readonly views: Views
+  readonly settings?: Partial<AccountSettings>
+  /** How often each user's wallet is opened. */
+  readonly sessionsPerDay?: number
+  /** How often each user's machine sleeps. */
+  readonly sleepsPerDay?: number
+  /** Watches never end, and all begin with the simulation. */
+  readonly isKept?: boolean
+  onUser?(user: number): void
+}
+
+/** The same seed gives the same world, users, sessions and sends, whatever the strategy. */
+export async function simulateLinking(options: LinkingOptions): Promise<void> {
+  const world = makeWorld(options.seed, options.hours)
+  let id = 0
+  const nextId = () => ++id
+  for (let user = 0; user < options.users; user++) {
+    await live(options, world, user, nextId)
+    options.onUser?.(user)
+  }
+}
+
+async function live(options: LinkingOptions, world: World, user: number, nextId: () => number): Promise<void> {
+  const { strategy, views, settings, sessionsPerDay = usualSessions, isKept = false } = options
+  const { sleepsPerDay = usualSleeps } = options
+  const chance = chanceOf(options.seed).fork(user + 1)
+  const clock = new LabClock(world.start)
+  const count = fewestAccounts + chance.index(mostAccounts - fewestAccounts + 1)
+  const signers = Array.from({ length: count }, () => signerOf(keyFrom(chance)))
+  const own = new OwnAccounts()
+  for (const { address } of signers) {
+    own.learn(address, 'wallet')
+    views.write('truth', { user, account: address })
+  }
+  const state = freshState((length) => Uint8Array.from({ length }, () => chance.index(256)))
+  const path = new Path({ world, clock, chance: chance.fork(1), state, views, user, own, sleepsPerDay, nextId })
+  const ask = askWith(strategy, { path, clock, chance: chance.fork(2), own, ...(settings ? { settings } : {}) })
+  const learning: typeof ask = (call) => {
+    own.learnFrom(call)
+    return ask(call)
+  }
+  const { trunks } = path
+  new Wallet({ world, clock, chance: chance.fork(3), signers, trunks, sessionsPerDay, isKept, ask: learning }).start()
+  await clock.run(world.end)
+}
+
+function keyFrom(chance: Chance): bigint {
+  return Array.from({ length: 31 }, () => chance.index(256)).reduce((key, byte) => key * 256n + BigInt(byte), 1n)
+}

@@ -1,0 +1,112 @@
+/**
+ * One user's two trunks: a model of client/trunks.ts in time, over the pins that the product's own selection makes. They
+ * are lost with their relays, and all at once where the user's machine sleeps or loses its network.
+ */
+import type { Relay } from '@nightjar/shared/directory'
+import { minute, second } from '@nightjar/shared/runtime'
+import { nativeCrypto } from '@nightjar/shared-node/crypto'
+import { choosePins, preferredTrunk } from '../client/selection.ts'
+import type { State } from '../state/store.ts'
+import type { Chance } from './chance.ts'
+import type { LabClock } from './clock.ts'
+import type { Outage, World } from './world.ts'
+
+export const usualSleeps = 3
+const trunkCount = 2
+
+export interface Trunk {
+  /** Unlike any other's. */
+  readonly id: number
+  readonly middle: Relay
+  /** Milliseconds to the middle. */
+  readonly latency: number
+  isLost: boolean
+  /** How many branches it has had. */
+  branches: number
+}
+
+export interface TrunksOptions {
+  readonly world: World
+  readonly clock: LabClock
+  readonly chance: Chance
+  readonly state: State
+  /** How often the machine sleeps. */
+  readonly sleepsPerDay: number
+  nextId(): number
+  onLost(trunk: Trunk): void
+}
+
+export class Trunks {
+  readonly pinned: readonly Relay[]
+  /** When the machine sleeps. */
+  readonly sleeps: readonly Outage[]
+  readonly #options: TrunksOptions
+  readonly #middles: readonly Relay[]
+  readonly #slots: (Trunk | undefined)[] = []
+
+  constructor(options: TrunksOptions) {
+    const { world, clock, chance, state, sleepsPerDay } = options
+    this.#options = options
+    const { guards, middles } = choosePins(world.network, state, clock.now(), () => chance.next())
+    this.pinned = [...guards, ...middles]
+    this.#middles = middles
+    const hours = (world.end - world.start) / (60 * minute)
+    this.sleeps = Array.from({ length: chance.count((sleepsPerDay * hours) / 24) }, () => {
+      const from = chance.between(world.start, world.end)
+      return { from, to: from + chance.between(2 * minute, 40 * minute) }
+    })
+    for (let index = 0; index < trunkCount; index++) this.#open(index)
+    for (const { from, to } of this.sleeps) {
+      // The guard learns of it when the machine does not answer any more.
+      this.#at(from + chance.between(1 * second, 30 * second), () => this.#loseAll(to - clock.now()))
+    }
+    for (const [index, middle] of middles.entries()) {
+      for (const { from } of world.outagesOf(middle.id)) this.#at(from, () => this.#loseThrough(middle, index))
+    }
+    const [guard] = guards
+    for (const { from } of guard ? world.outagesOf(guard.id) : []) this.#at(from, () => this.#loseAll(this.#repair()))
+  }
+
+  isAsleep(time: number): boolean {
+    return this.sleeps.some(({ from, to }) => time >= from && time < to)
+  }
+
+  /** The one that the group prefers, or the other while that is gone. */
+  of(group: string): Trunk | undefined {
+    const preferred = preferredTrunk(nativeCrypto, this.#options.state, group, trunkCount)
+    return this.#slots[preferred] ?? this.#slots[1 - preferred]
+  }
+
+  #open(index: number, middle = this.#middles[index] as Relay): void {
+    const { chance, nextId } = this.#options
+    this.#slots[index] = { id: nextId(), middle, latency: chance.between(15, 50), isLost: false, branches: 0 }
+  }
+
+  #loseAll(pause: number): void {
+    for (let index = 0; index < trunkCount; index++) this.#lose(index, pause)
+  }
+
+  #loseThrough(middle: Relay, spare: number): void {
+    const index = this.#slots.findIndex((trunk) => trunk?.middle === middle)
+    const next = this.#middles[spare === trunkCount ? Math.max(index, 0) : trunkCount]
+    if (index >= 0) this.#lose(index, this.#repair(), next)
+  }
+
+  #lose(index: number, pause: number, middle?: Relay): void {
+    const trunk = this.#slots[index]
+    if (trunk === undefined) return
+    this.#slots[index] = undefined
+    trunk.isLost = true
+    this.#options.onLost(trunk)
+    this.#options.clock.after(pause, () => this.#open(index, middle))
+  }
+
+  #repair(): number {
+    return this.#options.chance.between(0.3 * second, 3 * second)
+  }
+
+  #at(time: number, action: () => void): void {
+    const { clock } = this.#options
+    clock.after(time - clock.now(), action)
+  }
+}
