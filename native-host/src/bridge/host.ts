@@ -97,8 +97,11 @@ async function copy(socket: Socket, context: HostContext, told: BridgeEventMessa
   const { input, output } = context
   const ended = () => undefined
   const between = new Between()
-  const up = pipeline(input, socket).catch(ended)
   const down = pipeline(socket, between, output, { end: false }).catch(ended)
+  const up = pipeline(input, socket)
+    .catch(ended)
+    // Where the daemon went first, what it said last is still on its way down.
+    .then(() => (input.readableEnded ? undefined : down))
   const stopWatching = watchProxy(context, told, between)
   await Promise.race([up, down])
   stopWatching()
