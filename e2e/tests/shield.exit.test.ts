@@ -217,8 +217,10 @@ describe('ten thousand streams', () => {
       const clients = await Promise.all(Array.from({ length: 50 }, () => openExitClient(exit, relays.documentFile)))
       const each = Array.from({ length: total / clients.length })
       const outcomes = await Promise.all(clients.flatMap(({ begin }) => each.map(() => begin(`${good}:443`))))
-      expect(outcomes.filter((outcome) => outcome === 'connected')).toHaveLength(4096)
-      expect(outcomes.filter((outcome) => outcome === code.limitReached)).toHaveLength(total - 4096)
+      // More than that got one: whoever has most gives up a quiet one for whoever has less.
+      const connected = outcomes.filter((outcome) => outcome === 'connected').length
+      expect(connected).toBeGreaterThanOrEqual(4096)
+      expect(outcomes.filter((outcome) => outcome === code.limitReached)).toHaveLength(total - connected)
       await standing(4096)
       for (const { close } of clients) close()
     }
