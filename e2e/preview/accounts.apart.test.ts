@@ -4,11 +4,11 @@
  */
 import { encodeFunctionData, type Hex, pad, parseAbi } from 'viem'
 import { beforeAll, expect, test } from 'vitest'
-import { fundedAccount, resultOf } from './support/chain.ts'
-import { useNetwork } from './support/network.ts'
-import { askedFor } from './support/provider.ts'
-import { encodeCall, http, type RpcBody } from './support/rpc.ts'
-import { multicall3, placeWalletContracts, token } from './support/walletContracts.ts'
+import { fundedAccount, resultOf } from '../tests/support/chain.ts'
+import { useNetwork } from '../tests/support/network.ts'
+import { askedFor } from '../tests/support/provider.ts'
+import { encodeCall, http, type RpcBody } from '../tests/support/rpc.ts'
+import { multicall3, placeWalletContracts, token } from '../tests/support/walletContracts.ts'
 
 const chain = 31337
 const batches = 200

@@ -6,12 +6,12 @@
 import type { Hex } from 'viem'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { call, type Exchange, type LocalRelay, type RelayPlan, standardPlan, until } from '../src/network/index.ts'
-import { AccountsWallet } from './support/accountsWallet.ts'
-import { fundedAccount, receiptOf, resultOf, sendAndWait } from './support/chain.ts'
-import { useNetwork } from './support/network.ts'
-import { askedFor } from './support/provider.ts'
-import { headGateways } from './support/views.ts'
-import { placeWalletContracts } from './support/walletContracts.ts'
+import { AccountsWallet } from '../tests/support/accountsWallet.ts'
+import { fundedAccount, receiptOf, resultOf, sendAndWait } from '../tests/support/chain.ts'
+import { useNetwork } from '../tests/support/network.ts'
+import { askedFor } from '../tests/support/provider.ts'
+import { headGateways } from '../tests/support/views.ts'
+import { placeWalletContracts } from '../tests/support/walletContracts.ts'
 
 const chain = 31337
 const otherChain = 1
