@@ -8,12 +8,12 @@ import { encodeFunctionData, type Hex, parseAbi } from 'viem'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { goPrivate } from '../src/browser/index.ts'
 import { until } from '../src/network/index.ts'
-import { fundedAccount, resultOf, sendAndWait } from './support/chain.ts'
-import { type MiddleHost, startMiddleHost } from './support/middleHost.ts'
-import { askedFor } from './support/provider.ts'
-import { askIn, openDapp, useStage } from './support/stage.ts'
-import { accountsByBranch } from './support/views.ts'
-import { multicall3, placeWalletContracts, token } from './support/walletContracts.ts'
+import { fundedAccount, resultOf, sendAndWait } from '../tests/support/chain.ts'
+import { type MiddleHost, startMiddleHost } from '../tests/support/middleHost.ts'
+import { askedFor } from '../tests/support/provider.ts'
+import { askIn, openDapp, useStage } from '../tests/support/stage.ts'
+import { accountsByBranch } from '../tests/support/views.ts'
+import { multicall3, placeWalletContracts, token } from '../tests/support/walletContracts.ts'
 
 let middle: MiddleHost
 const stage = useStage({ pollPeriod: 500, network: { viewed: true, accounts: {} } }, async (stage) => {
