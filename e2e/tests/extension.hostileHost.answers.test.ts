@@ -51,7 +51,7 @@ describe('answers', () => {
     ['with more behind them', (answer) => Buffer.concat([answer, answer])],
   ])('%s: an error, and no answer', async (_, forge) => {
     hostile.middle.fromDaemon = changing('exchange', (result: Record, request) =>
-      recordOf(forge(bytesOf(result), bytesOf(request as unknown as Record))),
+      recordOf(forge(bytesOf(result), bytesOf({ record: String(request.record) }))),
     )
     const { error, result } = await read()
     expect(result).toBeUndefined()
@@ -189,7 +189,7 @@ describe('floods', () => {
   })
 
   test('10,000 messages of status, each another one: the popup shows the last, and sites go on', async () => {
-    const status = (await stage.network.daemon.status()) as unknown as { trunks: readonly object[] }
+    const status = await stage.network.daemon.status()
     for (let index = 0; index < 10_000; index++) {
       const entry = { name: 'nobody', operator: `op-${index}`, region: 'nowhere' }
       const trunks = status.trunks.map((trunk) => ({ ...trunk, entry }))

@@ -67,7 +67,7 @@ describe('the endpoint, with its token', () => {
   })
   afterEach(async () => {
     await page.close()
-    const { callers } = (await stage.network.daemon.status()) as unknown as { callers: readonly { origin: string }[] }
+    const { callers } = await stage.network.daemon.status()
     expect(callers.filter(({ origin }) => origin !== `chrome-extension://${extensionIds.wallet}`)).toEqual([])
   })
 

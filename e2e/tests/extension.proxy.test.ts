@@ -61,6 +61,7 @@ describe('with another extension that sets the proxy', () => {
     popup = (await goPrivate(stage)).popup
     const other = await rival()
     const takes = await other.evaluate<boolean, number>(async (port) => {
+      // Runs in that extension's service worker: what is there is not what Node's types say.
       const scope = globalThis as unknown as { take(port: number): Promise<void> }
       await scope.take(port)
       const { chrome } = globalThis as unknown as {

@@ -49,6 +49,7 @@ export interface Status {
   readonly gateways: readonly Party[]
   readonly requests: { readonly ok: number; readonly failed: number }
   readonly endpoint: string
+  readonly callers: readonly { readonly origin: string }[]
   readonly shield: ShieldStatus
   readonly accounts: AccountsStatus
   readonly lastError: string | null

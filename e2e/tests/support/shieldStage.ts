@@ -134,6 +134,7 @@ export async function fetchInWallet(stage: Stage, url: string): Promise<string> 
 export async function echoInWallet(stage: Stage, url: string): Promise<string> {
   const worker = await stage.browser.serviceWorker('wallet')
   return worker.evaluate<string, string>((url) => {
+    // Runs in the wallet's service worker, which has the browser's.
     const { WebSocket: Socket } = globalThis as unknown as { WebSocket: typeof WebSocket }
     return new Promise<string>((resolve) => {
       const socket = new Socket(url)
