@@ -99,6 +99,7 @@ export class SiteAccounts {
 
   /** A page says what its wallet showed it. It may lie: that only makes strangers be kept apart as well. */
   learn(origin: string, { accounts, transaction }: ShownAccounts): void {
+    if (!this.#choices().apart) return
     const shown = this.#shown.get(origin) ?? new Set()
     this.#shown.delete(origin)
     this.#shown.set(origin, shown)

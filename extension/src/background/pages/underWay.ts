@@ -2,9 +2,9 @@
 import type { PageRequest } from '../../messages/page.ts'
 
 /** Requests of one site at once: bounds the answers that are waited for. */
-export const requestsAtOnce = 1000
+const requestsAtOnce = 1000
 /** Characters of their parameters, as JSON: bounds the memory that they take until they are answered. */
-export const charactersAtOnce = 16 * 1024 * 1024
+const charactersAtOnce = 16 * 1024 * 1024
 
 interface Load {
   requests: number

@@ -42,7 +42,8 @@ export function watchRequests(): WatchedRequests {
       try {
         watch([host])
       } catch (error) {
-        console.error('Firefox takes this for no host', host, error)
+        // Neither its name nor the error, which may repeat it: a log is no place for hosts.
+        console.error('Firefox takes a host that was blocked for none', (error as Error).name)
       }
     }
   }

@@ -126,12 +126,13 @@ export class SettingDoor implements Shield {
     const { elsewhere, isSystem, problem } = this.#plan(found.value)
     this.#problem = problem
     if (elsewhere === undefined) return
+    // Whoever set it meanwhile: it is off while the shield is up.
+    await prediction.set(false)
     const ports = this.#ports
     const data = pacScript({ hosts: chosenHosts(store.state.settings.shield), ports, elsewhere })
     if (this.#isOurs && found.value.pacScript?.data === data) return
     // First, or a stop in between would lose where the others went.
     store.change({ shield: { elsewhere, isSystem, ...(ports && { ports }) } })
-    await prediction.set(false)
     await proxy.set({ mode: 'pac_script', pacScript: { data, mandatory: true } })
     if (!this.#isOurs && session.state.restart === 'none') session.change({ restart: 'advised' })
     this.#isOurs = (await proxy.get()).levelOfControl === 'controlled_by_this_extension'
