@@ -17,6 +17,16 @@ describe('going private', () => {
     expect(scriptOf(stage)).toContain(JSON.stringify([listed, 'shield']))
   })
 
+  test('keeps prediction off, also where the script stays as it is', async () => {
+    const stage = await on()
+    stage.prediction.ours = undefined
+    stage.prediction.other = true
+    const { length } = stage.proxy.sets
+    tellSystem(stage, null)
+    await settle()
+    expect([stage.prediction.ours, stage.proxy.sets.length]).toEqual([false, length])
+  })
+
   test('goes on without it where another extension has the proxy, and says so', async () => {
     const stage = await begin({ change: ({ proxy }) => proxy.hold('controlled_by_other_extensions') })
     await stage.command({ command: 'connect' })
