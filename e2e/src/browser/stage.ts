@@ -9,7 +9,7 @@ import type { Page } from 'playwright-core'
 import { freePorts, type LocalNetwork, type LocalNetworkOptions, startLocalNetwork } from '../network/index.ts'
 import { distFolder } from '../network/programs.ts'
 import { type Provider, startProvider } from '../network/provider.ts'
-import { type Browser, launchBrowser } from './browser.ts'
+import { type Browser, keepExtensions, launchBrowser } from './browser.ts'
 import { extensionIds } from './ids.ts'
 import { driveNightjar, type NightjarExtension, untilPopup } from './nightjar.ts'
 import { type StaticServer, serveFolder } from './staticServer.ts'
@@ -89,9 +89,10 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
       if (code !== 0) throw new Error(`nightjar install failed:\n${stdout}${stderr}`)
     }
     const parts = options.withoutWallet === true ? ['extension'] : ['extension', 'wallet']
-    const launch = (...more: readonly string[]) =>
+    const folders = [...parts.map((part) => join(distFolder(), part)), ...(options.extensions ?? [])]
+    const launch = (extensions: readonly string[], ...more: readonly string[]) =>
       launchBrowser({
-        extensions: [...parts.map((part) => join(distFolder(), part)), ...(options.extensions ?? [])],
+        extensions,
         userDataDir,
         headless: options.headless ?? true,
         hostRules: { 'dapp.example': dapp.port, ...options.hosts },
@@ -103,7 +104,7 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
     const launchFresh = async () => {
       userDataDir = await mkdtemp(join(tmpdir(), 'nightjar-browser-'))
       if (options.withoutHost !== true) await install()
-      const fresh = await launch()
+      const fresh = await launch(folders)
       if (leak !== undefined) {
         await driveWallet(fresh).configure({ leakUrl: leak.url, pollPeriod: options.pollPeriod ?? 15_000 })
       }
@@ -133,7 +134,8 @@ export async function setStage(options: StageOptions = {}): Promise<Stage> {
       install,
       async restartBrowser(...more) {
         await browser.close()
-        browser = await launch(...more)
+        await keepExtensions(userDataDir)
+        browser = await launch([], ...more)
       },
       async replaceBrowser() {
         await browser.close()

@@ -4,20 +4,26 @@ import type { AddressInfo } from 'node:net'
 
 export interface ProxyTrap {
   readonly port: number
-  /** `host:port` of all that was asked for, in plain HTTP or by CONNECT. */
+  /** `host:port` of all that was asked for, in plain HTTP or by CONNECT, but for the browser's own. */
   readonly asked: string[]
   close(): void
 }
 
+/** What a browser asks of its maker by itself, whenever it likes. */
+const browsersOwn = /(^|\.)(google|googleapis|gstatic|gvt1)\.com:/
+
 export async function startProxyTrap(): Promise<ProxyTrap> {
   const asked: string[] = []
+  const note = (host: string) => {
+    if (!browsersOwn.test(host)) asked.push(host)
+  }
   const server = createServer((request, response) => {
     const { hostname, port } = new URL(request.url ?? '')
-    asked.push(`${hostname}:${port === '' ? '80' : port}`)
+    note(`${hostname}:${port === '' ? '80' : port}`)
     response.writeHead(403).end()
   })
   server.on('connect', (request, socket) => {
-    asked.push(request.url ?? '')
+    note(request.url ?? '')
     socket.on('error', () => socket.destroy())
     socket.end('HTTP/1.1 403 Forbidden\r\n\r\n')
   })

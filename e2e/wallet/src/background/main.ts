@@ -66,6 +66,8 @@ chrome.runtime.onMessage.addListener((command: Command, sender, answer) => {
   return true
 })
 
+// Only so that the service worker starts with the browser.
+chrome.runtime.onStartup.addListener(() => undefined)
 chrome.action.onClicked.addListener(() => void chrome.tabs.create({ url: chrome.runtime.getURL('home.html') }))
 
 async function obey(command: Command): Promise<Snapshot> {
