@@ -11,7 +11,7 @@ const defaults: Config['accounts'] = {
   apart: true,
   linking: 'refuse',
   freshness_seconds: 12,
-  cold_spread_seconds: 120,
+  cold_spread_seconds: 1800,
   compare_calls: false,
 }
 

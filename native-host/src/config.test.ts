@@ -65,7 +65,7 @@ describe('config', () => {
         apart: false,
         linking: 'refuse',
         freshness_seconds: 12,
-        cold_spread_seconds: 120,
+        cold_spread_seconds: 1800,
         compare_calls: true,
       },
       profile: 'fast',

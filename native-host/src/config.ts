@@ -55,7 +55,7 @@ export const configSchema = v.strictObject({
       apart: v.optional(v.boolean(), false),
       linking: v.optional(v.picklist(['refuse', 'alone']), 'refuse'),
       freshness_seconds: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(120)), 12),
-      cold_spread_seconds: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(600)), 120),
+      cold_spread_seconds: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(14_400)), 1800),
       compare_calls: v.optional(v.boolean(), true),
     }),
     {},

@@ -3,7 +3,7 @@
  * retries) and to exits (TCP connections).
  * The daemon has one; `nightjar-load` has many.
  */
-import { type FollowHandler, type FollowOrder, independenceOf } from '@nightjar/shared/accounts'
+import { independenceOf } from '@nightjar/shared/accounts'
 import type { Party, Status } from '@nightjar/shared/bridge'
 import { equalBytes } from '@nightjar/shared/bytes'
 import type { CircuitContext } from '@nightjar/shared/circuit'
@@ -11,7 +11,16 @@ import type { Crypto } from '@nightjar/shared/crypto'
 import type { Network, Relay } from '@nightjar/shared/directory'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import type { DocumentStamp } from '@nightjar/shared/handshake'
-import { Branches, type Following, fulfil, type Order } from '@nightjar/shared/requests'
+import {
+  Branches,
+  type FollowContext,
+  type Follower,
+  type Following,
+  type FollowOrder,
+  follow,
+  fulfil,
+  type Order,
+} from '@nightjar/shared/requests'
 import type { Outcome } from '@nightjar/shared/rpc'
 import { type Clock, hour, minute, type Timer } from '@nightjar/shared/runtime'
 import type { Dial } from '@nightjar/shared-node/link'
@@ -19,7 +28,6 @@ import { LRUCache } from 'lru-cache'
 import type { State } from '../state/store.ts'
 import type { Join } from './exitBranch.ts'
 import { Exits, type TcpOrder } from './exits.ts'
-import { type FollowContext, follow } from './follow.ts'
 import { GatewayBranch, type GreetedBranch } from './gatewayBranch.ts'
 import { RelayHealth } from './health.ts'
 import { OpenBranches, sealingOn } from './openBranches.ts'
@@ -60,7 +68,7 @@ export interface Client {
    * Asks the group's gateway once for many answers, over the lives of its branches.
    * @throws NightjarError where it cannot be followed now
    */
-  follow(order: FollowOrder, handler: FollowHandler): Promise<Following>
+  follow(order: FollowOrder, follower: Follower): Promise<Following>
   /**
    * Resolves once the group could ask about `chain`.
    * @throws NightjarError `chain-not-served`, `network-unreachable` after a while, or what is wrong with the document
@@ -180,7 +188,16 @@ export function createClient(options: ClientOptions): Client {
     isAvoided,
     branch: (group: string, gateway: Relay) => branches.get(group, gateway),
   }
-  const following: FollowContext = { clock, branches, openBranches, gateways, isAvoided, random }
+  const following: FollowContext = {
+    ...{ clock, random, gateways, isAvoided },
+    async branch(group, gateway) {
+      // What is only followed waits until there is room: it would push others out, and they it.
+      if (!branches.has(group, gateway) && !(await openBranches.hasRoom(group))) {
+        throw new NightjarError('limit-reached', { detail: 'isolation groups at once' })
+      }
+      return branches.get(group, gateway)
+    },
+  }
 
   async function counted<T>(answer: Promise<T>): Promise<T> {
     try {
@@ -214,7 +231,7 @@ export function createClient(options: ClientOptions): Client {
 
     request: (order) => counted(fulfil(context, order)),
 
-    follow: (order, handler) => follow(following, order, handler),
+    follow: (order, follower) => follow(following, order, follower),
 
     async ready(group, chain) {
       requireChain(chain)

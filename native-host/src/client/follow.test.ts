@@ -1,6 +1,5 @@
-import type { FollowHandler } from '@nightjar/shared/accounts'
 import type { NightjarError } from '@nightjar/shared/errors'
-import { requestsPerBranch } from '@nightjar/shared/requests'
+import { type Follower, requestsPerBranch } from '@nightjar/shared/requests'
 import type { Question } from '@nightjar/shared/rpc'
 import { minute } from '@nightjar/shared/runtime'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
@@ -33,7 +32,7 @@ async function start(gateways = 4) {
 
   async function follow(group: string) {
     const told: unknown[] = []
-    const handler: FollowHandler = {
+    const handler: Follower = {
       onOutcome: (outcome, id) => told.push('result' in outcome ? outcome.result : id),
       onEnd: (code) => told.push(code),
     }

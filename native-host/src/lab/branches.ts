@@ -31,6 +31,8 @@ export interface Branch {
   readonly latency: number
   /** What ends what is followed on it. */
   readonly followers: Set<(code: ErrorCode) => void>
+  /** When it is renewed. */
+  readonly dueAt: number
   lastUsed: number
   isClosed: boolean
 }
@@ -43,6 +45,8 @@ export interface BranchesOptions {
   readonly views: Views
   readonly user: number
   readonly sleepsPerDay: number
+  /** A middle ends the branches of a lost client when each would have been renewed, not all at once. */
+  readonly isHeld: boolean
   /** Unlike any that another user has. */
   nextId(): number
 }
@@ -61,6 +65,7 @@ export class Branches {
     this.trunks = new Trunks({ ...options, onLost: (trunk) => this.#lose(trunk) })
     for (const { id } of world.network.relays) {
       for (const { from } of world.outagesOf(id)) {
+        if (from < clock.now()) continue
         clock.after(from - clock.now(), () => {
           onGatewayLost(id)
           this.#loseGateway(id)
@@ -91,6 +96,11 @@ export class Branches {
     })
   }
 
+  /** How long its gateway is not told that the client is gone. */
+  heldFor({ trunk, dueAt }: Branch): number {
+    return this.#options.isHeld && trunk.isLost ? Math.max(dueAt - this.#now, 0) : 0
+  }
+
   get #now(): number {
     return this.#options.clock.now()
   }
@@ -102,7 +112,18 @@ export class Branches {
     const latency = trunk.latency + chance.between(5, 40)
     const followers = new Set<(code: ErrorCode) => void>()
     const number = ++trunk.branches
-    const branch: Branch = { id, number, trunk, gateway, latency, followers, lastUsed: this.#now, isClosed: false }
+    const dueAt = this.#now + 4 * latency + lifetime + chance.between(-1, 1) * lifetimeJitter
+    const branch: Branch = {
+      id,
+      number,
+      trunk,
+      gateway,
+      latency,
+      followers,
+      dueAt,
+      lastUsed: this.#now,
+      isClosed: false,
+    }
     const [, account] = /^account (.+)$/.exec(group) ?? []
     views.write('truth', { user, branch: id, trunk: trunk.id, number, ...(account === undefined ? {} : { account }) })
     this.seen(branch, { event: 'open', up: greetingCells, down: greetingCells })
@@ -110,7 +131,7 @@ export class Branches {
     await pause(clock, 4 * latency)
     if (trunk.isLost) throw new NightjarError('link-lost')
     this.#branches.set(key, branch)
-    clock.after(lifetime + chance.between(-1, 1) * lifetimeJitter, () => void this.#renew(group, branch, key))
+    clock.after(dueAt - this.#now, () => void this.#renew(group, branch, key))
     return branch
   }
 
@@ -167,7 +188,7 @@ export class Branches {
     if (branch.isClosed) return
     branch.isClosed = true
     this.seen(branch, { event: 'close', up: 0, down: 0 })
-    this.#atGateway(branch, 'close', branch.latency)
+    this.#atGateway(branch, 'close', branch.latency + this.heldFor(branch))
     for (const end of [...branch.followers]) end(code)
   }
 

@@ -6,7 +6,7 @@ import { limits } from '@nightjar/shared/limits'
 import { type Clock, minute, type Timer } from '@nightjar/shared/runtime'
 import type { World } from './world.ts'
 
-export const meanLingering = 2 * minute
+export const meanLingering = 30 * minute
 export const longestLingering = limits.lingering
 
 /** As `nightjar_watch` takes it: an account, or a transaction. */

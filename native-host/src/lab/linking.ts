@@ -5,6 +5,7 @@
  * Users share nothing but the world, so they live one after the other, each on a clock of its own.
  */
 import type { AccountSettings } from '@nightjar/shared/accounts'
+import { hour } from '@nightjar/shared/runtime'
 import { OwnAccounts } from '@nightjar/shared/wallet'
 import { freshState } from '../state/store.ts'
 import { type Chance, chanceOf } from './chance.ts'
@@ -19,6 +20,10 @@ import { makeWorld, type World } from './world.ts'
 
 const fewestAccounts = 2
 const mostAccounts = 10
+/** What is simulated before anybody looks, so that what is watched all the time is watched by then. */
+const warmUp = 2 * hour
+/** Of all, those whose machine has been on for long. The others start it within the time that is looked at. */
+const onBefore = 2 / 3
 
 export interface LinkingOptions {
   readonly users: number
@@ -31,8 +36,8 @@ export interface LinkingOptions {
   readonly sessionsPerDay?: number
   /** How often each user's machine sleeps. */
   readonly sleepsPerDay?: number
-  /** Watches never end, and all begin with the simulation. */
-  readonly isKept?: boolean
+  /** Middles end the branches of a lost client one by one. */
+  readonly isHeld?: boolean
   onUser?(user: number): void
 }
 
@@ -48,10 +53,13 @@ export async function simulateLinking(options: LinkingOptions): Promise<void> {
 }
 
 async function live(options: LinkingOptions, world: World, user: number, nextId: () => number): Promise<void> {
-  const { strategy, views, settings, sessionsPerDay = usualSessions, isKept = false } = options
-  const { sleepsPerDay = usualSleeps } = options
+  const { strategy, settings, sessionsPerDay = usualSessions, sleepsPerDay = usualSleeps, isHeld = false } = options
   const chance = chanceOf(options.seed).fork(user + 1)
-  const clock = new LabClock(world.start)
+  const views = later(options.views)
+  const clock = new LabClock(world.start - warmUp)
+  // Most have started their machines before anybody looks, and opened the wallet; the others do at some time.
+  const wasThere = chance.next() < onBefore
+  await clock.run(wasThere ? world.start - warmUp * chance.between(0.5, 1) : chance.between(world.start, world.end))
   const count = fewestAccounts + chance.index(mostAccounts - fewestAccounts + 1)
   const signers = Array.from({ length: count }, () => signerOf(keyFrom(chance)))
   const own = new OwnAccounts()
@@ -60,15 +68,25 @@ async function live(options: LinkingOptions, world: World, user: number, nextId:
     views.write('truth', { user, account: address })
   }
   const state = freshState((length) => Uint8Array.from({ length }, () => chance.index(256)))
-  const path = new Path({ world, clock, chance: chance.fork(1), state, views, user, own, sleepsPerDay, nextId })
+  const path = new Path({ world, clock, chance: chance.fork(1), state, views, user, own, sleepsPerDay, isHeld, nextId })
   const ask = askWith(strategy, { path, clock, chance: chance.fork(2), own, ...(settings ? { settings } : {}) })
   const learning: typeof ask = (call) => {
     own.learnFrom(call)
     return ask(call)
   }
   const { trunks } = path
-  new Wallet({ world, clock, chance: chance.fork(3), signers, trunks, sessionsPerDay, isKept, ask: learning }).start()
+  const wallet = new Wallet({ world, clock, chance: chance.fork(3), signers, trunks, sessionsPerDay, ask: learning })
+  wallet.start(wasThere)
   await clock.run(world.end)
+}
+
+/** Nobody looked before the start. */
+function later(views: Views): Views {
+  return {
+    write(party, record) {
+      if (!('time' in record) || record.time >= 0) views.write(party, record)
+    },
+  }
 }
 
 function keyFrom(chance: Chance): bigint {

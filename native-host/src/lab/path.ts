@@ -3,11 +3,10 @@
  * and the provider behind them, which writes down what each party sees. Sizes are the product's; no cell is made and nothing
  * is sealed.
  */
-import type { FollowHandler, FollowOrder } from '@nightjar/shared/accounts'
 import type { Relay } from '@nightjar/shared/directory'
 import { recordOverhead } from '@nightjar/shared/envelope'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import type { Following, Order } from '@nightjar/shared/requests'
+import type { Follower, Following, FollowOrder, Order } from '@nightjar/shared/requests'
 import { type Call, encodeQuestion, methodOf, type Outcome, type Question } from '@nightjar/shared/rpc'
 import { pause } from '@nightjar/shared/runtime'
 import { cacheability, type OwnAccounts } from '@nightjar/shared/wallet'
@@ -54,7 +53,7 @@ export class Path {
   }
 
   /** @throws NightjarError where there is no path */
-  async follow({ group, question }: FollowOrder, handler: FollowHandler): Promise<Following> {
+  async follow({ group, question }: FollowOrder, handler: Follower): Promise<Following> {
     const branch = await this.#branches.of(group)
     this.#branches.seen(branch, { event: 'follow', up: cellsOf(question), down: 0 })
     const isWatch = question.method === 'nightjar_watch'
@@ -159,7 +158,7 @@ export class Path {
     return (isLost: boolean) => {
       isOver = true
       if (!isLost) record('unwatch', branch.latency)
-      clock.after(isLost ? 0 : branch.latency, () => stop?.(isLost))
+      clock.after(isLost ? this.#branches.heldFor(branch) : branch.latency, () => stop?.(isLost))
     }
   }
 

@@ -107,6 +107,6 @@ export class Trunks {
 
   #at(time: number, action: () => void): void {
     const { clock } = this.#options
-    clock.after(time - clock.now(), action)
+    if (time >= clock.now()) clock.after(time - clock.now(), action)
   }
 }

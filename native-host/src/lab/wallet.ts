@@ -5,7 +5,7 @@
 
 import { NightjarError } from '@nightjar/shared/errors'
 import type { Call, Json, Outcome } from '@nightjar/shared/rpc'
-import { minute, pause, second } from '@nightjar/shared/runtime'
+import { day, minute, pause, second } from '@nightjar/shared/runtime'
 import type { Chance } from './chance.ts'
 import type { LabClock } from './clock.ts'
 import { hopelessValue } from './node.ts'
@@ -19,8 +19,6 @@ export const usualSessions = 12
 const meanSession = 6 * minute
 const shortestSession = 1 * minute
 const longestSession = 30 * minute
-/** Shorter than any watch stays unasked (shared/src/accounts/schedule.ts). */
-const keepEvery = 4 * minute
 const switchEvery = 4 * minute
 const sendingSessions = 0.5
 const hopelessSends = 0.08
@@ -34,8 +32,6 @@ export interface WalletOptions {
   readonly signers: readonly Signer[]
   readonly trunks: Pick<Trunks, 'isAsleep'>
   readonly sessionsPerDay: number
-  /** Somebody asks for all accounts now and then, open or not: the watches never end. */
-  readonly isKept: boolean
   ask(call: Call): Promise<Outcome>
 }
 
@@ -51,13 +47,13 @@ export class Wallet {
     this.#selected = options.signers[0] as Signer
   }
 
-  /** Its person's day. */
-  start(): void {
-    const { world, clock, chance, sessionsPerDay, isKept } = this.#options
-    if (isKept) void this.#keep()
-    const hours = (world.end - world.start) / (60 * minute)
-    for (let left = chance.count((sessionsPerDay * hours) / 24); left > 0; left--) {
-      clock.after(chance.next() * (world.end - world.start), () => void this.#session())
+  /** Its person's day, from now on. @param isAtOnce it begins with a look at the wallet */
+  start(isAtOnce: boolean): void {
+    const { world, clock, chance, sessionsPerDay } = this.#options
+    if (isAtOnce) void this.#session()
+    const left = world.end - clock.now()
+    for (let sessions = chance.count((sessionsPerDay * left) / day); sessions > 0; sessions--) {
+      clock.after(chance.next() * left, () => void this.#session())
     }
   }
 
@@ -76,13 +72,6 @@ export class Wallet {
     }
     await pause(clock, duration)
     this.#isOpen = false
-  }
-
-  async #keep(): Promise<void> {
-    for (; ; await pause(this.#options.clock, keepEvery)) {
-      const block = await this.#result('eth_blockNumber', [])
-      if (typeof block === 'string') void this.#askForAll(block)
-    }
   }
 
   get #isShown(): boolean {

@@ -4,7 +4,7 @@ import { counterOf, type EnvelopeSession, recordSize } from '@nightjar/shared/en
 import type { ErrorCode } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import { decodeAnswer, encodeQuestion, type Json, type Outcome, type Question } from '@nightjar/shared/rpc'
-import { minute, second } from '@nightjar/shared/runtime'
+import { second } from '@nightjar/shared/runtime'
 import { FakeClock } from '@nightjar/shared/testing'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createGateway, type Gateway } from './gateway.ts'
@@ -189,7 +189,7 @@ describe('a watch lingers', () => {
     await circuit.settle()
     expect([outcomes.length, chain.askedFor('eth_getProof').length]).toEqual([1, 2])
     circuit.end()
-    await clock.elapse(10 * minute)
+    await clock.elapse(limits.lingering)
     expect(clock.pending).toBe(0)
   })
 

@@ -1,5 +1,5 @@
 import { limits } from '@nightjar/shared/limits'
-import { minute, second } from '@nightjar/shared/runtime'
+import { hour, minute, second } from '@nightjar/shared/runtime'
 import { codeOf } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { account, transaction } from './testing/scriptedChain.ts'
@@ -23,7 +23,7 @@ describe('a watch whose branch is lost', () => {
     await stage.growTo(4)
     client.followed.stop(true)
     // Half of all linger less than ln 2 of the mean.
-    await clock.elapse(2 * minute * Math.LN2 - 1)
+    await clock.elapse(30 * minute * Math.LN2 - 1)
     expect(clock.pending).toBeGreaterThan(0)
     await clock.elapse(1)
     expect([client.numbers, clock.pending]).toEqual([[[2], [3], [4]], 0])
@@ -31,9 +31,9 @@ describe('a watch whose branch is lost', () => {
 
   test.each([
     [0, 0],
-    [0.25, 34_522],
-    [0.9, 276_311],
-    [0.9999999, 10 * minute],
+    [0.25, 517_828],
+    [0.9, 4_144_654],
+    [0.9999999, 2 * hour],
   ])('lingers by chance: %d gives %i ms', async (value, duration) => {
     const client = await stage.watch(fields)
     stage.chance = value

@@ -18,7 +18,7 @@ import { Watch, type WatchListener } from './watch.ts'
 import { parseWatch, type WatchQuestion } from './watchQuestion.ts'
 
 /** How long a watch lingers, in the mean. */
-const meanLingering = 2 * minute
+const meanLingering = 30 * minute
 
 export interface WatchedChain {
   readonly heads: Heads

@@ -16,9 +16,8 @@ import { Registration } from './registration.ts'
 import { type Claim, check, claimOf, type State } from './state.ts'
 import type { Trust } from './trust.ts'
 
-const longestPause = 30 * second
-/** The same in slots: the wallet's newest block waits for an account that is registered again. */
-const pausedSlots = 3
+/** The shortest that the longest pause of a registration may be set to. */
+const leastPause = 30 * second
 const statesKept = 64
 /** Slots without a value after which the gateway counts as silent. */
 const patientSlots = 3
@@ -53,7 +52,7 @@ export class AccountWatch {
     this.#registration = new Registration({
       context,
       order: { group: accountGroup(account), question: { chain, cells: watchCells, method: 'nightjar_watch', params } },
-      longestPause: Math.min(longestPause, pausedSlots * grid.slot),
+      longestPause: Math.max(context.settings().coldSpread, Math.min(leastPause, 3 * grid.slot)),
       onOutcome: (outcome, gateway) => this.#onPush(outcome, gateway),
       onRegistered: () => void this.#readNow(),
     })
@@ -70,13 +69,19 @@ export class AccountWatch {
     this.#registration.stop()
   }
 
-  /** Nothing comes of it now: others do not wait for it, and calls about its account are sent. */
+  /** It has a value, and the next will come: others wait for it. */
+  get isLive(): boolean {
+    return this.#states.size > 0 && !this.#isSilent && this.#registration.isStanding
+  }
+
+  /** Nothing comes of it now. */
   get isOut(): boolean {
     return this.#isSilent || this.#registration.isFailing
   }
 
-  get isWarm(): boolean {
-    return this.#states.size > 0
+  /** When it was last registered again or will be, in milliseconds since the Unix epoch; 0 where it was not lost. */
+  get dueAt(): number {
+    return this.#registration.dueAt
   }
 
   /** Blocks of which it has a value, the newest first. */

@@ -33,8 +33,6 @@ export interface AccountRequest {
   readonly site: string
   readonly chain: number
   readonly call: Call
-  /** Three gateways must agree on the block of the answer, not two. */
-  readonly isAtStake?: boolean
 }
 
 export interface AccountsStatus extends TrustStatus {
@@ -126,8 +124,10 @@ export class Accounts {
 
   /** @param isAlone the call names this account and no other; parts of one call do not */
   async #askFor(account: Address, request: AccountRequest, isAlone: boolean): Promise<Outcome> {
-    const { chain, call, isAtStake = false } = request
-    const isWatched = this.#watches.touch(chain, account, isAlone)
+    const { chain, call } = request
+    // A nonce is asked for when something is about to be sent.
+    const isAtStake = call.method === 'eth_getTransactionCount'
+    const isWatched = this.#watches.touch(chain, account)
     const watches = this.#watches.of(chain)
     const known = watches && knownReceipt(watches, call)
     if (known !== undefined && call.method === 'eth_getTransactionReceipt') {
@@ -136,9 +136,10 @@ export class Accounts {
     }
     const asked = localQuestionOf(chain, call)
     const question = asked?.account === account ? asked : undefined
-    const state = question && isWatched ? await watches?.watched(question, isAtStake) : undefined
+    const state = question && isWatched ? await watches?.watched(question, isAlone, isAtStake) : undefined
     const answer = question && this.#answerFrom(question, state)
     if (answer !== undefined) return answer
+    if (question !== undefined && isWatched && state === undefined) await watches?.assertAskable(question, isAlone)
     if (!isAlone) await this.#spread()
     const proven = question && state === undefined ? await watches?.proven(question, isAtStake) : state
     const answered = question && this.#answerFrom(question, proven)

@@ -16,14 +16,13 @@ import { type KnownReceipt, ReceiptWatch, unknownReceipt } from './receiptWatch.
 import { Schedule } from './schedule.ts'
 import type { State } from './state.ts'
 import type { Trust } from './trust.ts'
+import { Turn } from './turn.ts'
 
 /** Accounts, and transactions, that are watched at once. */
 const mostAccounts = 100
 const mostTransactions = 64
-/** How long a call waits for the first value of its account. */
-const coldPatience = 20 * second
-/** How long after its beginning an account is not yet asked for what came before it. */
-const youngFor = 1 * minute
+/** How long a call waits for an account whose first value is about to come. */
+const patience = 20 * second
 /** Slots for which a call waits for a block that is not there yet. */
 const patientSlots = 2
 /** The heads end within this after the last watch, at a time of their own. */
@@ -49,8 +48,7 @@ export class ChainWatches {
   readonly #receipts = new Map<string, ReceiptWatch>()
   /** Transactions whose watch waits for the grid. */
   readonly #awaited = new Set<string>()
-  /** The account that has begun at once: the next would begin beside it. */
-  #first: Address | undefined
+  readonly #turn: Turn
   #end: Timer | undefined
   #isOver = false
 
@@ -58,6 +56,7 @@ export class ChainWatches {
     const { context, chain, trust } = options
     this.#options = options
     this.#changes = new Changes(context.clock)
+    this.#turn = new Turn(context.clock)
     this.heads = new Heads({
       context,
       chain,
@@ -69,10 +68,10 @@ export class ChainWatches {
     this.#grid = this.heads.grid()
   }
 
-  /** How many accounts are watched, and how many of them have no value yet. */
+  /** How many accounts are watched, and for how many of them no value comes yet, or again. */
   get counts(): { readonly watched: number; readonly cold: number } {
-    const schedules = [...this.#accounts.values()]
-    return { watched: schedules.length, cold: schedules.filter(({ watch }) => watch?.isWarm !== true).length }
+    const watched = this.#accounts.size
+    return { watched, cold: watched - this.#live().length }
   }
 
   /** The newest block of the grid that heads are known of. */
@@ -91,51 +90,61 @@ export class ChainWatches {
     )
   }
 
-  /**
-   * The wallet asks for the account, which is watched from now on, or from some time soon.
-   * @param isAlone it was asked for by itself: the first account of which this is so begins at once
-   * @returns whether it is watched
-   */
-  touch(account: Address, isAlone: boolean): boolean {
+  /** The wallet asks for the account, which is watched from some time soon on. @returns whether it is, or will be */
+  touch(account: Address): boolean {
     const known = this.#accounts.get(account)
-    const isFirst = isAlone && this.#first === undefined
-    if (known === undefined && this.#accounts.size >= mostAccounts) return false
-    if (isFirst) this.#first = account
-    if (known !== undefined) {
-      known.touch()
-      if (isFirst) known.hurry()
-      return true
-    }
+    known?.touch()
+    if (known !== undefined) return true
+    if (this.#accounts.size >= mostAccounts) return false
     this.#end?.cancel()
     const { context } = this.#options
-    const pause = isFirst ? 0 : context.random() * context.settings().coldSpread
     const begin = () => this.#watch(account)
     const onEnd = () => {
       this.#accounts.delete(account)
       this.#changes.notify()
       this.#endIfIdle()
     }
-    this.#accounts.set(account, new Schedule({ context, begin, onEnd }, pause))
+    this.#accounts.set(account, new Schedule({ context, begin, onEnd }))
     return true
   }
 
   /**
-   * The account at the block that is asked for, as its watch has it; undefined where that has none and will have none.
-   * @throws NightjarError `still-apart` where its first value is yet to come, and `answer-refuted`
+   * The account at the block that is asked for, as its watch has it; undefined where that has none and will have none soon.
+   * @param isAlone it was asked for by itself: then its first value is not waited for, as there may be a direct way
+   * @throws NightjarError `answer-refuted`
    */
-  async watched({ account, block }: LocalQuestion, isAtStake: boolean): Promise<State | undefined> {
-    const watch = await this.#warm(account)
+  async watched({ account, block }: LocalQuestion, isAlone: boolean, isAtStake: boolean): Promise<State | undefined> {
+    const watch = await this.#known(account, isAlone ? 0 : patience)
     if (watch === undefined) return undefined
-    const { numbers } = watch
-    const newest = numbers[0] ?? 0
-    if (block !== 'latest' && block < (numbers.at(-1) ?? 0)) this.#refuseToHurry(account)
+    const newest = watch.numbers[0] ?? 0
     if (block === 'latest') return this.#atStake(watch.at(this.head ?? newest) ?? watch.at(newest), isAtStake)
-    if (block > newest) {
+    if (block > newest && watch.isLive) {
       const { slot } = await this.#grid
-      const isThere = () => (watch.numbers[0] ?? 0) >= block || watch.isOut
+      const isThere = () => (watch.numbers[0] ?? 0) >= block || !watch.isLive
       await this.#changes.until(isThere, patientSlots * slot)
     }
     return this.#atStake(watch.at(block), isAtStake)
+  }
+
+  /**
+   * What its watch cannot say is asked directly only where that shows nobody which accounts belong together: of the account
+   * that the user is at, or where all others can say it for themselves.
+   * @param isAlone it was asked for by itself, not in a call that names others too
+   * @throws NightjarError `still-apart`, with the seconds after which it is worth asking again
+   */
+  async assertAskable({ account, block }: LocalQuestion, isAlone: boolean): Promise<void> {
+    if (isAlone) {
+      const pause = this.#turn.pauseOf(account)
+      if (pause > 0) throw stillApart(pause)
+      return
+    }
+    const number = block === 'latest' ? this.head : block
+    const others = [...this.#accounts].flatMap(([other, schedule]) => (other === account ? [] : [schedule]))
+    const silent = others.filter(({ watch }) => number === undefined || watch?.at(number) === undefined)
+    if (silent.length === 0) return
+    const now = this.#options.context.clock.now()
+    const begins = silent.map(({ beginsAt, watch }) => Math.max(beginsAt, watch?.dueAt ?? 0))
+    throw stillApart(Math.max(...begins, now) - now + (await this.#grid).slot)
   }
 
   /**
@@ -190,7 +199,7 @@ export class ChainWatches {
   }
 
   #live(): readonly AccountWatch[] {
-    return [...this.#accounts.values()].flatMap(({ watch }) => (watch?.isWarm === true && !watch.isOut ? [watch] : []))
+    return [...this.#accounts.values()].flatMap(({ watch }) => (watch?.isLive === true ? [watch] : []))
   }
 
   async #watch(account: Address): Promise<AccountWatch> {
@@ -199,28 +208,15 @@ export class ChainWatches {
     return new AccountWatch({ context, chain, account, grid: await this.#grid, heads: this.heads, trust, onChange })
   }
 
-  /** Its watch once it has a value; undefined where none comes. */
-  async #warm(account: Address): Promise<AccountWatch | undefined> {
-    const watch = () => this.#accounts.get(account)?.watch
-    const isSettled = () => watch()?.isWarm === true || watch()?.isOut === true || !this.#accounts.has(account)
-    if (!(await this.#changes.until(isSettled, coldPatience))) {
-      const { clock } = this.#options.context
-      const begins = this.#accounts.get(account)?.beginsAt ?? clock.now()
-      throw stillApart(Math.max(begins - clock.now(), 0) + (await this.#grid).slot)
-    }
-    const settled = watch()
-    return settled?.isOut === true ? undefined : settled
-  }
-
-  /**
-   * A block from before the first value, asked for when that has just come: the wallet was told it when it began to ask
-   * for all its accounts. Sent for each, it would say of which accounts it was told together.
-   */
-  #refuseToHurry(account: Address): void {
-    const { clock } = this.#options.context
-    const schedule = this.#accounts.get(account)
-    const isYoung = schedule !== undefined && clock.now() - schedule.beginsAt < youngFor
-    if (isYoung && account !== this.#first) throw stillApart(second)
+  /** Its watch, once that has a value; undefined where none comes within `wait` milliseconds. */
+  async #known(account: Address, wait: number): Promise<AccountWatch | undefined> {
+    const schedule = () => this.#accounts.get(account)
+    const hasValue = () => (schedule()?.watch?.numbers.length ?? 0) > 0
+    const begins = schedule()?.beginsAt ?? 0
+    const isSoon = begins - this.#options.context.clock.now() < wait
+    const isSettled = () => hasValue() || schedule()?.watch?.isOut === true || schedule() === undefined
+    if (isSoon) await this.#changes.until(isSettled, wait)
+    return hasValue() ? schedule()?.watch : undefined
   }
 
   async #atStake(state: State | undefined, isAtStake: boolean): Promise<State | undefined> {
@@ -241,7 +237,6 @@ export class ChainWatches {
 
   #endIfIdle(): void {
     if (this.#accounts.size > 0) return
-    this.#first = undefined
     if (this.#receipts.size > 0) return
     const { context, onOver } = this.#options
     this.#end = context.clock.after(context.random() * longestAfter, () => {

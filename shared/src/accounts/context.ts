@@ -1,8 +1,7 @@
 /** What this layer is handed: the private path, the world around it, the user's choices, and whom it tells of what happened. */
 import type { Crypto } from '../crypto/index.ts'
-import type { ErrorCode } from '../errors/index.ts'
-import type { Following, Order } from '../requests/index.ts'
-import type { Outcome, Question } from '../rpc/index.ts'
+import type { Follower, Following, FollowOrder, Order } from '../requests/index.ts'
+import type { Outcome } from '../rpc/index.ts'
 import { type Clock, minute, second } from '../runtime.ts'
 import type { Address, LinkingReason } from '../wallet/index.ts'
 
@@ -17,21 +16,9 @@ export interface AccountsContext {
    * Asks the group's own gateway, or the next one while that is passed over, for many answers.
    * @throws NightjarError where it cannot be followed now
    */
-  follow(order: FollowOrder, handler: FollowHandler): Promise<Following>
+  follow(order: FollowOrder, follower: Follower): Promise<Following>
   settings(): AccountSettings
   readonly reports: Reports
-}
-
-export interface FollowOrder {
-  readonly group: string
-  readonly question: Question
-}
-
-export interface FollowHandler {
-  /** @param gateway identity of the one that answered */
-  onOutcome(outcome: Outcome, gateway: string): void
-  /** Nothing more comes. */
-  onEnd(code: ErrorCode): void
 }
 
 export interface AccountSettings {
@@ -39,7 +26,7 @@ export interface AccountSettings {
   readonly linking: 'refuse' | 'alone'
   /** How old a balance may be, in milliseconds: accounts are read at independent times within this. */
   readonly freshness: number
-  /** Within how many milliseconds the watches of a wallet that was opened begin. */
+  /** Within how many milliseconds watches begin: those of a wallet that was opened, and those that were lost together. */
   readonly coldSpread: number
   /**
    * Within how many milliseconds the parts of a call start. Two seconds hide the order of the accounts and no more:
@@ -54,7 +41,7 @@ export interface AccountSettings {
 export const defaultSettings: AccountSettings = {
   linking: 'refuse',
   freshness: 12 * second,
-  coldSpread: 2 * minute,
+  coldSpread: 30 * minute,
   spread: 2 * second,
   compareCalls: true,
 }

@@ -6,8 +6,6 @@ export {
   againGroup,
   type Disagreement,
   defaultSettings,
-  type FollowHandler,
-  type FollowOrder,
   headsGroup,
   type Independence,
   independenceOf,

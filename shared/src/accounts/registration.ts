@@ -1,13 +1,14 @@
 /**
  * Keeps something followed: where it ends, it is asked for again, after a random pause of its own, so that what was lost
- * together does not come back together. Each failure doubles the pause.
+ * together does not come back together. Each failure doubles the pause, while it is short.
  */
-import type { Following } from '../requests/index.ts'
+import type { Following, FollowOrder } from '../requests/index.ts'
 import type { Outcome } from '../rpc/index.ts'
-import type { Timer } from '../runtime.ts'
-import type { AccountsContext, FollowOrder } from './context.ts'
+import { minute, type Timer } from '../runtime.ts'
+import type { AccountsContext } from './context.ts'
 
-const mostDoublings = 4
+/** Pauses are not doubled beyond this. */
+const longPause = 8 * minute
 
 export interface RegistrationOptions {
   readonly context: AccountsContext
@@ -26,6 +27,7 @@ export class Registration {
   #failures = 0
   #following: Following | undefined
   #retry: Timer | undefined
+  #dueAt = 0
   /** What comes of an attempt that is no longer this one is not heard. */
   #attempt: object | undefined
   /** The last outcome was not what was asked for: a gateway that refuses says why, and is done. */
@@ -45,6 +47,11 @@ export class Registration {
     return this.#following !== undefined
   }
 
+  /** When it was last asked for again or will be, in milliseconds since the Unix epoch; 0 where it was not lost. */
+  get dueAt(): number {
+    return this.#dueAt
+  }
+
   start(): void {
     void this.#register()
   }
@@ -60,8 +67,10 @@ export class Registration {
   again(): void {
     this.stop()
     const { context, longestPause } = this.#options
-    const pause = context.random() * longestPause * 2 ** Math.min(this.#failures, mostDoublings)
+    const longest = Math.min(longestPause * 2 ** this.#failures, Math.max(longestPause, longPause))
+    const pause = context.random() * longest
     this.#failures += 1
+    this.#dueAt = context.clock.now() + pause
     this.#retry = context.clock.after(pause, () => void this.#register())
   }
 

@@ -2,12 +2,16 @@
  * When the watch of an account begins and ends: each at a time of its own, so that accounts of one wallet neither appear
  * nor vanish together.
  */
-import { minute, type Timer } from '../runtime.ts'
+import { day, type Timer } from '../runtime.ts'
 import type { AccountWatch } from './accountWatch.ts'
 import type { AccountsContext } from './context.ts'
 
-const shortestStay = 5 * minute
-const longestStay = 15 * minute
+/**
+ * How long it stays after the last call. Not minutes: a watch that came and went with the wallet's window would show, to
+ * whoever sees all gateways, which accounts come and go together (docs/privacy/linking.md).
+ */
+const shortestStay = 3 * day
+const longestStay = 7 * day
 
 export interface ScheduleOptions {
   readonly context: AccountsContext
@@ -17,22 +21,23 @@ export interface ScheduleOptions {
 }
 
 export class Schedule {
+  /** Milliseconds since the Unix epoch. */
+  readonly beginsAt: number
   readonly #options: ScheduleOptions
   /** How long it stays after the last call. */
   readonly #stay: number
   #lastAsked: number
-  #beginsAt: number
   #timer: Timer
   #watch: AccountWatch | undefined
   #isStopped = false
 
-  /** @param pause milliseconds until it begins */
-  constructor(options: ScheduleOptions, pause: number) {
-    const { clock, random } = options.context
+  constructor(options: ScheduleOptions) {
+    const { clock, random, settings } = options.context
     this.#options = options
     this.#stay = shortestStay + random() * (longestStay - shortestStay)
     this.#lastAsked = clock.now()
-    this.#beginsAt = clock.now() + pause
+    const pause = random() * settings().coldSpread
+    this.beginsAt = clock.now() + pause
     this.#timer = clock.after(pause, () => void this.#begin())
   }
 
@@ -40,23 +45,9 @@ export class Schedule {
     return this.#watch
   }
 
-  /** Milliseconds since the Unix epoch. */
-  get beginsAt(): number {
-    return this.#beginsAt
-  }
-
   /** The wallet asked for the account. */
   touch(): void {
     this.#lastAsked = this.#options.context.clock.now()
-  }
-
-  /** Begins now, if it has not begun. */
-  hurry(): void {
-    if (this.#beginsAt <= this.#options.context.clock.now()) return
-    this.#timer.cancel()
-    const { clock } = this.#options.context
-    this.#beginsAt = clock.now()
-    this.#timer = clock.after(0, () => void this.#begin())
   }
 
   stop(): void {

@@ -52,8 +52,8 @@ export class Watches {
   }
 
   /** The wallet asks for accounts: see ChainWatches.touch. */
-  touch(chain: number, account: Address, isAlone: boolean): boolean {
-    return this.open(chain)?.touch(account, isAlone) ?? false
+  touch(chain: number, account: Address): boolean {
+    return this.open(chain)?.touch(account) ?? false
   }
 
   /** What the wallet is told as the newest block; undefined where nothing is watched. */

@@ -2,7 +2,7 @@
 import { hex } from '@nightjar/shared/bytes'
 import { nobleCrypto } from '@nightjar/shared/crypto/noble'
 import type { Json } from '@nightjar/shared/rpc'
-import { minute, second } from '@nightjar/shared/runtime'
+import { hour, minute, second } from '@nightjar/shared/runtime'
 import { pattern, turn } from '@nightjar/shared/testing'
 import { describe, expect, test } from 'vitest'
 import { groupLabel } from '../requests/groups.ts'
@@ -233,7 +233,7 @@ describe('watched accounts', () => {
   test('are counted, and left alone once Nightjar is off', async () => {
     const { stage, label, page } = await setUp({ freshness: 30 })
     page.ask('eth_getBalance', [anna, 'latest'])
-    await stage.clock.elapse(second)
+    await stage.clock.elapse(hour)
     expect(follows(stage, 'nightjar_watch').map(({ branch }) => branch.group)).toEqual([label(`account ${anna}`)])
     stage.daemon.setStatus({ accounts: { ...stage.daemon.status.accounts, watched: 7, freshnessSeconds: 12 } })
     await turn()
@@ -247,12 +247,13 @@ describe('watched accounts', () => {
 
   test('a gateway that tells of a block that is not the one of its hash is named, and not asked so again', async () => {
     const { stage, daemon, page } = await setUp()
-    page.ask('eth_getBalance', [anna, 'latest'])
+    page.ask('eth_getBalance', [anna, header.number])
     await stage.clock.elapse(second)
     const told = follows(stage, 'eth_subscribe').map(({ branch }) => branch.gateway.name)
     // Whatever the account is said to be, it is looked at against a block.
     daemon.answer = ({ method }) => ({ result: method === 'eth_getProof' ? {} : null })
     daemon.push(1, header)
+    page.ask('eth_getBalance', [anna, header.number])
     await stage.clock.elapse(second)
     const lies = stage.snapshot.accounts.lies.map(({ gateway, what }) => ({ gateway, what }))
     expect(lies).toEqual(expect.arrayContaining(told.map((gateway) => ({ gateway, what: 'block-hash' }))))

@@ -2,12 +2,15 @@
  * Requests over the private path: sealed here for a gateway that the verified network document describes, carried by
  * the daemon, retried as docs/protocol.md says ("Retries and broadcasts").
  */
-import type { FollowHandler, FollowOrder } from '@nightjar/shared/accounts'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Relay } from '@nightjar/shared/directory'
 import {
   Branches,
+  type FollowContext,
+  type Follower,
   type Following,
+  type FollowOrder,
+  follow,
   fulfil,
   type Order,
   openSealedBranch,
@@ -16,7 +19,6 @@ import {
 } from '@nightjar/shared/requests'
 import type { Outcome } from '@nightjar/shared/rpc'
 import { unforeseen } from '../random.ts'
-import { type FollowContext, follow } from './follow.ts'
 import { hostPatience, Rankings, type RankingsOptions } from './rankings.ts'
 
 /** Groups of which is remembered whom they asked last. */
@@ -58,8 +60,8 @@ export class PrivateRequests {
   }
 
   /** One question, many answers, over the lives of branches. @throws NightjarError where it cannot be followed now */
-  follow(order: FollowOrder, handler: FollowHandler): Promise<Following> {
-    return follow(this.#context, order, handler)
+  follow(order: FollowOrder, follower: Follower): Promise<Following> {
+    return follow(this.#context, order, follower)
   }
 
   /**

@@ -4,10 +4,9 @@
  */
 import { type ErrorCode, NightjarError } from '../../errors/index.ts'
 import type { Hex } from '../../proofs/index.ts'
-import type { Following, Order } from '../../requests/index.ts'
+import type { Follower, Following, FollowOrder, Order } from '../../requests/index.ts'
 import { type Json, type Outcome, transactionHash } from '../../rpc/index.ts'
 import type { Clock } from '../../runtime.ts'
-import type { FollowHandler, FollowOrder } from '../context.ts'
 import type { Chain, MinedBlock } from './chain.ts'
 
 export interface Asked {
@@ -34,7 +33,7 @@ export interface Fault {
 
 interface Followed {
   readonly order: FollowOrder
-  readonly handler: FollowHandler
+  readonly handler: Follower
   isOver: boolean
   isBusy: boolean
   taken: number
@@ -98,7 +97,7 @@ export class Gateways {
     return { result: fault.forge({ value: outcome.result }, call.method).value ?? null }
   }
 
-  async follow(order: FollowOrder, handler: FollowHandler): Promise<Following> {
+  async follow(order: FollowOrder, handler: Follower): Promise<Following> {
     const { group, question } = order
     this.#log('follow', group, question)
     if (this.faults.get(group)?.isGone) throw new NightjarError('connect-failed')
