@@ -8,10 +8,7 @@ const slow = {
   fileParallelism: false,
 }
 
-/**
- * `unit` runs in seconds and all the time; `e2e` drives the built programs over real sockets. `preview` is what does not
- * hold yet (accounts apart, docs/known-issues.md): it is not part of `npm test`.
- */
+/** `unit` runs in seconds and all the time; `e2e` drives the built programs over real sockets. */
 export default defineConfig({
   test: {
     projects: [
@@ -30,7 +27,6 @@ export default defineConfig({
           ...slow,
         },
       },
-      { test: { name: 'preview', include: ['e2e/preview/**/*.test.ts'], ...slow } },
     ],
   },
 })

@@ -39,6 +39,8 @@ async function main(options: Options): Promise<void> {
     chains,
     upstream: options.upstream,
     tapped: true,
+    // A user's accounts are first read within half an hour, so that nobody sees them appear together.
+    accounts: { cold_spread_seconds: 5 },
     endpointPort: await endpointPort(Number(options.port)),
   }
   const onStep = (step: string) => say(`· ${step}`)
@@ -96,7 +98,7 @@ function describeTour(shown: Tour | undefined): string {
   return [
     `In the browser: one click, the wallet’s dialogs after ${shown.clickToDialogMs} ms, then the popup says "${shown.popup}".`,
     `  a dapp’s ${shown.dappRead.method}: ${shown.dappRead.sameAsDirect ? 'same as direct' : 'DIFFERS from direct'}`,
-    `  the wallet’s polls, all accounts in one call, that a gateway asked for it: ${shown.walletRequestsSeenFromGateways}`,
+    `  the wallet asks about all of its accounts in one call; gateways asked about ${shown.accountsSeenFromGateways} of them, and in ${shown.linked} requests about two at once`,
     `  requests that still reached the wallet’s own RPC provider: ${shown.leaked}`,
     '',
     '',

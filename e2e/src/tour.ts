@@ -6,6 +6,9 @@ import type { Page } from 'playwright-core'
 import { dappUrl, goPrivate, type Stage } from './browser/index.ts'
 import { call } from './network/chain.ts'
 
+/** In milliseconds; the accounts are read one by one. */
+const minute = 60_000
+
 export interface Tour {
   readonly ok: boolean
   /** From the click to the wallet's first dialog. */
@@ -15,11 +18,18 @@ export interface Tour {
   readonly dappRead: { readonly method: string; readonly sameAsDirect: boolean }
   /** Requests that reached what stands for Infura after going private: none may. */
   readonly leaked: number
-  /** Requests of the wallet, all of its accounts in them, that a gateway asked for it. */
-  readonly walletRequestsSeenFromGateways: number
+  /** Of the wallet's accounts, those that gateways asked about for it. */
+  readonly accountsSeenFromGateways: number
+  /** Requests of gateways that name two of them: none may. */
+  readonly linked: number
 }
 
-const account = '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266'
+/** Those of the stand-in wallet. */
+const accounts = [
+  '0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266',
+  '0x70997970C51812dc3A010C7d01b50e0d17dc79C8',
+  '0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC',
+]
 
 /** Goes the user's way: one click, the wallet's dialogs, a dapp's read. */
 export async function tour(stage: Stage): Promise<Tour> {
@@ -28,24 +38,38 @@ export async function tour(stage: Stage): Promise<Tour> {
   const provider = stage.network.providers[1]
   provider?.forget()
   const dapp = await openDapp(stage)
-  const read = ['eth_getBalance', [account, 'latest']] as const
+  const read = ['eth_getBalance', [accounts[0], 'latest']] as const
   const answer = await dapp.evaluate(askInPage, read)
   const direct = (await call(stage.network.nodes[1] as string, ...read)) as { result?: unknown }
   const home = await stage.wallet.openHome()
-  const polls = () => provider?.seen.filter(({ body }) => body.includes('0xf0002ea9')) ?? []
-  await home.getByTestId('balance-0x1-0').filter({ hasText: /\d/ }).waitFor()
+  for (const index of accounts.keys()) {
+    await home.getByTestId(`balance-0x1-${index}`).filter({ hasText: /\d/ }).waitFor({ timeout: minute })
+  }
+  const named = provider?.seen.map(({ body }) => namedIn(body)) ?? []
+  const accountsSeenFromGateways = new Set(named.flat()).size
+  const linked = named.filter((each) => each.length > 1).length
   const headline = await popup.locator('h1').innerText()
   const sameAsDirect = answer === direct.result
   const leaked = stage.leak?.seen.length ?? 0
   await home.close()
   return {
-    ok: headline === 'Private' && sameAsDirect && leaked === 0 && polls().length > 0,
+    ok:
+      headline === 'Private' &&
+      sameAsDirect &&
+      leaked === 0 &&
+      accountsSeenFromGateways === accounts.length &&
+      linked === 0,
     clickToDialogMs: Math.round(clickToDialogMs),
     popup: headline,
     dappRead: { method: read[0], sameAsDirect },
     leaked,
-    walletRequestsSeenFromGateways: polls().length,
+    accountsSeenFromGateways,
+    linked,
   }
+}
+
+function namedIn(body: string): readonly string[] {
+  return accounts.filter((account) => body.toLowerCase().includes(account.slice(2).toLowerCase()))
 }
 
 /** Leaves the windows to the user: the popup with its button, and the dapp. */

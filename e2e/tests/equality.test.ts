@@ -23,12 +23,12 @@ import {
   stranger,
 } from './support/chain.ts'
 import { useNetwork } from './support/network.ts'
-import { encodeCall, http } from './support/rpc.ts'
+import { ask, encodeCall, http } from './support/rpc.ts'
 
 const chains = [1, 31337] as const
 const megabyte = 1024 * 1024
 /** Balances are as old as a slot at most: here that is as short as it can be. */
-const shared = useNetwork({ accounts: { apart: true, freshness_seconds: 1, cold_spread_seconds: 0 } })
+const shared = useNetwork({ accounts: { freshness_seconds: 1, cold_spread_seconds: 0 } })
 
 describe.each(chains)('chain %i', (chain) => {
   const node = () => shared.network.nodes[chain] as string
@@ -50,6 +50,12 @@ describe.each(chains)('chain %i', (chain) => {
     expect(ours.headers['content-type']).toBe('application/json')
     expect(ours.json()).toEqual(direct.json())
     return { text: ours.text, value: ours.json() }
+  }
+
+  /** Resolves once these are watched and have a value: what several ask about at once is answered from that. */
+  async function known(...addresses: readonly Hex[]): Promise<void> {
+    for (const address of addresses) await ask(endpoint(), 'eth_getBalance', [address, 'latest'])
+    await until('all accounts are known', async () => (await shared.network.daemon.status()).accounts.cold === 0)
   }
 
   const account = fundedAccount(0).address
@@ -158,6 +164,7 @@ describe.each(chains)('chain %i', (chain) => {
     const receipt = await reader.waitForTransactionReceipt({ hash })
     expect(receipt.status).toBe('success')
     const { blockNumber } = receipt
+    await known(recipient)
     expect(await reader.getBalance({ address: recipient, blockNumber })).toBe(before + parseEther('1'))
     expect(await reader.call({ to: echo, data: '0x0123' })).toEqual({ data: '0x0123' })
     await expect(reader.call({ to: echo, data: '0xff45' })).rejects.toThrow(/revert/)
@@ -168,6 +175,7 @@ describe.each(chains)('chain %i', (chain) => {
   test("viem's batching client", async () => {
     const reader = createPublicClient({ transport: httpTransport(endpoint(), { batch: true, retryCount: 0 }) })
     const indexes = Array.from({ length: 10 }, (_, index) => index)
+    await known(...indexes.map((index) => fundedAccount(index).address))
     const blockNumber = BigInt((await resultOf(node(), 'eth_blockNumber')) as string)
     const balances = await Promise.all(
       indexes.map((index) => reader.getBalance({ address: fundedAccount(index).address, blockNumber })),

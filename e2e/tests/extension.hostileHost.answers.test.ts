@@ -29,7 +29,10 @@ describe('answers', () => {
   afterEach(() => hostile.middle.behave())
   afterAll(() => dapp.close())
 
-  const read = (address: Hex = alice) => askIn(dapp, 'MetaMask', 'eth_getBalance', [address, 'latest'])
+  const read = () => askIn(dapp, 'MetaMask', 'eth_getBalance', [alice, 'latest'])
+  /** Names no account: all such questions of a site are asked on one branch. */
+  const readBlock = (number: Hex) => askIn(dapp, 'MetaMask', 'eth_getBlockByNumber', [number, false])
+  const blockOf = (number: Hex) => resultOf(node(), 'eth_getBlockByNumber', [number, false])
   type Record = { record: string }
   const bytesOf = ({ record }: Record) => Buffer.from(record, 'base64')
   const recordOf = (bytes: Buffer): Record => ({ record: bytes.toString('base64') })
@@ -67,15 +70,16 @@ describe('answers', () => {
       // Each second time, so that there is an answer in the end.
       return first !== undefined && replayed++ % 2 === 0 ? first : undefined
     })
-    const [bob, carol] = [fundedAccount(1).address, `0x${'77'.repeat(20)}` as Hex]
-    const addresses = [alice, bob, carol, carol, bob, alice]
-    for (const address of addresses) {
-      expect((await read(address)).result).toBe(await resultOf(node(), 'eth_getBalance', [address, 'latest']))
-    }
-    expect(replayed).toBeGreaterThanOrEqual(addresses.length - 1)
+    const numbers = ['0x0', '0x1', '0x2', '0x2', '0x1', '0x0'] as const
+    await sendAndWait(node(), {})
+    for (const number of numbers) expect((await readBlock(number)).result).toEqual(await blockOf(number))
+    expect(replayed).toBeGreaterThanOrEqual(numbers.length - 1)
   })
 
-  test('of two questions at once, exchanged for one another: each is asked again, and answered right', async () => {
+  test.each<[string, () => Promise<readonly [unknown, unknown]>]>([
+    ['on one branch', async () => [(await readBlock('0x1')).result, await blockOf('0x1')]],
+    ['on two branches', async () => [(await read()).result, await balanceOfAlice(stage)]],
+  ])('of two questions at once %s, exchanged: each is asked again, and answered right', async (_, other) => {
     const held: { message: Message; answer(record: unknown): void }[] = []
     let isDone = false
     hostile.middle.fromDaemon = (message, link, request) => {
@@ -87,11 +91,10 @@ describe('answers', () => {
       one.answer(two.message.result)
       two.answer(one.message.result)
     }
-    const poor = `0x${'77'.repeat(20)}` as Hex
-    const [ofAlice, ofPoor] = await Promise.all([read(), read(poor)])
+    const [ofBlock, [answer, expected]] = await Promise.all([readBlock('0x0'), other()])
     expect(isDone).toBe(true)
-    expect(ofAlice.result).toBe(await balanceOfAlice(stage))
-    expect(ofPoor.result).toBe('0x0')
+    expect(ofBlock.result).toEqual(await blockOf('0x0'))
+    expect(answer).toEqual(expected)
   })
 
   test('that are errors of its own: the site gets our sentence for the code, not the words of the program', async () => {

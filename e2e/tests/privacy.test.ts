@@ -22,7 +22,7 @@ const chain = 31337
 const firstWallet = 'nkbihfbeogaeaoehlefnkodbefgpgknn'
 const secondWallet = 'abcdefghijklmnopabcdefghijklmnop'
 // One question is one question: calls are not asked of a second gateway as well.
-const accounts = { apart: true, compare_calls: false }
+const accounts = { compare_calls: false }
 const shared = useNetwork({ tapped: true, wallets: [firstWallet, secondWallet], accounts })
 
 const endpoint = () => shared.network.daemon.url(chain)

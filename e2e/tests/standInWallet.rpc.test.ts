@@ -143,6 +143,31 @@ test('no balance checker (-32601): one eth_getBalance for each account, together
   it.infura.script = () => undefined
 })
 
+test('a refused balance checker: balances stay as they were, it goes on asking, multicalls too', async () => {
+  const home = await it.wallet.openHome()
+  const balance = home.getByTestId('balance-0x1-2')
+  await balance.filter({ hasText: 'ETH' }).waitFor()
+  const before = await balance.innerText()
+  it.infura.script = ({ method, params: [call] }) =>
+    method === 'eth_call' && (call as { to?: string }).to === balanceChecker
+      ? { error: { code: -32005, message: 'read one by one' } }
+      : undefined
+  // A poll that was under way is over by then.
+  await home.getByTestId('problem-0x1').filter({ hasText: 'read one by one' }).waitFor()
+  it.infura.forget()
+  // Had these been failures, the circuit breaker would have stopped it after 35.
+  await until('it has asked often', () => it.infura.calls('eth_getBlockByNumber').length > 36)
+  const toMulticall = it.infura.calls('eth_call').filter(({ params: [call] }) => {
+    return (call as { to?: string }).to === multicall3
+  })
+  expect(toMulticall.length).toBeGreaterThan(30)
+  expect(it.infura.calls('eth_getBalance')).toEqual([])
+  expect(await problemOf(home, '0x1')).toContain('read one by one')
+  expect(await balance.innerText()).toBe(before)
+  await home.close()
+  it.infura.script = () => undefined
+})
+
 test('a send asks what MetaMask asks, signs locally, and looks for the receipt every three seconds', async () => {
   const page = await openOn31337(endpoint.url)
   endpoint.forget()

@@ -5,10 +5,11 @@
 import { type AccountSettings, Accounts, type AccountsContext, defaultSettings } from '@nightjar/shared/accounts'
 import type { AccountsStatus } from '@nightjar/shared/bridge'
 import type { Crypto } from '@nightjar/shared/crypto'
-import { asNightjarError } from '@nightjar/shared/errors'
+import { NightjarError } from '@nightjar/shared/errors'
 import type { Order } from '@nightjar/shared/requests'
 import type { Outcome } from '@nightjar/shared/rpc'
 import { type Clock, second } from '@nightjar/shared/runtime'
+import { OwnAccounts } from '@nightjar/shared/wallet'
 import { type Client, fractionOf } from './client/client.ts'
 import type { Config } from './config.ts'
 
@@ -40,7 +41,7 @@ export function openAccounts(options: AccountsOptions): DaemonAccounts {
     clock,
     crypto,
     random: () => fractionOf(crypto),
-    request: (order) => client.request(order),
+    request: (order, onAnswered) => client.request(order, onAnswered),
     follow: (order, handler) => client.follow(order, handler),
     settings: () => settings,
     reports: {
@@ -54,13 +55,16 @@ export function openAccounts(options: AccountsOptions): DaemonAccounts {
     },
   }
   const accounts = new Accounts(context)
+  /** Of all callers: programs of one machine have no secrets from each other. */
+  const own = new OwnAccounts()
 
   function distrust(group: string, chain: number, gateway: string): string {
     try {
       return client.distrust(group, chain, gateway)
     } catch (error) {
-      // Its group has no gateway left to be named, as all have lied.
-      return asNightjarError(error).code
+      // Nobody said which one it was, and its group has none left. Else it is a bug of ours.
+      if (!(error instanceof NightjarError)) throw error
+      return ''
     }
   }
 
@@ -68,7 +72,7 @@ export function openAccounts(options: AccountsOptions): DaemonAccounts {
     async request({ group, chain, call }) {
       if (!options.settings.apart) return client.request({ group, chain, call })
       await client.ready(group, chain)
-      return accounts.request({ site: group, chain, call })
+      return accounts.request({ site: group, chain, call, own })
     },
 
     get status() {

@@ -62,7 +62,7 @@ describe('config', () => {
       wallets: ['nkbihfbeogaeaoehlefnkodbefgpgknn'],
       chains: [1, 11155111],
       accounts: {
-        apart: false,
+        apart: true,
         linking: 'refuse',
         freshness_seconds: 12,
         cold_spread_seconds: 1800,

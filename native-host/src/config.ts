@@ -52,7 +52,7 @@ export const configSchema = v.strictObject({
   ),
   accounts: v.optional(
     v.strictObject({
-      apart: v.optional(v.boolean(), false),
+      apart: v.optional(v.boolean(), true),
       linking: v.optional(v.picklist(['refuse', 'alone']), 'refuse'),
       freshness_seconds: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(120)), 12),
       cold_spread_seconds: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(14_400)), 1800),

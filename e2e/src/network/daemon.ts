@@ -16,7 +16,7 @@ export interface DaemonOptions {
   readonly logLevel: 'info' | 'debug' | 'warn'
   /** Ids of extensions that may call the endpoint; MetaMask's by default. */
   readonly wallets?: readonly string[] | undefined
-  /** Keeps accounts apart, with these in the section `accounts` of its configuration. */
+  /** The section `accounts` of its configuration. */
   readonly accounts?: object | undefined
   /** More of the environment it runs in. */
   readonly environment?: Readonly<Record<string, string>> | undefined
@@ -97,7 +97,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Daemon> {
     endpoint: { port: options.port },
     chains: options.chains,
     ...(options.wallets === undefined ? {} : { wallets: options.wallets }),
-    ...(options.accounts === undefined ? {} : { accounts: { apart: true, ...options.accounts } }),
+    ...(options.accounts === undefined ? {} : { accounts: options.accounts }),
     log: { level: options.logLevel },
   }
   await writeFile(join(options.home, 'config.yaml'), JSON.stringify(config))

@@ -35,7 +35,13 @@ export interface Provider {
   forge: ((exchange: Exchange) => object | Promise<object>) | undefined
   /** Milliseconds that each answer is held back. */
   delay: number
+  /** Another node that is asked instead: a provider of the wrong chain. */
+  elsewhere: string | undefined
   forget(): void
+  /** Takes no connections any more, until `listen`. */
+  refuse(): Promise<void>
+  /** Takes them again, if it does not. */
+  listen(): Promise<void>
   close(): Promise<void>
 }
 
@@ -45,17 +51,24 @@ export async function startProvider(node: string): Promise<Provider> {
   const seen: SeenRequest[] = []
   const server = createServer((request, response) => void serve(request, response))
   await new Promise<void>((resolve) => server.listen(0, host, resolve))
+  const { port } = server.address() as AddressInfo
+  const stopListening = () => {
+    server.closeAllConnections()
+    return new Promise<void>((resolve) => server.close(() => resolve()))
+  }
   const provider: Provider = {
-    url: `http://${host}:${(server.address() as AddressInfo).port}`,
+    url: `http://${host}:${port}`,
     seen,
     misbehaviour: 'none',
     forge: undefined,
     delay: 0,
+    elsewhere: undefined,
     forget: () => void seen.splice(0),
-    close() {
-      server.closeAllConnections()
-      return new Promise((resolve) => server.close(() => resolve()))
+    refuse: stopListening,
+    async listen() {
+      if (!server.listening) await new Promise<void>((resolve) => server.listen(port, host, resolve))
     },
+    close: stopListening,
   }
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -79,8 +92,9 @@ export async function startProvider(node: string): Promise<Provider> {
   }
 
   function forward(body: string, response: ServerResponse): void {
-    const send = node.startsWith('https:') ? sendSecureRequest : sendRequest
-    const onward = send(node, { method: 'POST', headers: { 'content-type': 'application/json' } }, (answer) => {
+    const target = provider.elsewhere ?? node
+    const send = target.startsWith('https:') ? sendSecureRequest : sendRequest
+    const onward = send(target, { method: 'POST', headers: { 'content-type': 'application/json' } }, (answer) => {
       response.writeHead(answer.statusCode ?? 502, { 'content-type': 'application/json' })
       answer.pipe(response)
     })

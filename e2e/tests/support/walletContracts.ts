@@ -41,6 +41,10 @@ const etherChecker: Hex = `0x${[
   '6000',
   'f3', // RETURN(0, 0x40 + bytes)
 ].join('')}`
+/** Deploys what emits its first two words as topics. */
+export const loggerCode: Hex = '0x600c80600b6000396000f360203560003560006000a200'
+/** Deploys what reverts with the first four bytes that it is asked. */
+export const refuserCode: Hex = '0x600c80600b6000396000f36004600060003760046000fd'
 const hasher: Hex = '0x3660006000373660002060005260206000f3'
 
 export async function placeWalletContracts(node: string): Promise<void> {
@@ -48,7 +52,7 @@ export async function placeWalletContracts(node: string): Promise<void> {
   await resultOf(node, 'anvil_setCode', [token, hasher])
   const deployed = await deploy(node, await multicallCode())
   await resultOf(node, 'anvil_setCode', [multicall3, await resultOf(node, 'eth_getCode', [deployed, 'latest'])])
-  // anvil counts what is put there into the newest block, whose root it does not change.
+  // anvil counts what is put there into the newest block, whose root it does not change: nobody can prove anything of those.
   for (let block = 0; block < 3; block++) await resultOf(node, 'evm_mine')
 }
 

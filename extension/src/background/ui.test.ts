@@ -31,7 +31,7 @@ function setUp(settings: Partial<Settings> = {}) {
     wallet: { id: metaMask, state: 'none' },
     shield: { state: 'down', today: {}, hosts: {}, restartAdvised: false, watching: false, leaks: [] },
     accounts: {
-      sites: { watched: 0, freshness: 12 },
+      sites: { watched: 0, cold: 0, freshness: 12 },
       linked: [],
       answers: { verified: 0, compared: 0, unverified: 0 },
       disputes: 0,

@@ -87,11 +87,19 @@ export interface Linked {
   readonly count: number
 }
 
+/** Accounts that are watched, each chain for itself. */
+export interface WatchedView {
+  readonly watched: number
+  /** How many of them have no value yet, or again. */
+  readonly cold: number
+  /** How old a balance may be, in seconds. */
+  readonly freshness: number
+}
+
 export interface AccountsView {
-  /** Accounts that are watched, each chain for itself, and how old a balance may be, in seconds. */
-  readonly sites: { readonly watched: number; readonly freshness: number }
+  readonly sites: WatchedView
   /** Undefined while the daemon is not there. */
-  readonly wallet?: { readonly watched: number; readonly freshness: number }
+  readonly wallet?: WatchedView
   /** What could not be kept apart, of late. */
   readonly linked: readonly Linked[]
   /** Answers since the start, by what is known of them. */

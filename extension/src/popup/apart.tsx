@@ -11,13 +11,19 @@ export function Apart({ accounts }: { readonly accounts: AccountsView }) {
   const { sites, wallet, linked, answers, disputes } = accounts
   const kinds = (['verified', 'compared', 'unverified'] as const).map((kind) => ({ kind, count: answers[kind] }))
   const watched = sites.watched + (wallet?.watched ?? 0)
+  const cold = sites.cold + (wallet?.cold ?? 0)
+  const known = [formatNumber(watched - cold), formatNumber(watched)] as const
   const hasAnswers = kinds.some(({ count }) => count > 0)
   if (watched === 0 && linked.length === 0 && disputes === 0 && !hasAnswers) return null
   return (
-    <details class="card apart" open={linked.length > 0 || disputes > 0}>
+    <details class="card apart" open={cold > 0 || linked.length > 0 || disputes > 0}>
       <summary>
-        {texts.title} <span class="aside">{texts.aside(Math.max(sites.freshness, wallet?.freshness ?? 0))}</span>
+        {texts.title}{' '}
+        <span class="aside">
+          {cold > 0 ? texts.knownAside(...known) : texts.aside(Math.max(sites.freshness, wallet?.freshness ?? 0))}
+        </span>
       </summary>
+      {cold > 0 && <p>{texts.cold(...known)}</p>}
       <p>
         {texts.watched(formatCount(sites.watched, 'account'), formatNumber(wallet?.watched ?? 0))} {ageOf(accounts)}
       </p>

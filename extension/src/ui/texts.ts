@@ -266,6 +266,9 @@ export const apart = {
   title: 'Accounts apart',
   watched: (sites: string, wallet: string) => `Kept apart: ${sites} of sites, ${wallet} of MetaMask.`,
   aside: (seconds: number) => `up to ${seconds} s old`,
+  knownAside: (known: string, all: string) => `${known} of ${all} known`,
+  cold: (known: string, all: string) =>
+    `Accounts are read one by one, so that nobody sees them appear together: ${known} of ${all} are known, the rest follow within about half an hour. Until then MetaMask shows older balances, or none, for accounts that you do not look at, and sites that ask for several at once get an error.`,
   age: (seconds: number) => `A balance may be ${seconds} s old, as each account is read at a time of its own.`,
   ages: (sites: number, wallet: number) =>
     `A balance may be ${sites} s old on sites and ${wallet} s in MetaMask, as each account is read at a time of its own.`,
@@ -368,9 +371,9 @@ export const options = {
   },
   accounts: {
     title: 'Accounts apart',
-    apart: 'Keep accounts apart (preview)',
+    apart: 'Keep accounts apart',
     apartCost:
-      'Off for now: the first balances of several accounts take up to two minutes, and until then sites get an error for them.',
+      'Accounts are read one by one. It takes up to half an hour until all are known; until then a site that asks for several at once gets an error. Without it, one gateway and its RPC provider see all accounts that a site asks about, and no answer is checked.',
     hint: 'Each of your accounts is asked about on a path of its own, so that no gateway learns that two of them are yours. This is about what sites ask. For what MetaMask itself asks, set accounts in the Nightjar program’s config.yaml.',
     linking: 'A call that names several accounts and cannot be taken apart',
     linkings: {
@@ -382,7 +385,7 @@ export const options = {
     },
     freshness: 'How old a balance may be, in seconds',
     freshnessCost:
-      'Accounts are read at times of their own within this. The shorter it is, the more there is to compare for whoever sees several gateways. After the first account, each further one is read for the first time up to two minutes later; until then it gives an error.',
+      'Accounts are read at times of their own within this. The shorter it is, the more there is to compare for whoever sees several gateways.',
     compare: 'Ask two gateways what names no account.',
     compareCost:
       'Where they differ, nothing is shown. It costs twice the requests, and a second gateway sees what the site asks. Without it, such answers are unverified.',

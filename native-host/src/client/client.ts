@@ -21,7 +21,7 @@ import {
   fulfil,
   type Order,
 } from '@nightjar/shared/requests'
-import type { Outcome } from '@nightjar/shared/rpc'
+import type { Outcome, Question } from '@nightjar/shared/rpc'
 import { type Clock, hour, minute, type Timer } from '@nightjar/shared/runtime'
 import type { Dial } from '@nightjar/shared-node/link'
 import { LRUCache } from 'lru-cache'
@@ -37,6 +37,7 @@ import { Trunks } from './trunks.ts'
 const maintainEvery = 1 * minute
 /** Gateways that are considered for a group, at most. */
 const gatewaysTried = 8
+const allLied = 'no gateway is left that has not been proved wrong; a restart of the daemon gives them another chance'
 
 export interface ClientOptions {
   readonly crypto: Crypto
@@ -62,8 +63,12 @@ export interface ClientStatus
 export interface Client {
   start(): void
   stop(): Promise<void>
-  /** Seals and asks. The answer may be a JSON-RPC error. @throws NightjarError where there is none */
-  request(order: Order): Promise<Outcome>
+  /**
+   * Seals and asks. The answer may be a JSON-RPC error.
+   * @param onAnswered told the identity of each gateway that answers, before its answer is there
+   * @throws NightjarError where there is none
+   */
+  request(order: Order, onAnswered?: (gateway: string) => void): Promise<Outcome>
   /**
    * Asks the group's gateway once for many answers, over the lives of its branches.
    * @throws NightjarError where it cannot be followed now
@@ -171,14 +176,18 @@ export function createClient(options: ClientOptions): Client {
     return shortlist
   }
 
-  /** Those that the group may use, best first, those that are passed over last. @throws NightjarError `no-path` */
+  /**
+   * Those that the group may use, best first, those that are passed over last.
+   * @throws NightjarError `no-path`, `answer-refuted` where all of them have lied to it
+   */
   function gateways(group: string, chain: number): readonly Relay[] {
     const isTrusted = ({ id }: Relay) => distrusted.get(group)?.has(id) !== true
     const role = independenceOf(group)
     const other = role.kind === 'second' ? gateways(role.group, chain)[0]?.operator : undefined
-    const usable = ranked(group, chain).filter((relay) => isTrusted(relay) && relay.operator !== other)
-    if (usable.length === 0) throw new NightjarError('no-path')
-    return health.sort(usable)
+    const apart = ranked(group, chain).filter((relay) => relay.operator !== other)
+    const usable = apart.filter(isTrusted)
+    if (usable.length > 0) return health.sort(usable)
+    throw apart.length > 0 ? new NightjarError('answer-refuted', { detail: allLied }) : new NightjarError('no-path')
   }
 
   const isAvoided = (gateway: Relay) => health.isAvoided(gateway)
@@ -188,6 +197,19 @@ export function createClient(options: ClientOptions): Client {
     isAvoided,
     branch: (group: string, gateway: Relay) => branches.get(group, gateway),
   }
+  const told = (onAnswered?: (gateway: string) => void) => ({
+    ...context,
+    async branch(group: string, gateway: Relay) {
+      const branch = await context.branch(group, gateway)
+      return {
+        async ask(question: Question) {
+          const outcome = await branch.ask(question)
+          onAnswered?.(gateway.id)
+          return outcome
+        },
+      }
+    },
+  })
   const following: FollowContext = {
     ...{ clock, random, gateways, isAvoided },
     async branch(group, gateway) {
@@ -229,7 +251,7 @@ export function createClient(options: ClientOptions): Client {
       await trunks.stop()
     },
 
-    request: (order) => counted(fulfil(context, order)),
+    request: (order, onAnswered) => counted(fulfil(told(onAnswered), order)),
 
     follow: (order, follower) => follow(following, order, follower),
 

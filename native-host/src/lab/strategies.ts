@@ -72,6 +72,5 @@ function watching({ path, clock, chance, own, settings }: StrategyOptions): Ask 
     settings: () => ({ ...defaultSettings, ...settings }),
     reports: { onLie() {}, onDisagreement() {}, onLinking() {} },
   })
-  for (const account of own.all()) accounts.own.learn(account, 'wallet')
-  return (call) => accounts.request({ site, chain: chainId, call })
+  return (call) => accounts.request({ site, chain: chainId, call, own })
 }

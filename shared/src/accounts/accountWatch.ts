@@ -11,7 +11,7 @@ import type { Address } from '../wallet/index.ts'
 import { type AccountsContext, accountGroup, watchCells } from './context.ts'
 import type { Grid } from './grid.ts'
 import type { Heads } from './heads.ts'
-import { readParts, readProven } from './reading.ts'
+import { readParts, readProven, whereabouts } from './reading.ts'
 import { Registration } from './registration.ts'
 import { type Claim, check, claimOf, type State } from './state.ts'
 import type { Trust } from './trust.ts'
@@ -38,6 +38,8 @@ export class AccountWatch {
   readonly #registration: Registration
   /** By number of the block. */
   readonly #states = new Map<number, State>()
+  /** Gateways that were caught and left. What they said before is judged after that. */
+  readonly #liars = new Set<string>()
   #silentSlots = 0
   #isSilent = false
   #isStopped = false
@@ -110,18 +112,32 @@ export class AccountWatch {
     const { account, chain, heads, trust } = this.#options
     const agreement = await heads.agree(claim.number, claim.hash)
     const checked = await check(account, claim, agreement)
-    if (this.#isStopped) return
+    // Its gateway looked up the block and read the account one after the other: the chain may have changed in between.
+    const where = checked.kind === 'lie' ? await this.#whereabouts(claim) : 'there'
+    if (this.#isStopped || where === 'replaced') return
     if (checked.kind === 'state') {
       this.#silentSlots = 0
       this.#isSilent = false
       return this.#remember(checked.state)
     }
-    if (checked.kind === 'lie') {
+    if (checked.kind === 'lie' && where === 'there') {
+      if (this.#liars.has(gateway)) return
+      this.#liars.add(gateway)
       const group = accountGroup(account)
       trust.lie({ group, gateway, chain, what: checked.what, evidence: { claim: evidence, block: agreement } })
       this.#registration.again()
-    } else if (checked.kind === 'elsewhere') {
+    } else if (checked.kind === 'elsewhere' || where === 'disputed') {
       trust.disagree({ chain, what: 'watch', number: claim.number, gateways: [gateway] })
+    }
+  }
+
+  async #whereabouts({ number, hash }: Claim): Promise<'there' | 'replaced' | 'disputed'> {
+    try {
+      return await whereabouts(this.#options, number, hash ?? '')
+    } catch (error) {
+      // The path is gone, and the registration finds out too. Else it is a bug of ours.
+      if (!(error instanceof NightjarError)) throw error
+      return 'disputed'
     }
   }
 

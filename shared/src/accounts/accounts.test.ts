@@ -79,6 +79,30 @@ describe('a call goes', () => {
     expect(allowing.accounts.status.linkings).toHaveLength(2)
   })
 
+  it('where the transaction will go that it tries out: to another own account, too, which will be public', async () => {
+    const stage = await setStage({ accounts: 3 })
+    const transfer = { from: a, to: b, value: '0x1' }
+    const ofTokens = { from: a, to: token, data: `0xa9059cbb${word(b)}${word('0x1')}` }
+    for (const message of [transfer, ofTokens]) {
+      expect(await stage.settled(stage.ask('eth_estimateGas', [message]))).toEqual({ result: '0x1' })
+    }
+    expect(sent(stage, 'eth_estimateGas').map(([group]) => group)).toEqual([`account ${a}`, `account ${a}`])
+    expect(stage.linkings).toMatchObject([
+      { reason: 'transfer', accounts: 2, isSent: true },
+      { reason: 'transfer', accounts: 2, isSent: true },
+    ])
+    // No transaction says these.
+    const others = [
+      [{ ...transfer, from: stranger, data: b }, 'latest', { [a]: {} }],
+      [transfer, 'latest', { [accountOf(2)]: { balance: '0x1' } }],
+      [{ to: stranger, data: word(a) + word(b) }],
+    ]
+    for (const params of others) {
+      expect(codeOf(await stage.settled(stage.ask('eth_estimateGas', params)))).toBe('would-link')
+    }
+    expect(sent(stage, 'eth_estimateGas')).toHaveLength(2)
+  })
+
   it('back as the first error of its parts, whoever says it', async () => {
     const stage = await setStage({ accounts: 2 })
     const filter = { address: [a, b], fromBlock: '0x1', toBlock: '0x2' }

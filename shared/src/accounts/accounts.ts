@@ -14,15 +14,18 @@ import {
   atBlock,
   groupOf,
   type LinkingReason,
-  OwnAccounts,
+  type OwnAccounts,
   senderOf,
   takeApart,
   transactionOf,
+  transferOf,
 } from '../wallet/index.ts'
 import type { ChainWatches } from './chainWatches.ts'
 import { compared } from './compare.ts'
 import { type AccountsContext, accountGroup, onceGroup } from './context.ts'
 import { answerOf, type LocalQuestion, localQuestionOf, withoutBlock } from './local.ts'
+import { readLogs } from './logs.ts'
+import { askOwn, whereabouts } from './reading.ts'
 import type { KnownReceipt } from './receiptWatch.ts'
 import type { State } from './state.ts'
 import { Trust, type TrustStatus } from './trust.ts'
@@ -33,6 +36,8 @@ export interface AccountRequest {
   readonly site: string
   readonly chain: number
   readonly call: Call
+  /** The user's accounts as far as the caller knows them: by what is refused it learns of no others. They are added to. */
+  readonly own: OwnAccounts
 }
 
 export interface AccountsStatus extends TrustStatus {
@@ -46,8 +51,6 @@ export interface AccountsStatus extends TrustStatus {
 type Parts = Extract<Apart, { kind: 'parts' }>
 
 export class Accounts {
-  /** Those that have shown themselves; the caller may teach it those that it knows. */
-  readonly own = new OwnAccounts()
   readonly #context: AccountsContext
   readonly #trust: Trust
   readonly #watches: Watches
@@ -72,20 +75,23 @@ export class Accounts {
    * @throws NightjarError `would-link`, `still-apart`, `answer-refuted`, and what keeps the path from answering
    */
   async request(request: AccountRequest): Promise<Outcome> {
-    this.own.learnFrom(request.call)
+    const { call, own } = request
+    own.learnFrom(call)
     const outcome = await this.#answer(request)
-    this.own.learnFrom(request.call, outcome)
+    own.learnFrom(call, outcome)
     return outcome
   }
 
   #answer(request: AccountRequest): Promise<Outcome> {
-    const { call } = request
+    const { call, own } = request
     const sender = call.method === 'eth_sendRawTransaction' ? senderOf(call) : undefined
     if (sender !== undefined) return this.#broadcast(sender, request)
-    const group = groupOf(call, this.own)
+    const group = groupOf(call, own)
     if (group.kind === 'none') return this.#askForNobody(request)
-    if (group.kind === 'account') return this.#askFor(group.account, request, true)
-    const apart = takeApart(call, this.own)
+    if (group.kind === 'account') return this.#askFor(group.account, request)
+    const payer = transferOf(call, own)
+    if (payer !== undefined) return this.#askTransfer(payer, request, group.accounts.length)
+    const apart = takeApart(call, own)
     if (apart.kind === 'parts') return this.#askInParts(request, apart)
     return this.#askLinking(request, group.accounts.length, apart.kind === 'linking' ? apart.reason : 'other')
   }
@@ -102,13 +108,19 @@ export class Accounts {
 
   /** On its sender's ordinary branch, whomever it names: it is public once it is sent. */
   async #broadcast(sender: Address, request: AccountRequest): Promise<Outcome> {
-    const { chain, call } = request
-    const named = this.own.namedIn(call).length
+    const { chain, call, own } = request
+    const named = own.namedIn(call).length
     if (named > 1) this.#trust.link({ reason: 'transfer', accounts: named, isSent: true })
     const outcome = await this.#send(accountGroup(sender), request)
     const hash = transactionOf(call)?.hash
     if ('result' in outcome && hash !== undefined) void this.#watches.open(chain)?.watchReceipt(hash, sender)
     return outcome
+  }
+
+  /** What the transaction costs that is about to be sent: it goes where that will go. */
+  #askTransfer(payer: Address, request: AccountRequest, accounts: number): Promise<Outcome> {
+    this.#trust.link({ reason: 'transfer', accounts, isSent: true })
+    return this.#send(accountGroup(payer), request)
   }
 
   async #askForNobody(request: AccountRequest): Promise<Outcome> {
@@ -122,9 +134,10 @@ export class Accounts {
     return outcome
   }
 
-  /** @param isAlone the call names this account and no other; parts of one call do not */
-  async #askFor(account: Address, request: AccountRequest, isAlone: boolean): Promise<Outcome> {
-    const { chain, call } = request
+  /** @param beside the other accounts of the call that this is a part of */
+  async #askFor(account: Address, request: AccountRequest, beside?: readonly Address[]): Promise<Outcome> {
+    const { site, chain, call } = request
+    const isAlone = beside === undefined
     // A nonce is asked for when something is about to be sent.
     const isAtStake = call.method === 'eth_getTransactionCount'
     const isWatched = this.#watches.touch(chain, account)
@@ -139,7 +152,7 @@ export class Accounts {
     const state = question && isWatched ? await watches?.watched(question, isAlone, isAtStake) : undefined
     const answer = question && this.#answerFrom(question, state)
     if (answer !== undefined) return answer
-    if (question !== undefined && isWatched && state === undefined) await watches?.assertAskable(question, isAlone)
+    if (question !== undefined && isWatched && state === undefined) await watches?.assertAskable(question, site, beside)
     if (!isAlone) await this.#spread()
     const proven = question && state === undefined ? await watches?.proven(question, isAtStake) : state
     const answered = question && this.#answerFrom(question, proven)
@@ -157,10 +170,12 @@ export class Accounts {
 
   async #askInParts(request: AccountRequest, { parts, needsSameBlock, join }: Parts): Promise<Outcome> {
     const block = needsSameBlock ? await this.#newestFor(request) : undefined
+    const named = parts.flatMap(({ account }) => account ?? [])
     const outcomes = parts.map(async ({ account, call }) => {
       const part = { ...request, call: block === undefined ? call : atBlock(call, block) }
+      const others = named.filter((other) => other !== account)
       try {
-        if (account !== undefined) return await this.#askFor(account, part, false)
+        if (account !== undefined) return await this.#askFor(account, part, others)
         await this.#spread()
         return await this.#askForNobody(part)
       } catch (error) {
@@ -186,24 +201,36 @@ export class Accounts {
     return typeof number === 'string' && number.startsWith('0x') ? (number as `0x${string}`) : undefined
   }
 
-  async #send(group: string, { chain, call }: AccountRequest): Promise<Outcome> {
+  async #send(group: string, { chain, call }: Pick<AccountRequest, 'chain' | 'call'>): Promise<Outcome> {
     const outcome = await this.#context.request({ group, chain, call })
     this.#trust.count('unverified')
     return outcome
   }
 
   /**
-   * To the account's own gateway. Code is checked against its hash where `state` has one.
+   * To the account's own gateway. Logs are checked, and code against its hash where `state` has one.
    * @throws NightjarError `answer-refuted`, and what keeps the path from answering
    */
   async #sendFor(account: Address, request: AccountRequest, state: State | undefined): Promise<Outcome> {
-    const { chain, call } = request
-    const group = accountGroup(account)
-    const outcome = await this.#context.request({ group, chain, call })
-    const code = call.method === 'eth_getCode' && 'result' in outcome ? outcome.result : undefined
-    const isKnown = state?.trust === 'verified' && typeof code === 'string'
-    if (isKnown && codeHash(code) !== state.codeHash) {
-      this.#trust.lie({ group, gateway: '', chain, what: 'code', evidence: { code, hash: state.codeHash } })
+    const { chain } = request
+    const place = { context: this.#context, chain, account }
+    const heads = this.#watches.of(chain)?.heads
+    const reading = heads && { ...place, heads, trust: this.#trust }
+    if (request.call.method === 'eth_getLogs' && reading !== undefined) {
+      const { outcome, trust } = await readLogs(reading, request.call)
+      this.#trust.count(trust)
+      return outcome
+    }
+    const checked = request.call.method === 'eth_getCode' && state?.trust === 'verified' ? state : undefined
+    // At its block: the latest code may be newer than what is known of it.
+    const call = checked === undefined ? request.call : atBlock(request.call, numberText(checked.number))
+    const { outcome, gateway } = await askOwn(place, call)
+    const code = 'result' in outcome ? outcome.result : undefined
+    const isKnown = checked !== undefined && typeof code === 'string'
+    if (isKnown && codeHash(code) !== checked.codeHash) {
+      const where = reading && (await whereabouts(reading, checked.number, checked.hash))
+      const evidence = { code, hash: checked.codeHash }
+      if (where === 'there') this.#trust.lie({ group: accountGroup(account), gateway, chain, what: 'code', evidence })
       throw new NightjarError('answer-refuted')
     }
     this.#trust.count(isKnown ? 'verified' : 'unverified')

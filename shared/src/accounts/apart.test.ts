@@ -4,13 +4,13 @@ import { hour, minute, second } from '../runtime.ts'
 import { balancesCall, type Stage, setStage, site } from './testing/stage.ts'
 
 /** MetaMask with its window open for `duration`: the newest block, and the balances of all accounts at it. */
-async function useWallet({ accounts, all, clock, ask }: Stage, duration: number): Promise<void> {
+async function useWallet({ accounts, all, clock, ask, own }: Stage, duration: number): Promise<void> {
   const end = clock.now() + duration
   while (clock.now() < end) {
     const poll = async () => {
       const newest = await ask('eth_blockNumber')
       const block = 'result' in newest ? (newest.result as string) : '0x1'
-      await accounts.request({ site, chain: 1, call: balancesCall(all, block) })
+      await accounts.request({ site, chain: 1, call: balancesCall(all, block), own })
       await ask('eth_getBalance', [all[0] as string, block])
     }
     poll().catch(() => undefined)

@@ -21,6 +21,8 @@ import { Turn } from './turn.ts'
 /** Accounts, and transactions, that are watched at once. */
 const mostAccounts = 100
 const mostTransactions = 64
+/** Askers of which is remembered which account their user is at. */
+const mostSites = 1000
 /** How long a call waits for an account whose first value is about to come. */
 const patience = 20 * second
 /** Slots for which a call waits for a block that is not there yet. */
@@ -48,7 +50,8 @@ export class ChainWatches {
   readonly #receipts = new Map<string, ReceiptWatch>()
   /** Transactions whose watch waits for the grid. */
   readonly #awaited = new Set<string>()
-  readonly #turn: Turn
+  /** By who asks. */
+  readonly #turns = new Map<string, Turn>()
   #end: Timer | undefined
   #isOver = false
 
@@ -56,7 +59,6 @@ export class ChainWatches {
     const { context, chain, trust } = options
     this.#options = options
     this.#changes = new Changes(context.clock)
-    this.#turn = new Turn(context.clock)
     this.heads = new Heads({
       context,
       chain,
@@ -117,7 +119,11 @@ export class ChainWatches {
     const watch = await this.#known(account, isAlone ? 0 : patience)
     if (watch === undefined) return undefined
     const newest = watch.numbers[0] ?? 0
-    if (block === 'latest') return this.#atStake(watch.at(this.head ?? newest) ?? watch.at(newest), isAtStake)
+    if (block === 'latest') {
+      // What a watch knew when it was lost is not the latest for long.
+      const head = this.head ?? (await this.newestOnGrid()) ?? newest
+      return this.#atStake(watch.at(head) ?? (watch.isLive ? watch.at(newest) : undefined), isAtStake)
+    }
     if (block > newest && watch.isLive) {
       const { slot } = await this.#grid
       const isThere = () => (watch.numbers[0] ?? 0) >= block || !watch.isLive
@@ -128,18 +134,19 @@ export class ChainWatches {
 
   /**
    * What its watch cannot say is asked directly only where that shows nobody which accounts belong together: of the account
-   * that the user is at, or where all others can say it for themselves.
-   * @param isAlone it was asked for by itself, not in a call that names others too
+   * that its user is at, there where it is asked for; or where the others of the same call can be said by their watches.
+   * @param site who asks: which account its user is at says nothing of another's
+   * @param beside the other accounts of the call that this is a part of
    * @throws NightjarError `still-apart`, with the seconds after which it is worth asking again
    */
-  async assertAskable({ account, block }: LocalQuestion, isAlone: boolean): Promise<void> {
-    if (isAlone) {
-      const pause = this.#turn.pauseOf(account)
+  async assertAskable({ account, block }: LocalQuestion, site: string, beside?: readonly Address[]): Promise<void> {
+    if (beside === undefined) {
+      const pause = this.#turnAt(site).pauseOf(account)
       if (pause > 0) throw stillApart(pause)
       return
     }
     const number = block === 'latest' ? this.head : block
-    const others = [...this.#accounts].flatMap(([other, schedule]) => (other === account ? [] : [schedule]))
+    const others = beside.flatMap((other) => this.#accounts.get(other) ?? [])
     const silent = others.filter(({ watch }) => number === undefined || watch?.at(number) === undefined)
     if (silent.length === 0) return
     const now = this.#options.context.clock.now()
@@ -196,6 +203,17 @@ export class ChainWatches {
     this.#end?.cancel()
     for (const watched of [...this.#accounts.values(), ...this.#receipts.values()]) watched.stop()
     this.heads.stop()
+  }
+
+  #turnAt(site: string): Turn {
+    const turn = this.#turns.get(site) ?? new Turn(this.#options.context.clock)
+    this.#turns.delete(site)
+    this.#turns.set(site, turn)
+    for (const oldest of this.#turns.keys()) {
+      if (this.#turns.size <= mostSites) break
+      this.#turns.delete(oldest)
+    }
+    return turn
   }
 
   #live(): readonly AccountWatch[] {

@@ -10,8 +10,12 @@ export interface AccountsContext {
   /** A number in [0, 1). It must not be one that others can foresee: it keeps accounts apart in time. */
   random(): number
   readonly crypto: Pick<Crypto, 'randomBytes'>
-  /** The private path (shared/requests). @throws NightjarError where there is no answer */
-  request(order: Order): Promise<Outcome>
+  /**
+   * The private path (shared/requests).
+   * @param onAnswered told the identity of the gateway that answered, as far as it is known, before the answer is there
+   * @throws NightjarError where there is no answer
+   */
+  request(order: Order, onAnswered?: (gateway: string) => void): Promise<Outcome>
   /**
    * Asks the group's own gateway, or the next one while that is passed over, for many answers.
    * @throws NightjarError where it cannot be followed now

@@ -43,6 +43,8 @@ export class HeadFollower {
   readonly #blocks = new Map<number, Block>()
   #newest: Block | undefined
   #gateway: string | undefined
+  /** Blocks before which there is a gap, or another block than was said: what is known before them is in doubt. */
+  readonly #doubted = new Set<number>()
   #isChecking = false
   #nextCheck = 0
 
@@ -125,7 +127,8 @@ export class HeadFollower {
     if (known !== undefined && known.hash !== block.hash) this.#forgetAbove(block.number)
     this.#newest = block
     this.#remember(block)
-    void this.#check(block)
+    this.#doubt(block)
+    void this.#check()
     this.#changes.notify()
     this.#options.onHead()
     return true
@@ -149,24 +152,40 @@ export class HeadFollower {
     }
   }
 
-  /** Looks back as far as the blocks before `head` have been replaced. */
-  async #check(head: Block): Promise<void> {
+  #doubt(head: Block): void {
     const parent = this.#blocks.get(head.number - 1)
-    if (parent?.hash === head.parentHash || this.#isChecking) return
-    const now = this.#options.context.clock.now()
+    if (parent?.hash === head.parentHash) return
+    this.#doubted.add(head.number)
     // After a gap nothing speaks for a reorganisation; one is looked for now and then.
-    if (parent === undefined && now < this.#nextCheck) return
+    if (parent !== undefined) this.#nextCheck = 0
+  }
+
+  /** Looks back as far as blocks have been replaced, before each that is in doubt. */
+  async #check(): Promise<void> {
+    const now = this.#options.context.clock.now()
+    if (this.#isChecking || this.#doubted.size === 0 || now < this.#nextCheck) return
     this.#nextCheck = now + recheckEvery
     this.#isChecking = true
-    const before = [...this.#blocks.keys()].filter((number) => number < head.number).sort((a, b) => b - a)
-    for (const number of before) {
-      const known = this.#blocks.get(number)
-      const block = await this.#fetch(number)
-      if (block === undefined || block.hash === known?.hash) break
-      this.#remember(block)
-    }
+    const doubted = [...this.#doubted]
+    if (await this.#lookBack(doubted)) for (const number of doubted) this.#doubted.delete(number)
     this.#isChecking = false
     this.#changes.notify()
+  }
+
+  /** @returns whether all could be asked for */
+  async #lookBack(doubted: readonly number[]): Promise<boolean> {
+    let above = Math.max(...doubted)
+    for (;;) {
+      const number = Math.max(-1, ...[...this.#blocks.keys()].filter((each) => each < above))
+      const known = this.#blocks.get(number)
+      if (known === undefined) return true
+      const block = await this.#fetch(number)
+      if (block === undefined) return false
+      above = number
+      if (block.hash !== known.hash) this.#remember(block)
+      // Each is the parent of the next, back to where there is a doubt again.
+      else above = Math.max(-1, ...doubted.filter((each) => each <= number))
+    }
   }
 
   async #read(number: number): Promise<Block | undefined> {

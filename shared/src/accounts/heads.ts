@@ -2,8 +2,9 @@
  * What a chain's blocks are, as far as gateways of different operators agree. Two are followed; a third is asked where
  * they do not agree, or where there is value at stake.
  */
-import { type Header, type Hex, verifyHeader } from '../proofs/index.ts'
+import { type Header, type Hex, type Receipt, verifyHeader } from '../proofs/index.ts'
 import { second } from '../runtime.ts'
+import { BlockLists } from './blockLists.ts'
 import { Changes } from './changes.ts'
 import type { AccountsContext } from './context.ts'
 import { type Grid, gridOf, knownBlockTime, measuredBlockTime, onGrid, usualBlockTime } from './grid.ts'
@@ -40,6 +41,7 @@ export class Heads {
   readonly #changes: Changes
   readonly #followers: HeadFollower[] = []
   readonly #headers = new Map<string, Header | undefined>()
+  readonly #lists = new BlockLists((method, params) => this.#ask(method, params))
   #blockTime: number | undefined
   /** How often a block was replaced by another. */
   #replacements = 0
@@ -69,10 +71,14 @@ export class Heads {
     return gridOf(this.#blockTime, this.#options.context.settings().freshness)
   }
 
-  /** The newest block of the grid that all who are followed have reached. */
+  /**
+   * The newest block of the grid that all who are followed have reached. The genesis block is none: on development chains
+   * its root is not that of its state, and whoever proves anything of it would be taken for a liar.
+   */
   newestOn(grid: Grid): number | undefined {
     const numbers = this.#followers.flatMap(({ newest }) => (newest === undefined ? [] : [newest.number]))
-    return numbers.length === 0 ? undefined : onGrid(Math.min(...numbers), grid)
+    const number = numbers.length === 0 ? 0 : onGrid(Math.min(...numbers), grid)
+    return number === 0 ? undefined : number
   }
 
   /** Resolves once any head is known, or none came in time. */
@@ -94,8 +100,13 @@ export class Heads {
     return this.#judge(number, need)
   }
 
+  /** All receipts of the block with this verified header; undefined where they cannot be had or checked. */
+  receipts(header: Header): Promise<readonly Receipt[] | undefined> {
+    return this.#lists.receipts(header)
+  }
+
   /** Data of the whole chain, from the first of those that are followed who has it. */
-  async ask(method: string, params: readonly (string | boolean)[]): Promise<unknown> {
+  async #ask(method: string, params: readonly (string | boolean)[]): Promise<unknown> {
     for (const follower of this.#followers) {
       const result = await follower.ask({ method, params })
       if (result !== undefined && result !== null) return result

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { last, mixed, verifiedBlock } from '../proofs/testing/vectors.ts'
+import { BlockLists } from './blockLists.ts'
 import type { Agreement } from './heads.ts'
 import { proveReceipt } from './receiptProof.ts'
 
@@ -9,9 +10,10 @@ const hash = receipt.transactionHash as string
 async function headsOf(agreement?: Agreement, answers: { block?: unknown; receipts?: unknown } = {}) {
   const { header } = await verifiedBlock(mixed)
   const { block = mixed.block, receipts = mixed.receipts } = answers
+  const lists = new BlockLists(async (method) => (method === 'eth_getBlockReceipts' ? receipts : block))
   return {
     agree: async (): Promise<Agreement> => agreement ?? { kind: 'agreed', hash: header.hash, header },
-    ask: async (method: string): Promise<unknown> => (method === 'eth_getBlockReceipts' ? receipts : block),
+    receipts: lists.receipts.bind(lists),
   }
 }
 

@@ -1,8 +1,8 @@
 /**
  * A receipt against its block, whose hash two gateways agree on: against the block's whole lists of transactions and
- * receipts. These are asked for where the heads are, so that nobody learns which transaction of the block it is about.
+ * receipts (blockLists.ts).
  */
-import { type Hex, verifyReceipt, verifyReceipts, verifyTransactions } from '../proofs/index.ts'
+import { type Hex, verifyReceipt } from '../proofs/index.ts'
 import type { Json } from '../rpc/index.ts'
 import type { Heads } from './heads.ts'
 
@@ -16,7 +16,7 @@ export type ReceiptVerdict =
 
 /** @param hash of the transaction that was asked for */
 export async function proveReceipt(
-  heads: Pick<Heads, 'agree' | 'ask'>,
+  heads: Pick<Heads, 'agree' | 'receipts'>,
   hash: string,
   receipt: Json,
 ): Promise<ReceiptVerdict> {
@@ -29,16 +29,9 @@ export async function proveReceipt(
   if (agreement.hash !== place.hash) return { kind: 'elsewhere' }
   const { header } = agreement
   if (header === undefined) return { kind: 'unverified' }
-  const block = `0x${place.number.toString(16)}`
-  const [whole, all] = await Promise.all([
-    heads.ask('eth_getBlockByNumber', [block, true]),
-    heads.ask('eth_getBlockReceipts', [block]),
-  ])
-  const transactions = await verifyTransactions(whole, header)
-  if (transactions.kind !== 'verified') return { kind: 'unverified' }
-  const receipts = await verifyReceipts(all, header, transactions.value)
-  if (receipts.kind !== 'verified') return { kind: 'unverified' }
-  const own = receipts.value.find(({ transaction }) => transaction.hash === (hash as Hex))
+  const receipts = await heads.receipts(header)
+  if (receipts === undefined) return { kind: 'unverified' }
+  const own = receipts.find(({ transaction }) => transaction.hash === (hash as Hex))
   if (own === undefined) return { kind: 'lie', what: 'receipt' }
   const verdict = await verifyReceipt(receipt, own, header)
   if (verdict.kind === 'lie') return { kind: 'lie', what: verdict.reason }

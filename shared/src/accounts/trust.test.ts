@@ -66,6 +66,19 @@ describe('an account’s state', () => {
     expect(stage.accounts.status.lies).toEqual(stage.lies)
   })
 
+  it('that is a lie, again and again before the first is found out, has its gateway left once', async () => {
+    const settings = { freshness: second, coldSpread: second }
+    const stage = await setStage({ chainId: 31337, blockTime: 1, settings })
+    stage.gateways.faults.set(groupOfA, {
+      forge: (value, method) => (method === 'nightjar_watch' ? { ...value, balance: '0xffff' } : value),
+    })
+    stage.run(rising)
+    await stage.settled(stage.ask('eth_getBalance', [a, 'latest']))
+    await stage.clock.elapse(30 * second)
+    expect(stage.lies).toHaveLength(1)
+    expect(stage.accounts.status.cold).toBe(0)
+  })
+
   it('is proved by the next gateway where the first lied when it was asked', async () => {
     const stage = await warm()
     const old = stage.chain.head.number - 80
@@ -74,7 +87,7 @@ describe('an account’s state', () => {
     })
     stage.gateways.faults.set(groupOfA, { forge })
     expect(await balanceAt(stage, old)).toEqual({ result: '0x1' })
-    expect(stage.lies).toMatchObject([{ group: groupOfA, gateway: '', what: 'account' }])
+    expect(stage.lies).toMatchObject([{ group: groupOfA, gateway: `${groupOfA} #0`, what: 'account' }])
     expect(stage.accounts.status.counts.refuted).toBe(1)
   })
 
@@ -153,12 +166,61 @@ describe('an account’s state', () => {
     await stage.chain.mine()
     await stage.settled(stage.ask('eth_getBalance', [a, '0x3e9']))
     await stage.clock.elapse(10 * second)
+    const old = stage.chain.head.header
+    const reorganised = stage.clock.now()
+    const forge: Fault['forge'] = ({ value }, method) => ({
+      // Gateways tell of the heads that they have seen, two seconds ago maybe, and ask their provider for all else.
+      value: method === 'eth_getBlockByNumber' && stage.clock.now() < reorganised + 2 * second ? old : (value ?? null),
+    })
+    stage.gateways.faults.set(`account ${accountOf(1)}`, { forge })
     // Those who follow heads are told three seconds later.
     await stage.chain.reorganise(1, new Map([[accountOf(1), { balance: 7n, nonce: 7n }]]), 1)
     stage.clock.after(3 * second, () => stage.gateways.announce())
     expect(await stage.settled(stage.ask('eth_getBalance', [accountOf(1), '0x3e9']))).toEqual({ result: '0x7' })
     expect(stage.lies).toEqual([])
     expect(stage.accounts.status.counts).toMatchObject({ refuted: 0, unverified: 0 })
+  })
+
+  it('is no lie where its gateway read it just after a reorganisation, and the block before', async () => {
+    const stage = await setStage({ settings: { coldSpread: 0 } })
+    await stage.settled(stage.ask('eth_getBalance', [a, 'latest']))
+    await stage.clock.elapse(minute)
+    const old = await stage.chain.mine()
+    let pushed = 0
+    const forge: Fault['forge'] = (value, method) => {
+      if (method !== 'nightjar_watch' || pushed > 0) return value
+      pushed += 1
+      return { ...value, hash: old.hash }
+    }
+    stage.gateways.faults.set(groupOfA, { forge })
+    stage.gateways.announce()
+    await stage.chain.reorganise(1, new Map([[a, { balance: 7n, nonce: 7n }]]), 1)
+    while (pushed === 0) await stage.clock.elapse(second)
+    await stage.clock.elapse(3 * second)
+    // Those who follow heads are told by now.
+    stage.gateways.announce()
+    await stage.clock.elapse(20 * second)
+    expect(stage.lies).toEqual([])
+    expect(await balanceAt(stage, old.number)).toEqual({ result: '0x7' })
+  })
+
+  it('of code is checked at the block that it is known of: the latest may have changed since', async () => {
+    const codes = ['0xef0100aa', '0xef0100bb'] as const
+    const held = (code: Hex) => new Map([[a, { balance: 1n, nonce: 1n, code }]])
+    const stage = await setStage({ settings: { coldSpread: 0 } })
+    await stage.chain.mine(held(codes[0]))
+    await stage.settled(stage.ask('eth_getCode', [a, 'latest']))
+    await stage.clock.elapse(minute)
+    // Its watch has not heard of it.
+    await stage.chain.mine(held(codes[1]))
+    expect(await stage.settled(stage.ask('eth_getCode', [a, 'latest']))).toEqual({ result: codes[0] })
+    expect(stage.lies).toEqual([])
+    const forge: Fault['forge'] = ({ value }, method) => ({
+      value: method === 'eth_getCode' ? '0x60' : (value ?? null),
+    })
+    stage.gateways.faults.set(groupOfA, { forge })
+    expect(await stage.settled(stage.ask('eth_getCode', [a, 'latest']))).toMatchObject({ code: 'answer-refuted' })
+    expect(stage.lies).toMatchObject([{ what: 'code', gateway: `${groupOfA} #0` }])
   })
 
   it('goes back with the chain and no further, and is the new chain’s', async () => {
@@ -228,6 +290,23 @@ describe('heads', () => {
     expect(held?.balance).not.toBe(BigInt(before))
     expect(await balanceAt(stage, before)).toEqual({ result: `0x${held?.balance.toString(16)}` })
   })
+})
+
+it('a reorganisation is found although it came in a gap, soon after another gap', async () => {
+  const stage = await warm()
+  const before = (await newestOf(stage)) - 1
+  const gap = async () => {
+    await stage.chain.mine()
+    await stage.chain.mine()
+    stage.gateways.announce()
+    await stage.clock.elapse(second)
+  }
+  await gap()
+  await stage.chain.reorganise(6, new Map([[a, { balance: 5n, nonce: 5n }]]), 7)
+  await gap()
+  await stage.clock.elapse(1 * minute)
+  expect(stage.chain.blocks[before]?.holdings.get(a)?.balance).toBe(5n)
+  expect(await balanceAt(stage, before)).toEqual({ result: '0x5' })
 })
 
 describe('whatever gateways do, an answer is the chain’s at that block', () => {

@@ -1,5 +1,5 @@
 /**
- * Which account the user is at: the one that is asked for by itself. Only that one may be asked for directly. Wallets that
+ * Which account the user is at, as one site or wallet shows it: the one that is asked for by itself. Only that one may be asked for directly. Wallets that
  * ask for one account after the other, each by itself, would else show which belong together.
  */
 import { type Clock, second } from '../runtime.ts'

@@ -108,6 +108,27 @@ describe('one account', () => {
     expect(sentFor(stage, from)).toEqual([])
   })
 
+  it('is never read at the genesis block, whose root is not that of its state where the chain is a local one', async () => {
+    // Fourteen blocks within a second: the grid's newest would be that one.
+    const stage = await setStage({ chainId: 31337, blockTime: 0.1, height: 14, settings: { coldSpread: 0 } })
+    await stage.settled(stage.ask('eth_getBalance', [a, 'latest']))
+    await stage.clock.elapse(minute)
+    expect(stage.accounts.status.watched).toBe(1)
+    expect(stage.gateways.asked.filter(({ method }) => method === 'eth_getProof')).toEqual([])
+    expect(await stage.settled(stage.ask('eth_getBalance', [a, 'latest']))).toEqual({ result: '0x1' })
+  })
+
+  it('has no latest value any more where its watch was lost: it is asked for', async () => {
+    const stage = await warm()
+    stage.gateways.faults.set(groupOfA, { isSilent: true })
+    stage.gateways.loseBranches(groupOfA)
+    const from = stage.gateways.asked.length
+    await stage.clock.elapse(1 * minute)
+    const { number } = stage.chain.head
+    expect(await stage.settled(stage.ask('eth_getBalance', [a, 'latest']))).toEqual({ result: hexOf(number) })
+    expect(sentFor(stage, from)).toContain(`${groupOfA}: request eth_getBalance`)
+  })
+
   it('does not take the wallet back behind the block that it was told before there was a watch', async () => {
     const stage = await setStage({ chainId: 8453, blockTime: 2 })
     expect(await newestOf(stage)).toBe(1000)
@@ -157,7 +178,8 @@ describe('one account', () => {
   })
 
   it('ends some time after the last call, and begins anew with the next', async () => {
-    const stage = await warm()
+    // Of a slow chain: a week has fewer blocks.
+    const stage = await warm({ chainId: 31337, blockTime: 600 })
     const { ask, clock, gateways, settled } = stage
     const asked = clock.now()
     await settled(ask('eth_getBalance', [a, 'latest']))
@@ -179,7 +201,7 @@ describe('one account', () => {
 describe('several accounts', () => {
   const poll = (stage: Stage, block: number): Promise<Outcome | Error> => {
     const call = balancesCall(stage.all, hexOf(block))
-    return stage.settled(stage.accounts.request({ site, chain: 1, call }))
+    return stage.settled(stage.accounts.request({ site, chain: 1, call, own: stage.own }))
   }
 
   it('begin at times of their own; a poll meanwhile is told to ask again', async () => {
@@ -248,7 +270,7 @@ test('nothing is kept of more accounts and chains than there may be', async () =
   for (let chain = 1; chain <= 7; chain++) {
     for (const account of stage.all) {
       const call = { method: 'eth_getBalance', params: [account, 'latest'] }
-      void stage.accounts.request({ site, chain, call }).catch(() => undefined)
+      void stage.accounts.request({ site, chain, call, own: stage.own }).catch(() => undefined)
     }
   }
   await stage.clock.elapse(1 * minute)

@@ -1,7 +1,9 @@
 /**
  * An answer of eth_getLogs about one block against that block's verified receipts: no matching log may be missing, none
- * added, none altered, and they come in their order. A range of blocks is checked block by block.
+ * added, none altered, and they come in their order. A range of blocks is checked block by block. Most blocks of a range need
+ * no receipts: the bloom of their header shuts the filter out (Yellow Paper, section 4.4.1; ox has it).
  */
+import { Bloom } from 'ox'
 import { bounds } from './bounds.ts'
 import { data, type Fields, fieldsOf, fixed, type Hex, isAbsent, listOf, quantity } from './fields.ts'
 import type { Header } from './header.ts'
@@ -34,6 +36,16 @@ export function verifyLogs(
   })
 }
 
+/** Whether the block may hold a log that the filter lets through, by the bloom of its verified header: false is certain. */
+export function mayHoldLogs(filter: unknown, { logsBloom }: Header): Promise<Verdict<boolean>> {
+  return judge(() => {
+    const { addresses, positions } = wantedBy(fieldsOf(filter))
+    const isIn = (wanted: ReadonlySet<Hex> | undefined) =>
+      wanted === undefined || [...wanted].some((value) => Bloom.contains(logsBloom, value))
+    return [addresses, ...positions].every(isIn)
+  })
+}
+
 function isSame(fields: Fields, log: Log, header: Header): boolean {
   const topics = topicsOf(fields.topics)
   return (
@@ -45,14 +57,20 @@ function isSame(fields: Fields, log: Log, header: Header): boolean {
   )
 }
 
-/** A filter as nodes read it: a list stands for any of its members, an empty one and null for anything. */
-function matcher({ address, topics }: Fields): (log: Log) => boolean {
-  const addresses = choices(address, 20)
-  const positions = listOf(topics ?? [], mostTopics).map((position) => choices(position, 32))
+function matcher(filter: Fields): (log: Log) => boolean {
+  const { addresses, positions } = wantedBy(filter)
   return (log) =>
     (addresses === undefined || addresses.has(log.address)) &&
     positions.length <= log.topics.length &&
     positions.every((wanted, index) => wanted === undefined || wanted.has(log.topics[index] as Hex))
+}
+
+/** A filter as nodes read it: a list stands for any of its members, an empty one and null for anything. */
+function wantedBy({ address, topics }: Fields) {
+  return {
+    addresses: choices(address, 20),
+    positions: listOf(topics ?? [], mostTopics).map((position) => choices(position, 32)),
+  }
 }
 
 function choices(value: unknown, size: number): ReadonlySet<Hex> | undefined {

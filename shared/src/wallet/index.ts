@@ -1,7 +1,7 @@
 export { addressesIn, senderOf, transactionOf } from './addresses.ts'
 export { type Apart, misfit, type Part, takeApart } from './apart/apart.ts'
 export { atBlock } from './apart/block.ts'
-export type { LinkingReason } from './apart/linking.ts'
+export { type LinkingReason, transferOf } from './apart/linking.ts'
 export type { Address, Call, Outcome } from './call.ts'
 export { cacheability, type Group, groupOf } from './group.ts'
 export { type Learnt, learntFrom } from './learnt.ts'

@@ -72,8 +72,10 @@ export function createPolling({ store, chains, accounts, isWatched, onResult }: 
     try {
       const block = (await chains.ask(chainId, 'eth_blockNumber')) as Hex
       await chains.ask(chainId, 'eth_getBlockByNumber', [block, false])
-      const balances = await balancesAt(chainId, block)
-      if (withMulticalls) await multicalls(chainId, block)
+      // In MetaMask two controllers ask, and neither cares what the other one is refused.
+      const balances = await balancesAt(chainId, block).finally(() =>
+        withMulticalls ? multicalls(chainId, block) : undefined,
+      )
       results = { ...results, [chainId]: { at: Date.now(), block, balances } }
     } catch (error) {
       const problem = error instanceof Error ? error.message : String(error)

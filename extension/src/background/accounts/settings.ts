@@ -20,7 +20,7 @@ export const accountsSchema = v.strictObject({
 export type AccountChoices = v.InferOutput<typeof accountsSchema>
 
 export const usualChoices: AccountChoices = {
-  apart: false,
+  apart: true,
   linking: defaultSettings.linking,
   compareCalls: defaultSettings.compareCalls,
   freshness: defaultSettings.freshness / second,

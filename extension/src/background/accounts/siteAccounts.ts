@@ -10,7 +10,7 @@ import { Accounts, type Disagreement, type Linking } from '@nightjar/shared/acco
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Call, Outcome } from '@nightjar/shared/rpc'
 import type { Clock } from '@nightjar/shared/runtime'
-import type { Address } from '@nightjar/shared/wallet'
+import { type Address, OwnAccounts } from '@nightjar/shared/wallet'
 import type { ShownAccounts } from '../../messages/shown.ts'
 import { unforeseen } from '../random.ts'
 import type { PrivateRequests } from '../requests/privateRequests.ts'
@@ -36,16 +36,15 @@ export interface Lie {
 
 export interface SiteAccountsStatus {
   readonly watched: number
+  readonly cold: number
   readonly counts: Accounts['status']['counts']
   readonly linkings: readonly Linking[]
   readonly disagreements: readonly Disagreement[]
   readonly lies: readonly Lie[]
 }
 
-/** Accounts and transactions that the pages of one site may make known: more would push out those of others. */
-const shownPerSite = 100
-/** Sites of which is remembered what they made known. */
-const mostSites = 1000
+/** Sites of which is remembered what they know. */
+const mostSites = 200
 const liesKept = 50
 
 /** The isolation group of a site. */
@@ -57,8 +56,8 @@ export class SiteAccounts {
   readonly #accounts: Accounts
   readonly #requests: SiteAccountsOptions['requests']
   readonly #choices: SiteAccountsOptions['choices']
-  /** What the pages of each site made known. */
-  readonly #shown = new Map<string, Set<string>>()
+  /** What is known where: a site learns of no account that another site or the wallet's own polls made known. */
+  readonly #own = new Map<string, OwnAccounts>()
   readonly #lies: Lie[] = []
 
   constructor({ clock, crypto, requests, choices, onChange }: SiteAccountsOptions) {
@@ -68,7 +67,7 @@ export class SiteAccounts {
       clock,
       crypto,
       random: () => unforeseen(crypto),
-      request: (order) => requests.request(order),
+      request: (order, onAnswered) => requests.request(order, onAnswered),
       follow: (order, handler) => requests.follow(order, handler),
       settings: () => settingsOf(choices()),
       reports: {
@@ -84,8 +83,8 @@ export class SiteAccounts {
   }
 
   get status(): SiteAccountsStatus {
-    const { watched, counts, linkings, disagreements } = this.#accounts.status
-    return { watched, counts, linkings, disagreements, lies: [...this.#lies] }
+    const { watched, cold, counts, linkings, disagreements } = this.#accounts.status
+    return { watched, cold, counts, linkings, disagreements, lies: [...this.#lies] }
   }
 
   /** The answer, which may be a JSON-RPC error. @throws NightjarError `would-link`, `still-apart`, and why there is none */
@@ -94,29 +93,32 @@ export class SiteAccounts {
     if (!this.#choices().apart) return this.#requests.request({ group: site, chain, call })
     // What waits for a watch would otherwise wait in vain, and never be told why.
     await this.#requests.ready(site, chain)
-    return this.#accounts.request({ site, chain, call })
+    return this.#accounts.request({ site, chain, call, own: this.#ownAt(origin) })
   }
 
   /** A page says what its wallet showed it. It may lie: that only makes strangers be kept apart as well. */
   learn(origin: string, { accounts, transaction }: ShownAccounts): void {
     if (!this.#choices().apart) return
-    const shown = this.#shown.get(origin) ?? new Set()
-    this.#shown.delete(origin)
-    this.#shown.set(origin, shown)
-    for (const oldest of this.#shown.keys()) {
-      if (this.#shown.size <= mostSites) break
-      this.#shown.delete(oldest)
-    }
-    const isAllowed = (name: string) => shown.has(name) || (shown.size < shownPerSite && shown.add(name))
-    const allowed = accounts.map((each) => each.toLowerCase() as Address).filter(isAllowed)
-    for (const account of allowed) this.#accounts.own.learn(account)
-    const [sender] = allowed
-    const hash = transaction?.toLowerCase()
-    if (sender !== undefined && hash !== undefined && isAllowed(hash)) this.#accounts.own.learnTransaction(hash, sender)
+    const own = this.#ownAt(origin)
+    for (const account of accounts) own.learn(account.toLowerCase() as Address)
+    const [sender] = accounts
+    if (sender === undefined || transaction === undefined) return
+    own.learnTransaction(transaction.toLowerCase(), sender.toLowerCase() as Address)
   }
 
   /** Ends all watches: nothing is to be sent any more. */
   stop(): void {
     this.#accounts.stop()
+  }
+
+  #ownAt(origin: string): OwnAccounts {
+    const own = this.#own.get(origin) ?? new OwnAccounts()
+    this.#own.delete(origin)
+    this.#own.set(origin, own)
+    for (const oldest of this.#own.keys()) {
+      if (this.#own.size <= mostSites) break
+      this.#own.delete(oldest)
+    }
+    return own
   }
 }

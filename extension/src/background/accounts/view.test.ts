@@ -5,6 +5,7 @@ import { accountsView } from './view.ts'
 
 const sites: SiteAccountsStatus = {
   watched: 2,
+  cold: 1,
   counts: { verified: 10, compared: 20, unverified: 30, refuted: 1 },
   linkings: [
     { reason: 'multicall', accounts: 2, at: 1, isSent: false },
@@ -18,14 +19,14 @@ const sites: SiteAccountsStatus = {
 test('what sites and wallet came to is told together', () => {
   const daemon = {
     ...idleStatus.accounts,
-    ...{ watched: 10, freshnessSeconds: 30, verified: 1, compared: 2, unverified: 3 },
+    ...{ watched: 10, cold: 3, freshnessSeconds: 30, verified: 1, compared: 2, unverified: 3 },
     linking: [{ reason: 'multicall', count: 10, at: 9, sent: false }],
     disputes: [{ gateways: ['two'], what: 'block', at: 9 }],
     lies: [{ gateway: 'two', what: 'receipt', at: 4 }],
   }
   expect(accountsView(sites, 12, daemon)).toEqual({
-    sites: { watched: 2, freshness: 12 },
-    wallet: { watched: 10, freshness: 30 },
+    sites: { watched: 2, cold: 1, freshness: 12 },
+    wallet: { watched: 10, cold: 3, freshness: 30 },
     // A call counts once, however many accounts it names.
     linked: [
       { reason: 'transfer', isSent: true, count: 1 },

@@ -15,8 +15,10 @@ export function accountsView(
   const sum = (kind: keyof typeof counts) => counts[kind] + (daemon?.[kind] ?? 0)
   const disputes = sites.disagreements.length + (daemon?.disputes.length ?? 0)
   return {
-    sites: { watched: sites.watched, freshness },
-    ...(daemon === undefined ? {} : { wallet: { watched: daemon.watched, freshness: daemon.freshnessSeconds } }),
+    sites: { watched: sites.watched, cold: sites.cold, freshness },
+    ...(daemon === undefined
+      ? {}
+      : { wallet: { watched: daemon.watched, cold: daemon.cold, freshness: daemon.freshnessSeconds } }),
     linked: linkedOf([...sites.linkings, ...(daemon?.linking ?? []).map(fromDaemon)]),
     answers: { verified: sum('verified'), compared: sum('compared'), unverified: sum('unverified') },
     disputes,

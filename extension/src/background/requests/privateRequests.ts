@@ -17,12 +17,9 @@ import {
   type RequestContext,
   type SealedBranch,
 } from '@nightjar/shared/requests'
-import type { Outcome } from '@nightjar/shared/rpc'
+import type { Outcome, Question } from '@nightjar/shared/rpc'
 import { unforeseen } from '../random.ts'
 import { hostPatience, Rankings, type RankingsOptions } from './rankings.ts'
-
-/** Groups of which is remembered whom they asked last. */
-const mostAsked = 1000
 
 export interface PrivateRequestsOptions extends RankingsOptions {
   readonly crypto: Crypto
@@ -33,8 +30,6 @@ export class PrivateRequests {
   readonly #rankings: Rankings
   readonly #branches: Branches
   readonly #context: RequestContext & FollowContext
-  /** By group. */
-  readonly #lastAsked = new Map<string, Relay>()
 
   constructor(options: PrivateRequestsOptions) {
     this.#options = options
@@ -54,9 +49,23 @@ export class PrivateRequests {
     await this.#rankings.usable(group, chain)
   }
 
-  /** The answer, which may be a JSON-RPC error. @throws NightjarError where there is none, after all retries */
-  request(order: Order): Promise<Outcome> {
-    return fulfil(this.#context, order)
+  /**
+   * The answer, which may be a JSON-RPC error.
+   * @param onAnswered told the identity of each gateway that answers, before its answer is there
+   * @throws NightjarError where there is none, after all retries
+   */
+  request(order: Order, onAnswered?: (gateway: string) => void): Promise<Outcome> {
+    const branch = async (group: string, gateway: Relay) => {
+      const asked = await this.#branch(group, gateway)
+      return {
+        async ask(question: Question) {
+          const outcome = await asked.ask(question)
+          onAnswered?.(gateway.id)
+          return outcome
+        },
+      }
+    }
+    return fulfil({ ...this.#context, branch }, order)
   }
 
   /** One question, many answers, over the lives of branches. @throws NightjarError where it cannot be followed now */
@@ -66,11 +75,11 @@ export class PrivateRequests {
 
   /**
    * From now on the group does not ask that gateway.
-   * @param gateway its identity; '' for the one that the group asked last
-   * @returns its name
+   * @param gateway its identity
+   * @returns its name; '' where nobody is known by that identity
    */
   distrust(group: string, gateway: string): string {
-    const relay = gateway === '' ? this.#lastAsked.get(group) : this.#options.network().byIdentity.get(gateway)
+    const relay = this.#options.network().byIdentity.get(gateway)
     if (relay === undefined) return ''
     this.#rankings.distrust(group, relay.id)
     return relay.name
@@ -84,14 +93,7 @@ export class PrivateRequests {
 
   async #branch(group: string, gateway: Relay): Promise<SealedBranch> {
     await this.#options.carriers.link.whenUp(hostPatience)
-    const branch = await this.#branches.get(group, gateway)
-    this.#lastAsked.delete(group)
-    this.#lastAsked.set(group, gateway)
-    for (const oldest of this.#lastAsked.keys()) {
-      if (this.#lastAsked.size <= mostAsked) break
-      this.#lastAsked.delete(oldest)
-    }
-    return branch
+    return this.#branches.get(group, gateway)
   }
 
   async #open(group: string, gateway: Relay): Promise<SealedBranch> {

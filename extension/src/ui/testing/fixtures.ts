@@ -51,7 +51,7 @@ const up: ShieldView = {
 }
 
 const alone: AccountsView = {
-  sites: { watched: 0, freshness: 12 },
+  sites: { watched: 0, cold: 0, freshness: 12 },
   linked: [],
   answers: { verified: 0, compared: 0, unverified: 0 },
   disputes: 0,
@@ -60,9 +60,16 @@ const alone: AccountsView = {
 
 const apart: AccountsView = {
   ...alone,
-  sites: { watched: 2, freshness: 12 },
-  wallet: { watched: 10, freshness: 12 },
+  sites: { watched: 2, cold: 0, freshness: 12 },
+  wallet: { watched: 10, cold: 0, freshness: 12 },
   answers: { verified: 1043, compared: 212, unverified: 87 },
+}
+
+const cold: AccountsView = {
+  ...apart,
+  sites: { watched: 2, cold: 1, freshness: 12 },
+  wallet: { watched: 10, cold: 7, freshness: 12 },
+  answers: { verified: 31, compared: 8, unverified: 12 },
 }
 
 const linked: AccountsView = {
@@ -262,6 +269,7 @@ export const fixtures = {
       settings: { ...settings, accounts: { ...settings.accounts, linking: 'alone' } },
     },
   },
+  'private-cold': { snapshot: { ...on, accounts: cold, requestsToday: 51 } },
   'private-no-accounts': { snapshot: { ...on, accounts: alone, requestsToday: 3 } },
   'private-error': {
     snapshot: { ...on, lastError: { ...problem('upstream-failed'), at: fixtureTime - 3 * minute }, requestsToday: 1 },

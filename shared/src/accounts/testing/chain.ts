@@ -4,11 +4,12 @@
 import { createMerkleProof, MerklePatriciaTrie } from '@ethereumjs/mpt'
 import { bytesOf, type Hex, hexOf, type Item, keccak, rlp, scalar } from '../../proofs/fields.ts'
 import { emptyCodeHash, emptyRoot } from '../../proofs/index.ts'
-import type { Json } from '../../rpc/index.ts'
+import { codeHash, type Json } from '../../rpc/index.ts'
 
 export interface Held {
   readonly balance: bigint
   readonly nonce: bigint
+  readonly code?: Hex
 }
 
 export type Holdings = ReadonlyMap<Hex, Held>
@@ -73,13 +74,13 @@ export class Chain {
 
   /** What eth_getProof answers. */
   async proof(account: Hex, { holdings, trie }: MinedBlock): Promise<{ readonly [name: string]: Json }> {
-    const { balance, nonce } = holdings.get(account) ?? { balance: 0n, nonce: 0n }
+    const { balance, nonce, code }: Held = holdings.get(account) ?? { balance: 0n, nonce: 0n }
     const accountProof = (await createMerkleProof(trie, bytesOf(account))).map(hexOf)
     return {
       address: account,
       balance: `0x${balance.toString(16)}`,
       nonce: `0x${nonce.toString(16)}`,
-      codeHash: emptyCodeHash,
+      codeHash: code === undefined ? emptyCodeHash : codeHash(code),
       storageHash: emptyRoot,
       accountProof,
       storageProof: [],
@@ -119,8 +120,9 @@ export class Chain {
 
 async function trieOf(holdings: Holdings): Promise<MerklePatriciaTrie> {
   const trie = new MerklePatriciaTrie({ useKeyHashing: true })
-  for (const [account, { balance, nonce }] of holdings) {
-    await trie.put(bytesOf(account), rlp([scalar(nonce), scalar(balance), emptyRoot, emptyCodeHash]))
+  for (const [account, { balance, nonce, code }] of holdings) {
+    const hash = code === undefined ? emptyCodeHash : (codeHash(code) as Hex)
+    await trie.put(bytesOf(account), rlp([scalar(nonce), scalar(balance), emptyRoot, hash]))
   }
   return trie
 }

@@ -87,12 +87,14 @@ export class Gateways {
     this.loseBranches(group, 'done')
   }
 
-  async request(order: Order): Promise<Outcome> {
+  async request(order: Order, onAnswered?: (gateway: string) => void): Promise<Outcome> {
     const { group, call } = order
+    const gateway = this.gatewayOf(group)
     this.#log('request', group, call)
     const fault = this.faults.get(group) ?? {}
     if (fault.isGone) throw new NightjarError('timed-out')
     const outcome = await this.#answerTo(order, fault)
+    onAnswered?.(gateway)
     if (fault.forge === undefined || !('result' in outcome)) return outcome
     return { result: fault.forge({ value: outcome.result }, call.method).value ?? null }
   }
@@ -208,7 +210,7 @@ export class Gateways {
         return { result: `0x${(method === 'eth_getBalance' ? held.balance : held.nonce).toString(16)}` }
       }
       case 'eth_getCode':
-        return { result: '0x' }
+        return { result: blockAt(second)?.holdings.get(first as Hex)?.code ?? '0x' }
       case 'eth_sendRawTransaction':
         return { result: transactionHash(first as string) }
       case 'eth_getTransactionReceipt':

@@ -4,6 +4,7 @@ import type { Hex } from '../../proofs/index.ts'
 import type { Call, Json, Outcome } from '../../rpc/index.ts'
 import { second } from '../../runtime.ts'
 import { FakeClock } from '../../testing/index.ts'
+import { OwnAccounts } from '../../wallet/index.ts'
 import { Accounts } from '../accounts.ts'
 import { type AccountSettings, type Disagreement, defaultSettings, type LieReport, type Linking } from '../context.ts'
 import { Chain, type Held } from './chain.ts'
@@ -23,16 +24,18 @@ export interface StageOptions {
   readonly chainId?: number
   /** In seconds. */
   readonly blockTime?: number
+  /** Number of the newest block. */
+  readonly height?: number
 }
 
 export async function setStage(options: StageOptions = {}) {
-  const { accounts: count = 1, settings = {}, seed = 1, chainId = 1, blockTime = 12 } = options
+  const { accounts: count = 1, settings = {}, seed = 1, chainId = 1, blockTime = 12, height } = options
   const all = Array.from({ length: count }, (_, index) => accountOf(index))
   const holdings = new Map(
     all.map((account, index): [Hex, Held] => [account, { balance: BigInt(index + 1), nonce: 1n }]),
   )
   const clock = new FakeClock()
-  const chain = await Chain.start(holdings, blockTime)
+  const chain = await Chain.start(holdings, blockTime, height)
   const gateways = new Gateways(clock, chain)
   const random = mulberry(seed)
   const lies: LieReport[] = []
@@ -42,7 +45,7 @@ export async function setStage(options: StageOptions = {}) {
     clock,
     random,
     crypto: nobleCrypto,
-    request: (order) => gateways.request(order),
+    request: (order, onAnswered) => gateways.request(order, onAnswered),
     follow: (order, handler) => gateways.follow(order, handler),
     settings: () => ({ ...defaultSettings, ...settings }),
     reports: {
@@ -54,10 +57,11 @@ export async function setStage(options: StageOptions = {}) {
       onLinking: (linking) => void linkings.push(linking),
     },
   })
-  for (const account of all) accounts.own.learn(account, 'wallet')
+  const own = new OwnAccounts()
+  for (const account of all) own.learn(account, 'wallet')
 
   const ask = (method: string, params: readonly Json[] = []): Promise<Outcome> =>
-    accounts.request({ site, chain: chainId, call: { method, params } })
+    accounts.request({ site, chain: chainId, call: { method, params }, own })
 
   /** Lets time go by, and asks meanwhile; the answer, or the error that came instead. */
   async function settled<T>(promise: Promise<T>, patience = 60 * second): Promise<T | Error> {
@@ -88,7 +92,7 @@ export async function setStage(options: StageOptions = {}) {
     })
   }
 
-  return { accounts, all, ask, chain, clock, disagreements, gateways, lies, linkings, random, run, settled }
+  return { accounts, all, ask, own, chain, clock, disagreements, gateways, lies, linkings, random, run, settled }
 }
 
 export type Stage = Awaited<ReturnType<typeof setStage>>

@@ -1,5 +1,5 @@
 /** Why a call links accounts, as a stable word for which the popup has a sentence. */
-import { addressOf, type Call, dataOf, isObject, paramOf } from '../call.ts'
+import { type Address, addressOf, type Call, dataOf, isObject, type Json, paramOf } from '../call.ts'
 import type { OwnAccounts } from '../own.ts'
 import { selectorDigits, selectorOf } from './views.ts'
 
@@ -37,4 +37,17 @@ export function reasonOf(call: Call, own: OwnAccounts): LinkingReason {
   const [from, to] = [addressOf(message.from), addressOf(message.to)]
   if (from === undefined || !own.has(from)) return 'other'
   return (to !== undefined && own.has(to)) || transfers.has(selector) ? 'transfer' : 'other'
+}
+
+/**
+ * Who pays, where the call tries out a transfer between own accounts that can only be a transaction to come: what it names
+ * stands in the transaction too, and will be public.
+ */
+export function transferOf(call: Call, own: OwnAccounts): Address | undefined {
+  if (call.method !== 'eth_estimateGas' || !Array.isArray(call.params) || reasonOf(call, own) !== 'transfer')
+    return undefined
+  const [message, ...besides] = call.params as readonly Json[]
+  // Overrides of the state are in no transaction.
+  if (!isObject(message) || own.namedInValue(besides).length > 0) return undefined
+  return addressOf(message.from)
 }

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import type { Hex } from 'viem'
 import { expect, test } from 'vitest'
 import { until } from '../src/network/index.ts'
-import { useNetwork } from '../tests/support/network.ts'
-import { ask } from '../tests/support/rpc.ts'
+import { useNetwork } from './support/network.ts'
+import { ask } from './support/rpc.ts'
 
 const megabyte = 1024 * 1024
 const chains = [1, 10, 137, 8453, 31337]

@@ -1,21 +1,16 @@
 /**
  * Ten accounts of one wallet, on real relays, gateways and chain: nobody sees two of them together, and every answer is the
- * node's. Times are shortened for the test: blocks of one second, values at most one second old, first reads within six.
+ * node's. Times are shortened for the test: two minutes of Ethereum are ten blocks, and these come every second; values are
+ * at most one second old, watches begin within six.
  */
 import type { Hex } from 'viem'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type RelayPlan, standardPlan } from '../src/network/index.ts'
-import { AccountsWallet, type Asked, type Sent } from '../tests/support/accountsWallet.ts'
-import { fundedAccount, resultOf } from '../tests/support/chain.ts'
-import { useNetwork } from '../tests/support/network.ts'
-import {
-  accountsByBranch,
-  accountsByGateway,
-  accountsByProvider,
-  methodsSeen,
-  type Names,
-} from '../tests/support/views.ts'
-import { placeWalletContracts } from '../tests/support/walletContracts.ts'
+import { AccountsWallet, type Asked, type Sent } from './support/accountsWallet.ts'
+import { fundedAccount, resultOf } from './support/chain.ts'
+import { useNetwork } from './support/network.ts'
+import { accountsByBranch, accountsByGateway, accountsByProvider, methodsSeen, type Names } from './support/views.ts'
+import { placeWalletContracts } from './support/walletContracts.ts'
 
 const chain = 31337
 /** As many as there are accounts, and two more: then each account can have one of its own. */

@@ -8,12 +8,12 @@ import { encodeFunctionData, type Hex, parseAbi } from 'viem'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { goPrivate } from '../src/browser/index.ts'
 import { until } from '../src/network/index.ts'
-import { fundedAccount, resultOf, sendAndWait } from '../tests/support/chain.ts'
-import { type MiddleHost, startMiddleHost } from '../tests/support/middleHost.ts'
-import { askedFor } from '../tests/support/provider.ts'
-import { askIn, openDapp, useStage } from '../tests/support/stage.ts'
-import { accountsByBranch } from '../tests/support/views.ts'
-import { multicall3, placeWalletContracts, token } from '../tests/support/walletContracts.ts'
+import { fundedAccount, resultOf, sendAndWait } from './support/chain.ts'
+import { type MiddleHost, startMiddleHost } from './support/middleHost.ts'
+import { askedFor } from './support/provider.ts'
+import { askIn, openDapp, useStage } from './support/stage.ts'
+import { accountsByBranch } from './support/views.ts'
+import { multicall3, placeWalletContracts, token } from './support/walletContracts.ts'
 
 let middle: MiddleHost
 const stage = useStage({ pollPeriod: 500, network: { viewed: true, accounts: {} } }, async (stage) => {
@@ -31,7 +31,7 @@ beforeAll(async () => {
   node = stage.network.nodes[1] as string
   await placeWalletContracts(node)
   await choose('#accounts-apart', async (page) => {
-    await page.locator('#accounts-apart').check()
+    expect(await page.locator('#accounts-apart').isChecked()).toBe(true)
     await page.locator('#accounts-freshness').fill('1')
   })
   popup = (await goPrivate(stage)).popup
@@ -103,9 +103,18 @@ const both = { to: token, data: `0x12345678${[anna, bert].map((each) => each.sli
 test('a gateway that lies about a balance is named in the popup, and the page is told the truth', async () => {
   const provider = stage.network.providers[1]
   if (provider === undefined) throw new Error('the network has no provider')
-  // The first account of all: its watch begins at once.
-  const balance = () => askIn(dapp, 'MetaMask', 'eth_getBalance', [carl, 'latest'])
-  expect(await balance()).toEqual({ result: await resultOf(node, 'eth_getBalance', [carl, 'latest']) })
+  const truth = await resultOf(node, 'eth_getBalance', [carl, 'latest'])
+  const isAnswered = async () => {
+    const block = await resultOf(node, 'eth_blockNumber')
+    const { result, error } = await askIn(dapp, 'MetaMask', 'eth_getBalance', [carl, block])
+    if (error === undefined) expect(result).toBe(truth)
+    return error === undefined
+  }
+  // The page has just asked about the account that it is connected with: it is that one's turn for some seconds.
+  await until('it is the turn of this account', isAnswered)
+  // Its watch, and those of the wallet's accounts, begin within half an hour.
+  await popup.getByText(/^\d+ of \d+ known$/).waitFor()
+  expect(await popup.locator('.apart').innerText()).toContain('Accounts are read one by one')
   const lies = new Set<string>()
   provider.forge = ({ from, method, params, response }) => {
     if (method !== 'eth_getProof' || params[0] !== carl) return response
@@ -114,14 +123,14 @@ test('a gateway that lies about a balance is named in the popup, and the page is
   }
   await until('the lie is shown', async () => {
     await sendAndWait(node, {})
+    await isAnswered()
     return (await popup.getByText(/said what is proved false: an account’s balance/).count()) > 0
   })
   provider.forge = undefined
   const liars = stage.network.relays.all.filter(({ host }) => lies.has(host)).map(({ name }) => name)
   const said = await popup.locator('.problem').allInnerTexts()
   expect(said.some((text) => liars.some((name) => text.includes(name)))).toBe(true)
-  await sendAndWait(node, {})
-  expect(await balance()).toEqual({ result: await resultOf(node, 'eth_getBalance', [carl, 'latest']) })
+  await until('another gateway is asked', isAnswered)
 })
 
 test('one Multicall about two accounts crosses the bridge as questions of three groups, and is answered as by the node', async () => {

@@ -4,11 +4,11 @@
  */
 import { encodeFunctionData, type Hex, pad, parseAbi } from 'viem'
 import { beforeAll, expect, test } from 'vitest'
-import { fundedAccount, resultOf } from '../tests/support/chain.ts'
-import { useNetwork } from '../tests/support/network.ts'
-import { askedFor } from '../tests/support/provider.ts'
-import { encodeCall, http, type RpcBody } from '../tests/support/rpc.ts'
-import { multicall3, placeWalletContracts, token } from '../tests/support/walletContracts.ts'
+import { deploy, fundedAccount, resultOf } from './support/chain.ts'
+import { useNetwork } from './support/network.ts'
+import { askedFor } from './support/provider.ts'
+import { encodeCall, http, type RpcBody } from './support/rpc.ts'
+import { loggerCode, multicall3, placeWalletContracts, refuserCode, token } from './support/walletContracts.ts'
 
 const chain = 31337
 const batches = 200
@@ -18,10 +18,8 @@ const url = () => shared.network.daemon.url(chain)
 /** The first four are the wallet's. */
 const accounts = Array.from({ length: 6 }, (_, index) => fundedAccount(index).address)
 const own = accounts.slice(0, 4)
-/** Reverts with what it was asked. */
-const refuser = '0x8888888888888888888888888888888888888888'
-/** Emits its two arguments as topics. */
-const logger = '0x9999999999999999999999999999999999999999'
+let refuser: Hex
+let logger: Hex
 let block: Hex
 
 const abi = parseAbi([
@@ -40,8 +38,8 @@ const abi = parseAbi([
 
 beforeAll(async () => {
   await placeWalletContracts(node())
-  await resultOf(node(), 'anvil_setCode', [refuser, '0x6004600060003760046000fd'])
-  await resultOf(node(), 'anvil_setCode', [logger, '0x60203560003560006000a200'])
+  refuser = await deploy(node(), refuserCode)
+  logger = await deploy(node(), loggerCode)
   for (let each = 0; each < 8; each++) {
     const data = `${pad(accounts[each % 5] as Hex)}${pad(accounts[(each * 3) % 5] as Hex).slice(2)}`
     await resultOf(node(), 'eth_sendTransaction', [{ from: fundedAccount(9).address, to: logger, data }])
@@ -74,6 +72,10 @@ test('logs of several accounts, in the order of the chain', async () => {
     filters.map((each) => ['eth_getLogs', [{ fromBlock: '0x0', toBlock: block, address: logger, topics: each }]]),
   )
   expect(kinds).toEqual({ results: filters.length, errors: 0, linking: 0 })
+})
+
+test('nobody is taken for a liar', async () => {
+  expect((await shared.network.daemon.status()).accounts).toMatchObject({ lies: [], disputes: [], refuted: 0 })
 })
 
 /** All are answered as the node answers, or refused because they would link accounts. */
