@@ -12,6 +12,7 @@ const programs: Record<string, string> = {
   'nightjar-relay-testing': 'relay-server/src/main.testing.ts',
   start: 'e2e/src/start.ts',
   bench: 'bench/src/main.ts',
+  chaos: 'e2e/src/chaos.ts',
   pictures: 'e2e/src/pictures.ts',
 }
 

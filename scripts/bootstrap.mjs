@@ -4,7 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { delimiter, dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -104,6 +104,26 @@ export function ensureBrowser() {
 
 export const howToGetBrowser =
   'Chromium is needed for this. Install it (Debian, Ubuntu: sudo apt-get install chromium) or set NIGHTJAR_BROWSER to the path of one.'
+
+/**
+ * Has a Prometheus and its promtool for the tests of metrics, where the system's packages have them. The package is
+ * unpacked into .build/ and not installed: installing it would start a service, on a port that relays use.
+ */
+export function ensurePrometheus() {
+  const folder = join(root, '.build', 'prometheus')
+  if (existsSync(join(folder, 'usr', 'bin', 'promtool')) || onPath('promtool') !== undefined) return
+  if (process.platform !== 'linux' || onPath('apt-get') === undefined || onPath('dpkg-deb') === undefined) return
+  console.error('nightjar: unpacking Prometheus from the system’s packages (about 20 MB, once) …')
+  mkdirSync(folder, { recursive: true })
+  const run = (command, ...args) => spawnSync(command, args, { cwd: folder, stdio: ['ignore', 2, 2] }).status === 0
+  const download = () => run('apt-get', '-qq', '-o', 'APT::Sandbox::User=root', 'download', 'prometheus')
+  // Only root may renew the lists; without any there is nothing to be found.
+  if (!download() && process.getuid() === 0 && run('apt-get', '-qq', 'update')) download()
+  const archive = readdirSync(folder).find((name) => name.endsWith('.deb'))
+  if (archive === undefined) return
+  run('dpkg-deb', '--extract', archive, '.')
+  rmSync(join(folder, archive))
+}
 
 function findBrowser() {
   const wanted = process.env.NIGHTJAR_BROWSER

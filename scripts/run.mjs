@@ -1,5 +1,5 @@
 /**
- * The project's commands: `node scripts/run.mjs start|test|bench|lab|pictures|build|build:firefox|build:package|check|unit|e2e|format|nightjar|nightjar-relay|nightjar-load`.
+ * The project's commands: `node scripts/run.mjs start|test|bench|lab|chaos|pictures|build|build:firefox|build:package|check|unit|e2e|format|nightjar|nightjar-relay|nightjar-load`.
  * Each first makes the checkout runnable (bootstrap.mjs) and, where it runs a program, builds it.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
@@ -9,6 +9,7 @@ import {
   ensureBrowser,
   ensureDependencies,
   ensureNode,
+  ensurePrometheus,
   howToGetBrowser,
   root,
   runNode,
@@ -70,7 +71,10 @@ async function main([command, ...args]) {
   async function test(...projects) {
     const results = []
     for (const project of projects) {
-      if (project === 'e2e') await build()
+      if (project === 'e2e') {
+        ensurePrometheus()
+        await build()
+      }
       const environment = project === 'e2e' ? { NIGHTJAR_BROWSER: requireBrowser() } : {}
       results.push(await vitest(project, projects.length === 1 ? args : [], environment))
       if (!results.at(-1).ok) break
@@ -109,6 +113,10 @@ async function main([command, ...args]) {
     case 'lab':
       for (const program of ['nightjar-lab', 'bench']) await run(bin.vite, 'build', '--mode', program)
       return runNode(node, ['--enable-source-maps', join(root, 'dist', 'bench.js'), 'lab', ...args])
+    case 'chaos':
+      for (const program of ['nightjar-load', 'nightjar-relay', 'chaos'])
+        await run(bin.vite, 'build', '--mode', program)
+      return runNode(node, ['--enable-source-maps', join(root, 'dist', 'chaos.js'), ...args])
     case 'nightjar':
     case 'nightjar-relay':
     case 'nightjar-load':

@@ -10,8 +10,10 @@ import { serveBulk } from './bulkServer.ts'
 import { benchBundle } from './bundle.ts'
 import { serveEcho } from './echoServer.ts'
 import { benchExit } from './exit.ts'
+import { benchGateway } from './gateway.ts'
 import { labCommand } from './lab/command.ts'
 import { benchRelay } from './relay.ts'
+import { benchRelayLoad } from './relayLoad.ts'
 import { benchRpc } from './rpc.ts'
 
 type Bench = (report: (step: string) => void) => Promise<Record<string, number>>
@@ -19,6 +21,8 @@ type Bench = (report: (step: string) => void) => Promise<Record<string, number>>
 const benches: Record<string, { description: string; run: Bench }> = {
   rpc: { description: 'eth_getBalance over the network beside direct', run: benchRpc },
   relay: { description: 'cells per second through one relay beside a plain echo', run: benchRelay },
+  'relay-load': { description: 'the same with 500 clients, and memory of an idle one', run: benchRelayLoad },
+  gateway: { description: 'eth_getBalance through one gateway beside undici, per core', run: benchGateway },
   exit: { description: 'bulk TCP through an exit beside direct, and opening a connection', run: benchExit },
   bridge: { description: 'a page’s request of 1 KB through the extension beside the endpoint', run: benchBridge },
   bundle: { description: 'gzipped size of service worker, popup and the script in pages', run: benchBundle },

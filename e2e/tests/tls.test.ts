@@ -78,8 +78,9 @@ describe.each(['pinned', 'private-ca'] as const)('a network over wss, %s', (tls)
       }
       await restartAll()
       providers[chain]?.forget()
-      expect(codeOf(await ask(daemon.url(chain), 'eth_chainId'))).toBe('network-unreachable')
-      expect(providers[chain]?.seen).toEqual([])
+      const question = ['eth_getStorageAt', [account, '0x0', 'latest']] as const
+      expect(codeOf(await ask(daemon.url(chain), ...question))).toBe('network-unreachable')
+      expect(askedFor(providers[chain], question[0])).toEqual([])
 
       for (const [index, { configFile }] of relays.all.entries())
         await writeFile(configFile, originals[index] as string)

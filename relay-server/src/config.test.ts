@@ -36,6 +36,12 @@ const minimal = relayConfig('keys')
 const key = (fill: number) => Buffer.alloc(32, fill).toString('base64')
 const gateway = { chains: { 1: { upstreams: [{ url: 'https://rpc.example.org' }] } } }
 
+/** `section` with one key more, at a path. */
+function withKey(section: object, [key, ...rest]: readonly string[], value: unknown): Record<string, unknown> {
+  const inner = (section as Record<string, unknown>)[key as string]
+  return { ...section, [key as string]: rest.length === 0 ? value : withKey((inner as object) ?? {}, rest, value) }
+}
+
 describe('relay.example.yaml', () => {
   test('loads', async () => {
     const config = await loadRelayConfig(example)
@@ -66,15 +72,51 @@ describe('relay.example.yaml', () => {
       path: listen.path,
       refresh_minutes: String(network.refresh_minutes),
       weight: '2',
+      strategy: 'weighted',
       heads_poll_ms: '2000',
       request_timeout_seconds: '10',
+      batch_window_ms: '0',
+      max_log_blocks: '10000',
+      max_call_gas: '50000000',
+      max_answer_bytes: '30408704',
       max_streams: String(exit?.max_streams),
       max_connections: String(limits.max_connections),
       connection_timeout: String(limits.connection_timeout),
+      connections_per_minute: '20',
+      connections_per_ip: '50',
+      handshakes_per_second: String(limits.handshakes_per_second),
+      cells_per_second: String(limits.cells_per_second),
+      bandwidth_mbit: String(limits.bandwidth_mbit),
+      queue_mb: String(limits.queue_mb),
+      workers: '1',
+      drain_timeout: '30',
+      pin: 'false',
       level: log.level,
     })
     expect(admin).toEqual({ host: '127.0.0.1', health_port: 8080, metrics_port: 9090 })
   })
+})
+
+test('both ports of admin may be any free one', async () => {
+  const admin = { health_port: 0, metrics_port: 0 }
+  expect((await load({ ...minimal, admin })).admin).toEqual({ host: '127.0.0.1', ...admin })
+})
+
+test('what a gateway does unless it is told otherwise', async () => {
+  const config = await load({ ...minimal, roles: ['gateway'], gateway })
+  expect(config.gateway).toEqual({
+    chains: {
+      1: { upstreams: [{ url: 'https://rpc.example.org', weight: 1 }], strategy: 'weighted', heads_poll_ms: 2000 },
+    },
+    request_timeout_seconds: 10,
+    batch_window_ms: 0,
+    limits: { max_log_blocks: 10_000, max_call_gas: 50_000_000, max_answer_bytes: 30_408_704 },
+  })
+})
+
+test('gateway.example.yaml is a gateway alone, on port 9003', async () => {
+  const config = await loadRelayConfig(new URL('../gateway.example.yaml', import.meta.url).pathname)
+  expect(config).toMatchObject({ roles: ['gateway'], listen: { port: 9003, path: '/relay' } })
 })
 
 describe('loadRelayConfig', () => {
@@ -83,10 +125,21 @@ describe('loadRelayConfig', () => {
       ...minimal,
       identity_file: join(folder, 'keys/identity.key'),
       onion_keys_file: join(folder, 'keys/onion.keys'),
-      listen: { host: '127.1.0.1', port: 0, path: '/relay' },
+      listen: { host: '127.1.0.1', port: 0, path: '/relay', trusted_proxies: [] },
       admin: { host: '127.0.0.1', health_port: 8080, metrics_port: 9090 },
       network: { document: join(folder, 'network.json'), trust: minimal.network && trustPart(), refresh_minutes: 15 },
-      limits: { max_connections: 1000, connection_timeout: 300 },
+      limits: {
+        max_connections: 1000,
+        connection_timeout: 300,
+        connections_per_minute: 20,
+        connections_per_ip: 50,
+        handshakes_per_second: 1000,
+        cells_per_second: 65_536,
+        bandwidth_mbit: 0,
+        queue_mb: 256,
+      },
+      workers: 1,
+      drain_timeout: 30,
       log: { level: 'info' },
     })
 
@@ -100,11 +153,13 @@ describe('loadRelayConfig', () => {
       ...minimal,
       onion_keys_file: 'a/onion',
       listen: { host: '0.0.0.0', port: 1, tls: { cert_file: 'tls/cert', key_file: '/tls/key' } },
+      descriptor: { file: 'out/one.json' },
       public_address: 'wss://relay.example.org/relay',
       network: { document: 'https://example.org/n.json', trust: { keys: [key(1)], threshold: 1 }, ca_file: 'ca.pem' },
     })
     expect(config.onion_keys_file).toBe(join(folder, 'a/onion'))
     expect(config.listen.tls).toEqual({ cert_file: join(folder, 'tls/cert'), key_file: '/tls/key' })
+    expect(config.descriptor).toEqual({ file: join(folder, 'out/one.json'), pin: false })
     expect(config.network).toMatchObject({ document: 'https://example.org/n.json', ca_file: join(folder, 'ca.pem') })
   })
 
@@ -130,6 +185,25 @@ describe('loadRelayConfig', () => {
       'unknown key "admin.health_prot"; did you mean "admin.health_port"?',
     ],
     ['a missing key', { region: undefined }, 'region is missing'],
+    ['no worker', { workers: 0 }, 'workers must be'],
+    [
+      'a pin where there is no key',
+      { descriptor: { file: 'one.json', pin: true } },
+      'descriptor.pin must be false as listen.tls is not set',
+    ],
+    [
+      'one port for health and metrics',
+      { admin: { health_port: 9090 } },
+      'admin.metrics_port must be another port than health_port',
+    ],
+    ...['proxy.example.org', '10.0.0.0/33', '10.0.0.0/8/8', '10.0.0.0/', '::/129'].map<
+      [string, Record<string, unknown>, string]
+    >((range) => [
+      `a proxy at ${range}`,
+      { listen: { ...(minimal.listen as object), trusted_proxies: [range] } },
+      'listen.trusted_proxies.0 must be an IP address, or a range of them such as 10.0.0.0/8',
+    ]),
+    ['no queue', { limits: { queue_mb: 0 } }, 'limits.queue_mb must be at least 16'],
     ['a name with spaces', { server_name: 'a b' }, 'server_name must be 1 to 64 letters'],
     ['an unknown role', { roles: ['spy'] }, 'roles.0 must be relay or gateway or exit or directory'],
     ['no role', { roles: [] }, 'roles must have at least 1 elements'],
@@ -192,6 +266,29 @@ describe('loadRelayConfig', () => {
         gateway: { chains: { 1: { ...gateway.chains[1], heads_poll_ms } } },
       },
       `gateway.chains.1.heads_poll_ms must be at ${heads_poll_ms < 100 ? 'least 100' : 'most 60000'}`,
+    ]),
+    ...['https://rpc.example.org', 'rpc.example.org'].map<[string, Record<string, unknown>, string]>((heads_url) => [
+      `heads pushed by ${heads_url}`,
+      { roles: ['gateway'], gateway: { chains: { 1: { ...gateway.chains[1], heads_url } } } },
+      'gateway.chains.1.heads_url must be a URL of ws or wss',
+    ]),
+    [
+      'a strategy that there is not',
+      { roles: ['gateway'], gateway: { chains: { 1: { ...gateway.chains[1], strategy: 'fastest' } } } },
+      'gateway.chains.1.strategy must be weighted or round-robin or least-connections',
+    ],
+    ...(
+      [
+        ['batch_window_ms', 1001, 'most 1000'],
+        ['limits.max_log_blocks', 0, 'least 1'],
+        ['limits.max_call_gas', 20_999, 'least 21000'],
+        ['limits.max_answer_bytes', 30_408_705, 'most 30408704'],
+        ['chains.1.max_head_age_seconds', 0, 'least 1'],
+      ] as const
+    ).map<[string, Record<string, unknown>, string]>(([key, value, bound]) => [
+      `${key} of ${value}`,
+      { roles: ['gateway'], gateway: withKey(gateway, key.split('.'), value) },
+      `gateway.${key} must be at ${bound}`,
     ]),
     [
       'a weight of zero',

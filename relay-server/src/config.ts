@@ -5,14 +5,18 @@
 import { isIP } from 'node:net'
 import { dirname, join } from 'node:path'
 import { fromBase64 } from '@nightjar/shared/bytes'
+import { partSize } from '@nightjar/shared/circuit'
 import { size } from '@nightjar/shared/crypto'
 import { roles, type Trust } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
+import { limits } from '@nightjar/shared/limits'
 import { categories, normaliseHost } from '@nightjar/shared/shield'
 import { type ConfigInspection, describeProblems, inspectConfig, resolveBeside } from '@nightjar/shared-node/config'
-import { isLoopback } from '@nightjar/shared-node/link'
+import { isAddressRange, isLoopback } from '@nightjar/shared-node/link'
 import { logLevels } from '@nightjar/shared-node/log'
 import * as v from 'valibot'
+import { strategies } from './gateway/choice.ts'
+import { defaultBounds } from './limits/bounds.ts'
 
 /** As in a descriptor, where both end up. */
 const name = v.pipe(
@@ -29,6 +33,10 @@ const host = v.pipe(
   v.string(),
   v.check((text) => isIP(text) !== 0 || text === 'localhost', 'must be an IP address or localhost'),
 )
+const addressRange = v.pipe(
+  v.string(),
+  v.check(isAddressRange, 'must be an IP address, or a range of them such as 10.0.0.0/8'),
+)
 const publicAddress = v.pipe(
   v.string(),
   v.maxLength(256),
@@ -38,6 +46,10 @@ const document = v.pipe(path, v.check(isDocumentLocation, 'must be a file, https
 const upstreamUrl = v.pipe(
   v.string(),
   v.check((text) => /^https?:$/.test(parseUrl(text)?.protocol ?? ''), 'must be a URL of http or https'),
+)
+const headsUrl = v.pipe(
+  v.string(),
+  v.check((text) => /^wss?:$/.test(parseUrl(text)?.protocol ?? ''), 'must be a URL of ws or wss'),
 )
 /** What goes there is not to be seen by others before it is in a block. */
 const privateUrl = v.pipe(
@@ -52,7 +64,23 @@ const listen = v.strictObject({
   port,
   path: v.optional(v.pipe(v.string(), v.regex(/^\/[\w.~/-]*$/, 'must be a path that begins with /')), '/relay'),
   tls: v.optional(v.strictObject({ cert_file: path, key_file: path })),
+  trusted_proxies: v.optional(v.pipe(v.array(addressRange), v.maxLength(256)), []),
 })
+
+const admin = v.pipe(
+  v.strictObject({
+    host: v.optional(host, '127.0.0.1'),
+    health_port: v.optional(port, 8080),
+    metrics_port: v.optional(port, 9090),
+  }),
+  v.forward(
+    v.check(
+      ({ health_port, metrics_port }) => metrics_port === 0 || metrics_port !== health_port,
+      'must be another port than health_port',
+    ),
+    ['metrics_port'],
+  ),
+)
 
 const trust = v.strictObject({
   keys: v.pipe(
@@ -64,6 +92,9 @@ const trust = v.strictObject({
   threshold: whole(1, 64),
 })
 
+/** More fits into no envelope. */
+const longestAnswer = limits.answerCells * partSize
+
 const gateway = v.strictObject({
   chains: v.pipe(
     v.record(
@@ -74,14 +105,26 @@ const gateway = v.strictObject({
           v.minLength(1),
           v.maxLength(32),
         ),
+        strategy: v.optional(v.picklist(strategies), 'weighted'),
+        max_head_age_seconds: v.optional(whole(1, 24 * 60 * 60)),
         transactions: v.optional(v.strictObject({ url: privateUrl })),
         heads_poll_ms: v.optional(whole(100, 60_000), 2000),
+        heads_url: v.optional(headsUrl),
       }),
     ),
     v.check((chains) => Object.keys(chains).length > 0, 'must name at least one chain'),
     v.check((chains) => Object.keys(chains).length <= 256, 'must name at most 256 chains'),
   ),
   request_timeout_seconds: v.optional(whole(1, 120), 10),
+  batch_window_ms: v.optional(whole(0, 1000), 0),
+  limits: v.optional(
+    v.strictObject({
+      max_log_blocks: v.optional(whole(1, 100_000_000), 10_000),
+      max_call_gas: v.optional(whole(21_000, 10_000_000_000), 50_000_000),
+      max_answer_bytes: v.optional(whole(1024, longestAnswer), longestAnswer),
+    }),
+    {},
+  ),
 })
 
 const suffix = v.pipe(
@@ -118,14 +161,7 @@ export const relayConfigSchema = v.pipe(
     listen,
     public_address: publicAddress,
     outbound_address: v.optional(ip),
-    admin: v.optional(
-      v.strictObject({
-        host: v.optional(host, '127.0.0.1'),
-        health_port: v.optional(port, 8080),
-        metrics_port: v.optional(port, 9090),
-      }),
-      {},
-    ),
+    admin: v.optional(admin, {}),
     network: v.strictObject({
       document,
       trust,
@@ -138,9 +174,18 @@ export const relayConfigSchema = v.pipe(
       v.strictObject({
         max_connections: v.optional(whole(1, 1_000_000), 1000),
         connection_timeout: v.optional(whole(1, 24 * 60 * 60), 300),
+        connections_per_minute: v.optional(whole(1, 1_000_000), 20),
+        connections_per_ip: v.optional(whole(1, 1_000_000), 50),
+        handshakes_per_second: v.optional(whole(1, 1_000_000), defaultBounds.handshakesPerSecond),
+        cells_per_second: v.optional(whole(0, 10_000_000), 65_536),
+        bandwidth_mbit: v.optional(whole(0, 1_000_000), 0),
+        queue_mb: v.optional(whole(16, 1_000_000), defaultBounds.queueMb),
       }),
       {},
     ),
+    workers: v.optional(whole(1, 64), 1),
+    drain_timeout: v.optional(whole(0, 3600), 30),
+    descriptor: v.optional(v.strictObject({ file: path, pin: v.optional(v.boolean(), false) })),
     log: v.optional(v.strictObject({ level: v.optional(v.picklist(logLevels), 'info') }), {}),
   }),
   consistent(),
@@ -188,6 +233,9 @@ function resolvePaths(file: string, config: Parsed): RelayConfig {
       document: isUrl(network.document) ? network.document : beside(network.document),
       ...(network.ca_file === undefined ? {} : { ca_file: beside(network.ca_file) }),
     },
+    ...(config.descriptor === undefined
+      ? {}
+      : { descriptor: { ...config.descriptor, file: beside(config.descriptor.file) } }),
   }
 }
 
@@ -221,6 +269,9 @@ function consistent<T extends ConsistentInput>() {
         'must be a loopback address as listen.tls is not set: plain WebSocket is for loopback only',
       )
     }
+    if (value.listen.tls === undefined && value.descriptor?.pin === true) {
+      report(['descriptor', 'pin'], 'must be false as listen.tls is not set: there is no key to pin')
+    }
     if (value.listen.tls !== undefined && value.public_address.startsWith('ws:')) {
       report(['public_address'], 'must be wss:// as listen.tls is set')
     }
@@ -235,6 +286,7 @@ interface ConsistentInput {
   readonly roles: readonly string[]
   readonly gateway?: unknown
   readonly exit?: unknown
+  readonly descriptor?: { readonly pin: boolean } | undefined
   readonly listen: { readonly host: string; readonly tls?: unknown }
   readonly public_address: string
   readonly network: { readonly trust: { readonly keys: readonly string[]; readonly threshold: number } }

@@ -2,28 +2,38 @@
 import { NightjarError } from '@nightjar/shared/errors'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { dialLink } from '@nightjar/shared-node/link'
-import { announceReady, failWith, onStopSignal, systemClock } from '@nightjar/shared-node/process'
+import { announceReady, failWith, nodeProcess, onStopSignal, systemClock } from '@nightjar/shared-node/process'
+import { Option } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { systemOutside } from './cli/context.ts'
 import { buildProgram } from './cli/program.ts'
-import { type RelayContext, startRelay } from './server.ts'
+import { startLife } from './life/life.ts'
+import { runWorker } from './life/worker.ts'
+import { workerFlag } from './life/workerProcess.ts'
+import type { RelayContext } from './server.ts'
 
 export function runProgram(internet: Pick<RelayContext, 'resolve' | 'connectFrom' | 'observe'>): void {
-  const context = { crypto: nativeCrypto, clock: systemClock, dial: dialLink, ...internet }
-  const program = buildProgram({ ...systemOutside, ...context, software: `nightjar-relay ${packageJson.version}` })
+  const software = `nightjar-relay ${packageJson.version}`
+  const context: RelayContext = { crypto: nativeCrypto, clock: systemClock, dial: dialLink, software, ...internet }
+  const program = buildProgram({ ...systemOutside, ...context })
 
   program
     .option('--config <file>', 'run a relay with this relay.yaml; prints one JSON line when it serves')
-    .action(async (options: { config?: string }) => {
+    .addOption(new Option(workerFlag, 'be one of the workers of the process that starts this one').hideHelp())
+    .action(async (options: { config?: string; worker?: true }) => {
+      if (options.worker === true) return runWorker(context)
       if (options.config === undefined) {
         throw new NightjarError('config-invalid', { detail: 'say --config FILE, or --help for all commands' })
       }
-      const relay = await startRelay(options.config, context)
-      onStopSignal(async () => {
-        await relay.stop()
+      const life = await startLife(options.config, context)
+      const hurry = new AbortController()
+      const stop = async () => {
+        await life.stop(hurry.signal)
         process.exit(0)
-      })
-      announceReady(relay.ready)
+      }
+      onStopSignal(stop, nodeProcess, hurry)
+      process.on('SIGHUP', () => void life.reload())
+      announceReady(life.ready)
     })
 
   program.parseAsync().catch(failWith)

@@ -1,15 +1,30 @@
-/** One relay process: keys, network document, links in and out, and the services of its roles, put together. */
+/** What carries cells in one process: keys, network document, links in and out, and the services of its roles, put together. */
+import { createSecureContext } from 'node:tls'
+import { isDeepStrictEqual } from 'node:util'
 import { hex } from '@nightjar/shared/bytes'
-import { size } from '@nightjar/shared/crypto'
-import type { ResponderSecrets } from '@nightjar/shared/handshake'
+import { NightjarError } from '@nightjar/shared/errors'
 import { minute, second } from '@nightjar/shared/runtime'
 import { readSecret, readText } from '@nightjar/shared-node/config'
-import { type Dial, listenForLinks } from '@nightjar/shared-node/link'
-import { createLog } from '@nightjar/shared-node/log'
+import {
+  type Dial,
+  type IpGate,
+  type Listener,
+  listenForLinks,
+  listProxies,
+  type TlsIdentity,
+} from '@nightjar/shared-node/link'
+import type { ProcessLog } from '@nightjar/shared-node/log'
 import { NetworkKeeper } from '@nightjar/shared-node/network'
-import { loadRelayConfig, trustOf } from './config.ts'
-import { serveHealth } from './health.ts'
-import { loadKeys } from './keys.ts'
+import { createMetrics } from './admin/metrics.ts'
+import type { Check } from './admin/status.ts'
+import { type RelayConfig, trustOf } from './config.ts'
+import { noExitCounts } from './exit/exit.ts'
+import { type Carrier, type Leave, untilEmpty } from './life/carrier.ts'
+import { Keyring } from './life/keyring.ts'
+import { RenewableServices } from './life/renewableServices.ts'
+import { createAudit } from './limits/audit.ts'
+import { bandwidthOf, boundsOf, ipGateOf, memoryOf, ratesOf } from './limits/fromConfig.ts'
+import type { OnRefused } from './limits/refusal.ts'
 import type { CircuitHost } from './relay/circuit.ts'
 import { LinkPool } from './relay/pool.ts'
 import { createRelay } from './relay/relay.ts'
@@ -17,12 +32,19 @@ import { openServices, type ServicesContext } from './services.ts'
 
 export interface RelayContext extends ServicesContext {
   readonly dial: Dial
+  /** Name and version, such as `nightjar-relay 0.1.0`. */
+  readonly software: string
 }
 
-export interface RelayServer {
-  /** What to tell the world: ports. */
-  readonly ready: Readonly<Record<string, unknown>>
-  stop(): Promise<void>
+export interface RelayOptions {
+  readonly config: RelayConfig
+  readonly log: ProcessLog
+  /** Another process listens, and hands its connections to `take`; it counts their addresses too. */
+  readonly handed?: { readonly ipGate: IpGate }
+}
+
+export interface LocalCarrier extends Carrier {
+  readonly take: Listener['take']
 }
 
 /** Where directory relays serve the document, on the port of their links. */
@@ -32,42 +54,59 @@ const documentPath = '/network.json'
 const certificateBytes = 1024 * 1024
 
 /** @throws NightjarError whatever keeps the relay from serving */
-export async function startRelay(configFile: string, context: RelayContext): Promise<RelayServer> {
+export async function startRelay(context: RelayContext, options: RelayOptions): Promise<LocalCarrier> {
   const { crypto, clock } = context
-  const config = await loadRelayConfig(configFile)
-  const log = createLog({ name: config.server_name, level: config.log.level })
-  const keys = await loadKeys(crypto, config)
-  const idleAfter = config.limits.connection_timeout * second
-  let stopping = false
+  const { log } = options
+  let { config } = options
+  let files = await readFiles(config)
+  const keyring = await Keyring.open(crypto, config)
+  const metrics = createMetrics({ region: config.region, version: context.software })
 
+  // Getters, where a new configuration is to be in use at once.
   const keeper = new NetworkKeeper({
     crypto,
     clock,
-    location: config.network.document,
-    trust: trustOf(config),
-    refreshEvery: config.network.refresh_minutes * minute,
+    get location() {
+      return config.network.document
+    },
+    get trust() {
+      return trustOf(config)
+    },
+    get refreshEvery() {
+      return config.network.refresh_minutes * minute
+    },
     onAccepted: (network) => log.info('network document accepted', { version: network.version }),
     onProblem: (error) => log.warn('network document not refreshed', { error }),
   })
-
   // A relay serves without a document, so that it is there when its directory is; nothing can be extended until then.
   await keeper.refresh().catch((error: unknown) => log.warn('no network document yet', { error }))
   keeper.start()
 
-  const caFile = config.network.ca_file
-  const extraCa = caFile === undefined ? undefined : await readText(caFile, certificateBytes)
-  const pool = new LinkPool({ dial: context.dial, clock, idleAfter, localAddress: config.outbound_address, extraCa })
-
-  function secrets(): ResponderSecrets {
-    const { network } = keeper
-    return {
-      identity: keys.identity.publicKey,
-      findKey: (keyId, purpose) => keys.findKey(keyId, purpose, clock.now()),
-      document: { version: network?.version ?? 0, hash: network?.hash ?? new Uint8Array(size.hash) },
-    }
+  const audit = createAudit(log, clock)
+  const onRefused: OnRefused = (refusal) => {
+    audit.refused(refusal)
+    metrics.onRefused(refusal)
   }
-
-  const services = openServices(config, context, secrets)
+  const idleAfter = () => config.limits.connection_timeout * second
+  const bandwidth = bandwidthOf(config, clock)
+  const memory = memoryOf(config)
+  const pool = new LinkPool({
+    dial: context.dial,
+    clock,
+    localAddress: config.outbound_address,
+    rates: { bandwidth, memory },
+    get idleAfter() {
+      return idleAfter()
+    },
+    get extraCa() {
+      return files.extraCa
+    },
+  })
+  const secrets = () => keyring.secrets(clock, keeper)
+  const exitCounts = noExitCounts()
+  const { upstreamMetrics } = metrics
+  const openOwn = () => openServices(config, { ...context, upstreamMetrics, exitCounts }, secrets)
+  const services = new RenewableServices(openOwn())
   const host: CircuitHost = {
     crypto,
     clock,
@@ -76,39 +115,105 @@ export async function startRelay(configFile: string, context: RelayContext): Pro
     linkTo: (relay) => pool.linkTo(relay),
     serve: services.serve,
   }
-  const relay = createRelay(host)
-  const { tls } = config.listen
+  const relay = createRelay(host, metrics.onForwarded, boundsOf(config, { crypto, clock, onRefused }))
   const listener = await listenForLinks({
     host: config.listen.host,
     port: config.listen.port,
     path: config.listen.path,
-    tls:
-      tls === undefined
-        ? undefined
-        : { cert: await readText(tls.cert_file, certificateBytes), key: (await readSecret(tls.key_file)).reveal() },
-    maxConnections: config.limits.max_connections,
-    idleAfter,
+    isHanded: options.handed !== undefined,
+    ipGate: options.handed?.ipGate ?? ipGateOf(config, clock),
+    proxies: listProxies(config.listen.trusted_proxies),
+    tls: files.tls,
     clock,
+    get maxConnections() {
+      return Math.ceil(config.limits.max_connections / config.workers)
+    },
+    get idleAfter() {
+      return idleAfter()
+    },
+    get rates() {
+      return ratesOf(config, bandwidth, memory)
+    },
+    onRefused,
+    onLink: audit.admitted,
     accept: relay.accept,
     document: (path) => (config.roles.includes('directory') && path === documentPath ? keeper.text : undefined),
   })
-  const health = await serveHealth({
-    host: config.admin.host,
-    port: config.admin.health_port,
-    health: () => ({ status: stopping ? 'draining' : keeper.network === undefined ? 'no network document' : 'ok' }),
+  metrics.watchRelay({
+    counts: relay.counts,
+    connections: () => listener.connections,
+    maxConnections: () => config.limits.max_connections,
+    onwardLinks: () => pool.size,
   })
-  log.info('serving', { roles: config.roles })
+  if (config.gateway !== undefined) metrics.watchChains(() => services.chains())
+  if (config.exit !== undefined) metrics.watchExit(exitCounts)
+
+  function checks(): readonly Check[] {
+    const ok = keeper.network !== undefined
+    const sentence = ok ? 'The network document is valid.' : 'There is no valid network document: see the log for why.'
+    return [{ name: 'network document', ok, sentence }, ...services.health()]
+  }
+
+  async function reload(next: RelayConfig): Promise<void> {
+    const nextFiles = await readFiles(next)
+    await keyring.reload()
+    if (nextFiles.tls !== undefined) listener.renewTls(nextFiles.tls)
+    const isServedOtherwise = !isDeepStrictEqual([config.gateway, config.exit], [next.gateway, next.exit])
+    config = next
+    files = nextFiles
+    if (isServedOtherwise) services.renew(openOwn())
+    log.setLevel(next.log.level)
+    await keeper.refresh().catch((error: unknown) => log.warn('network document not refreshed', { error }))
+  }
+
+  async function stop({ seconds, hurry }: Leave): Promise<void> {
+    listener.refuseNew()
+    relay.drain(seconds)
+    const isEmpty = () => relay.counts.circuits === 0
+    await untilEmpty(clock, { isEmpty, milliseconds: seconds * second, hurry })
+    keeper.stop()
+    await listener.close()
+    await pool.close()
+    await services.close()
+    audit.stop()
+    metrics.close()
+  }
 
   return {
-    ready: { port: listener.port, healthPort: health.port },
-    async stop() {
-      stopping = true
-      keeper.stop()
-      await listener.close()
-      await pool.close()
-      await services.close()
-      await health.close()
-      log.info('stopped')
-    },
+    port: listener.port,
+    take: (socket) => listener.take(socket),
+    checks,
+    read: () => metrics.serialise(),
+    reload,
+    reloadKeys: () => keyring.reload(),
+    stop,
+  }
+}
+
+interface RelayFiles {
+  readonly tls: TlsIdentity | undefined
+  /** PEM of a private CA. */
+  readonly extraCa: string | undefined
+}
+
+/** The files that a configuration names, beside keys. @throws NightjarError `file-unusable` */
+export async function readFiles({ listen: { tls }, network: { ca_file: caFile } }: RelayConfig): Promise<RelayFiles> {
+  return {
+    tls: tls === undefined ? undefined : await readIdentity(tls),
+    extraCa: caFile === undefined ? undefined : await readText(caFile, certificateBytes),
+  }
+}
+
+async function readIdentity(tls: NonNullable<RelayConfig['listen']['tls']>): Promise<TlsIdentity> {
+  const identity = {
+    cert: await readText(tls.cert_file, certificateBytes),
+    key: (await readSecret(tls.key_file)).reveal(),
+  }
+  try {
+    createSecureContext(identity)
+    return identity
+  } catch {
+    // Without the cause: OpenSSL's words may quote what it was given.
+    throw new NightjarError('file-unusable', { detail: `${tls.cert_file} and ${tls.key_file} do not fit together` })
   }
 }

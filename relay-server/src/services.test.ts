@@ -71,7 +71,8 @@ test('a gateway sends raw transactions to the service for them, and asks its ups
   const servers = ['upstream', 'transactions'].map((name) =>
     createServer(async (request, response) => {
       const { method } = JSON.parse(await text(request)) as { method: string }
-      if (method !== 'eth_getBlockByNumber') asked.push(`${name} ${request.url} ${method}`)
+      // What a gateway asks by itself.
+      if (method !== 'eth_getBlockByNumber' && method !== 'eth_chainId') asked.push(`${name} ${request.url} ${method}`)
       response.end('{"jsonrpc":"2.0","id":1,"result":"0x1"}')
     }),
   )
@@ -81,13 +82,19 @@ test('a gateway sends raw transactions to the service for them, and asks its ups
   ) as [string, string]
   const { keyPair, responder } = await makeKeys()
   const { outbound_address: ___, ...config } = gatewayAlone
+  const { chains: ____, ...gatewayDefaults } = config.gateway as NonNullable<RelayConfig['gateway']>
   const services = openServices(
     {
       ...config,
       gateway: {
-        request_timeout_seconds: 10,
+        ...gatewayDefaults,
         chains: {
-          1: { upstreams: [{ url: upstream, weight: 1 }], transactions: { url: transactions }, heads_poll_ms: 1000 },
+          1: {
+            upstreams: [{ url: upstream, weight: 1 }],
+            strategy: 'weighted',
+            transactions: { url: transactions },
+            heads_poll_ms: 1000,
+          },
         },
       },
     },
@@ -109,6 +116,13 @@ test('a gateway sends raw transactions to the service for them, and asks its ups
     const answer = session.open(await exchange('rpc', record), counterOf(record))
     expect(decodeAnswer(answer)).toEqual({ result: '0x1' })
   }
+  // The envelope key is not told of here.
+  expect(services.health().map(({ name, ok }) => [name, ok])).toEqual([
+    ['providers of chain 1', true],
+    ['envelopes', false],
+    ['answers', true],
+  ])
+  expect(services.chains()).toEqual([{ chain: 1, areWell: [true], headFailures: expect.any(Number) }])
   expect(asked).toEqual(['transactions /?hint=hash eth_sendRawTransaction', 'upstream /?hint=hash eth_getBalance'])
   muxes.end()
   await services.close()

@@ -9,11 +9,33 @@ export const limits = {
   cellsPerMessage: 64,
   /** Bytes a link may have handed to its socket unsent before it says "not writable": bounds memory of a slow reader. */
   linkBufferedBytes: 1024 * 1024,
+  /** The same while all links of a process together have too much unsent: bounds memory of many slow readers. */
+  scarceLinkBufferedBytes: 64 * 1024,
   /**
    * Beyond this a link is closed, whatever is sent on it: bounds the memory that answers nobody waits with (DESTROY,
    * CREATED, PONG) take for a peer that asks and never reads.
    */
   linkUnsentBytes: 2 * 1024 * 1024,
+  /**
+   * Connections per second, and at once, that a relay looks at: bounds what a storm of them costs before TLS. What is
+   * beyond is reset.
+   */
+  acceptsPerSecond: 500,
+  acceptsAtOnce: 1000,
+  /** Connections that have not become links yet: bounds sockets and TLS states of those who never finish. */
+  halfOpen: 512,
+  /** A connection must have become a link, or asked its one plain question, within this: bounds the same in time. */
+  upgradeTimeout: 10 * second,
+  /** The answer to that must have been taken within this: bounds sockets of those who read it byte by byte. */
+  answerTimeout: 60 * second,
+  /** Addresses whose connections of the last minute are remembered: bounds memory. The oldest is forgotten first. */
+  addressesKept: 65_536,
+  /** Addresses read from a forwarded-for header: bounds the parsing of what anybody may have written in front of it. */
+  forwardedAddresses: 32,
+  /** WebSocket pings and pongs that a link takes at once, and one more per second: bounds answers to a flood of them. */
+  controlFrames: 32,
+  /** The longest that a link is not read to keep to a rate: bounds what a burst may have taken in advance. */
+  longestPause: 1 * second,
   /** A socket that takes nothing at all for this long is closed: bounds memory held for a dead reader. */
   linkStall: 30 * second,
   /** Links that no circuit uses are closed after this. */
@@ -27,7 +49,27 @@ export const limits = {
   handshakeTimeout: 5 * second,
   /** Handshake message, in bytes: bounds reassembly. (A hello has 1227, with EXTEND's prefix 1261.) */
   handshakeBytes: 2048,
+  /** Zero bits that a relay may ask for: bounds what a hostile relay can make a client compute (2^18 hashes, a second). */
+  puzzleBits: 18,
+  /** What a relay asks for at least (2^12 hashes, some milliseconds): a handshake costs the client more than the relay. */
+  leastPuzzleBits: 12,
+  /** Challenges that a client takes for one circuit: bounds the same where a relay never has enough. */
+  puzzlesPerHandshake: 3,
+  /** A challenge holds until the end of the next such window: bounds how long ahead solutions can be made. */
+  puzzleWindow: 10 * second,
+  /** Solutions of one link in one window: bounds the memory that tells a replayed solution from a fresh one. */
+  solutionsPerLink: 4096,
+  /**
+   * Handshakes per second, and at once, that a link gets without a puzzle while the relay has time: bounds what one
+   * link takes of it. A link from another relay brings the handshakes of all clients of that one.
+   */
+  handshakesPerLink: 100,
+  handshakesPerLinkAtOnce: 400,
 
+  /** A circuit on which nothing came for this long ends at the next look, an hour later at most: bounds forgotten state. */
+  circuitIdle: 1 * hour,
+  /** The longest that a circuit lives: bounds the same where somebody keeps touching it. A multiple of the above. */
+  circuitLife: 24 * hour,
   /** Branches of one circuit at one hop: bounds fan-out per circuit. */
   branchesPerCircuit: 32,
   /** The branch window W, in cells: what may be in flight per branch and direction without a CREDIT. */
@@ -45,6 +87,12 @@ export const limits = {
   controlAllowance: 64,
   /** Streams open at once on a branch: bounds requests one client can have running at a gateway. */
   streamsPerBranch: 256,
+  /**
+   * BEGINs per second of a branch, and at once: bounds what opening and closing streams costs. Far above what a branch
+   * to a gateway has (1000 requests), for those to exits carry every connection that a wallet opens.
+   */
+  beginsPerBranch: 2000,
+  beginsPerBranchAtOnce: 8192,
   /** Bytes of service name and argument in BEGIN. */
   serviceBytes: 32,
   argumentBytes: 512,

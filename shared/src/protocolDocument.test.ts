@@ -6,7 +6,7 @@ import { fromUtf8 } from './bytes/index.ts'
 import { cellHeaderSize, cellSize, command } from './cell/index.ts'
 import { epochCells, layerCapacity, layerSize, messageType, partSize } from './circuit/index.ts'
 import { fromWire, isErrorCode, toWire } from './errors/index.ts'
-import { helloSize, maxDepth, replySize } from './handshake/index.ts'
+import { helloSize, maxDepth, replySize, solutionSize } from './handshake/index.ts'
 import { limits } from './limits.ts'
 import { second } from './runtime.ts'
 import { encodeTarget, listedPort, tcpService } from './shield/index.ts'
@@ -41,6 +41,9 @@ describe('docs/protocol.md', () => {
       hello: helloSize,
       reply: replySize,
       'longest handshake message': limits.handshakeBytes,
+      solution: solutionSize,
+      'hardest puzzle': limits.puzzleBits,
+      'puzzles per handshake': limits.puzzlesPerHandshake,
       layer: layerSize,
       'capacity at three hops': layerCapacity(3),
       'capacity at four hops': layerCapacity(4),

@@ -8,7 +8,7 @@ import { type Daemon, startDaemon } from './daemon.ts'
 import type { Places } from './internet.ts'
 import { until } from './ports.ts'
 import { type Provider, startProvider } from './provider.ts'
-import { type RelayPlan, type Relays, standardPlan, startRelays, type TlsMode } from './relays.ts'
+import { type RelayPlan, type Relays, type RelaysOptions, standardPlan, startRelays, type TlsMode } from './relays.ts'
 
 export interface LocalNetworkOptions {
   readonly plan?: readonly RelayPlan[]
@@ -30,6 +30,8 @@ export interface LocalNetworkOptions {
   readonly blockTime?: number
   /** Gateways write down each question that they open: `viewFileIn`. */
   readonly viewed?: boolean
+  /** The configuration of a relay, where it is to differ. */
+  readonly configure?: RelaysOptions['configure']
   readonly logLevel?: 'info' | 'debug' | 'warn'
   /** Told what is being done, for people who wait. */
   onStep?(step: string): void
@@ -87,6 +89,7 @@ export async function startLocalNetwork(options: LocalNetworkOptions = {}): Prom
       upstreamTimeout: options.upstreamTimeout,
       exitHosts: options.exitHosts,
       viewFile: options.viewed ? viewFileIn(folder) : undefined,
+      configure: options.configure,
     })
     undo.push(() => relays.stop())
 

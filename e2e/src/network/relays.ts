@@ -31,11 +31,13 @@ export interface RelaysOptions {
   readonly folder: string
   readonly plan: readonly RelayPlan[]
   /** Upstream URLs by chain id. */
-  readonly upstreams: Readonly<Record<number, string>>
+  readonly upstreams: Readonly<Record<number, string | readonly string[]>>
   readonly tls: TlsMode
   readonly certificates?: Certificates | undefined
   /** Puts a tap in front of each relay. */
   readonly tapped: boolean
+  /** Leaves the public ports free, for whoever puts something else in front of the relays. */
+  readonly fronted?: boolean
   readonly logLevel: 'info' | 'debug' | 'warn'
   /** Where listed names lead to from the exits; without it they are in the real Internet. */
   readonly exitHosts?: Places | undefined
@@ -43,6 +45,17 @@ export interface RelaysOptions {
   readonly viewFile?: string | undefined
   /** Seconds that gateways wait for their provider; the product's default where it is not given. */
   readonly upstreamTimeout?: number | undefined
+  /** The configuration of a relay, where it is to differ. */
+  readonly configure?: ((config: RelayYaml, plan: RelayPlan) => object) | undefined
+  /** More of the environment that relays run in. */
+  readonly environment?: Readonly<Record<string, string>> | undefined
+}
+
+/** relay.yaml, as far as a change of it has to know what is there. */
+export interface RelayYaml {
+  readonly network: object
+  readonly gateway?: object
+  readonly [key: string]: unknown
 }
 
 export interface LocalRelay {
@@ -53,6 +66,7 @@ export interface LocalRelay {
   readonly host: string
   /** Where the relay itself listens; behind a tap that is another port than the public one. */
   readonly port: number
+  readonly publicPort: number
   readonly healthPort: number
   readonly configFile: string
   readonly tap: Tap | undefined
@@ -125,12 +139,13 @@ async function prepare(
 ): Promise<Site> {
   const host = `127.${index + 1}.0.1`
   const [port, tapPort] = (await freePorts(host, 2)) as [number, number]
-  const publicPort = options.tapped ? tapPort : port
+  const publicPort = options.tapped || options.fronted ? tapPort : port
   const folder = join(options.folder, plan.name)
   await mkdir(folder)
   await runProgram(relayProgram(), ['keygen', folder])
   const configFile = join(folder, 'relay.yaml')
-  await writeFile(configFile, JSON.stringify(configOf(plan, { host, port, publicPort }, options, trust, documentFile)))
+  const config = configOf(plan, { host, port, publicPort }, options, trust, documentFile)
+  await writeFile(configFile, JSON.stringify(options.configure?.(config, plan) ?? config))
   const descriptorFile = join(folder, 'descriptor.json')
   const pin = options.tls === 'pinned' ? ['--pin'] : []
   await runProgram(relayProgram(), ['descriptor', '--config', configFile, '--out', descriptorFile, ...pin])
@@ -144,10 +159,13 @@ function configOf(
   options: RelaysOptions,
   trust: Relays['trust'],
   document: string,
-): unknown {
+): RelayYaml {
   const { certificates, tls, upstreams, upstreamTimeout } = options
   const timeout = upstreamTimeout === undefined ? {} : { request_timeout_seconds: upstreamTimeout }
-  const chains = Object.entries(upstreams).map(([id, url]) => [id, { upstreams: [{ url }], heads_poll_ms: 250 }])
+  const chains = Object.entries(upstreams).map(([id, urls]) => [
+    id,
+    { upstreams: [urls].flat().map((url) => ({ url })), heads_poll_ms: 250 },
+  ])
   return {
     server_name: plan.name,
     region: plan.region,
@@ -164,6 +182,8 @@ function configOf(
     network: { document, trust, ...(tls === 'private-ca' ? { ca_file: certificates?.caFile } : {}) },
     ...(plan.roles.includes('gateway') ? { gateway: { chains: Object.fromEntries(chains), ...timeout } } : {}),
     ...(plan.roles.includes('exit') ? { exit: {} } : {}),
+    // All of them have the address of this machine.
+    limits: { connections_per_minute: 1_000_000, connections_per_ip: 1_000_000, cells_per_second: 0 },
     log: { level: options.logLevel },
   }
 }
@@ -191,7 +211,7 @@ async function signDocument(folder: string, sites: readonly Site[], documentFile
 
 async function start(
   site: Site,
-  { tapped, viewFile }: RelaysOptions,
+  { tapped, viewFile, environment }: RelaysOptions,
   internet: Internet | undefined,
 ): Promise<LocalRelay> {
   const { plan, host, port, publicPort, configFile } = site
@@ -201,7 +221,7 @@ async function start(
       ...(plan.roles.includes('gateway') && viewFile !== undefined ? { NIGHTJAR_TESTING_VIEW: viewFile } : {}),
     }
     const program = Object.keys(env).length === 0 ? relayProgram() : programPath('testing/nightjar-relay')
-    return startProgram(program, ['--config', configFile], { env })
+    return startProgram(program, ['--config', configFile], { env: { ...environment, ...env } })
   }
   const process = await launch()
   const relay: LocalRelay = {
@@ -211,6 +231,7 @@ async function start(
     roles: plan.roles,
     host,
     port,
+    publicPort,
     healthPort: Number(process.ready.healthPort),
     configFile,
     tap: tapped ? await startTap({ host, port: publicPort, targetPort: port }) : undefined,

@@ -23,6 +23,7 @@ export abstract class Branch {
   protected readonly hop: Hop
   protected readonly clock: Clock
   #retired = false
+  #leaving = false
   /** In the clock's milliseconds. */
   lastUsed: number
 
@@ -32,7 +33,18 @@ export abstract class Branch {
     this.hop = hop
     this.clock = clock
     this.lastUsed = clock.now()
+    hop.onGoaway(() => this.#leave())
     watchHop(hop, { clock, code: 'timed-out', isBusy: () => this.isExpecting, before: slot.trunk?.hop })
+  }
+
+  /** Whether a relay on its way drains, so that what is new belongs on another branch. */
+  get isLeaving(): boolean {
+    return this.#leaving
+  }
+
+  /** The middle's hop that it grows from. That may be an older trunk's than the slot has now. */
+  get trunkHop(): Hop | undefined {
+    return this.hop.parent
   }
 
   /** What is under way, and would be lost with the branch. */
@@ -48,6 +60,11 @@ export abstract class Branch {
 
   get error(): NightjarError | undefined {
     return this.hop.error
+  }
+
+  /** Told once, with the seconds that its relay has left; 0 where its trunk is replaced. */
+  onGoaway(listener: (seconds: number) => void): void {
+    this.hop.onGoaway(listener)
   }
 
   onClosed(listener: (error: NightjarError) => void): void {
@@ -66,9 +83,15 @@ export abstract class Branch {
     this.hop.close()
   }
 
-  /** Closes it where it is retired and the last of what ran on it has ended. */
+  /** Closes it where it is retired or to be left, and the last of what ran on it has ended. */
   closeIfOver(): void {
-    if (this.#retired && this.running === 0) this.hop.close('branch-retired')
+    if ((this.#retired || this.#leaving) && this.running === 0) this.hop.close('branch-retired')
+  }
+
+  /** Unlike a retired one it takes what comes until it was quiet once: its user may not know of a successor yet. */
+  #leave(): void {
+    this.#leaving = true
+    this.closeIfOver()
   }
 
   /** @throws NightjarError what it was closed with, or `branch-retired` */

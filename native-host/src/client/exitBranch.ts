@@ -54,7 +54,7 @@ export class ExitBranch extends Branch {
 
   /** Whether it has done its time, and a fresh one should take the streams that come. */
   get isDue(): boolean {
-    return this.#opened >= streamsPerLife || this.clock.now() >= this.#retireAt
+    return this.isLeaving || this.#opened >= streamsPerLife || this.clock.now() >= this.#retireAt
   }
 
   /** Whether it has as many streams as an exit allows on one. */

@@ -174,7 +174,24 @@ test('a gateway that lied is left by its group, and by no other', async () => {
   expect([own, next]).not.toContain(await usedBy('me'))
   for (const [group, gateway] of others) expect(await usedBy(group)).toBe(gateway)
   for (const { relay } of net.relays) client.distrust('me', 1, relay.id)
-  await expect(usedBy('me')).rejects.toMatchObject({ code: 'no-path' })
+  await expect(usedBy('me')).rejects.toMatchObject({ code: 'answer-refuted' })
+})
+
+test('whoever asks is told which gateway answered, although the group has another by now', async () => {
+  const { client, usedBy, net } = await start()
+  const own = await usedBy('me')
+  let answered = ''
+  const order = { group: 'me', chain: 1, call: { method: 'eth_chainId' } }
+  const onAnswered = (gateway: string) => {
+    answered = gateway
+  }
+  const request = () => net.run(client.request(order, onAnswered))
+  await request()
+  expect(answered).toBe(own.relay.id)
+  own.kill()
+  await request()
+  expect(answered).not.toBe(own.relay.id)
+  expect(net.relays.map(({ relay }) => relay.id)).toContain(answered)
 })
 
 test('more groups than one trunk has places for go to the other', async () => {

@@ -59,7 +59,14 @@ export class GuardLinks {
   }
 
   async #dialAny(guard: Relay, forget: () => void): Promise<CircuitTable> {
-    const table = new CircuitTable({ onClosed: forget })
+    const table = new CircuitTable({
+      onClosed: forget,
+      onGoaway: (seconds) => {
+        this.#health.drains(guard, seconds)
+        // What is on the link goes on; the next link is to whoever listens there then.
+        forget()
+      },
+    })
     let failure: unknown
     for (const { url, pin } of guard.addresses) {
       try {

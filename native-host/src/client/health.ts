@@ -1,4 +1,4 @@
-/** Which relays failed lately, and until when each is passed over. */
+/** Which relays failed lately or drain, and until when each is passed over. */
 import type { Relay } from '@nightjar/shared/directory'
 import { type Clock, minute, second } from '@nightjar/shared/runtime'
 
@@ -8,6 +8,8 @@ const longestPause = 1 * minute
 export class RelayHealth {
   readonly #clock: Clock
   readonly #failures = new Map<string, { count: number; avoidUntil: number }>()
+
+  readonly #draining = new Map<string, number>()
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -21,6 +23,16 @@ export class RelayHealth {
     this.#failures.set(id, { count, avoidUntil: this.#clock.now() + pause })
   }
 
+  /** It is going to stop: passed over for so many seconds, however well it works. */
+  drains(relay: Relay, seconds: number): void {
+    this.#draining.set(relay.id, this.#clock.now() + seconds * second)
+  }
+
+  /** It took a new circuit, which it would not if it drained: it has been started again. */
+  tookNew(relay: Relay): void {
+    this.#draining.delete(relay.id)
+  }
+
   worked(relay: Relay): void {
     this.#failures.delete(relay.id)
   }
@@ -31,13 +43,22 @@ export class RelayHealth {
   }
 
   isAvoided(relay: Relay): boolean {
-    return (this.#failures.get(relay.id)?.avoidUntil ?? 0) > this.#clock.now()
+    return this.#isDraining(relay) || (this.#failures.get(relay.id)?.avoidUntil ?? 0) > this.#clock.now()
   }
 
-  /** `relays` in their order, those that are passed over last, the one with the fewest failures first among these. */
+  /**
+   * `relays` in their order, those that are passed over last: the one with the fewest failures first among these, and those
+   * that drain at the very end, as they refuse for certain.
+   */
   sort(relays: readonly Relay[]): Relay[] {
     const good = relays.filter((relay) => !this.isAvoided(relay))
     const avoided = relays.filter((relay) => this.isAvoided(relay))
-    return [...good, ...avoided.sort((a, b) => this.failuresOf(a) - this.failuresOf(b))]
+    const order = (a: Relay, b: Relay) =>
+      Number(this.#isDraining(a)) - Number(this.#isDraining(b)) || this.failuresOf(a) - this.failuresOf(b)
+    return [...good, ...avoided.sort(order)]
+  }
+
+  #isDraining(relay: Relay): boolean {
+    return (this.#draining.get(relay.id) ?? 0) > this.#clock.now()
   }
 }

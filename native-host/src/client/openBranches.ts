@@ -58,6 +58,7 @@ export class OpenBranches {
     this.#count(slot, 1)
     try {
       const opened = await make({ clock, slot, relay })
+      health.tookNew(relay)
       this.#keep(opened.branch)
       return opened
     } catch (cause) {
@@ -96,6 +97,7 @@ export class OpenBranches {
     this.#open.add(branch)
     this.#options.onChange?.()
     const idle = this.#closeWhenIdle(branch)
+    branch.onGoaway((seconds) => this.#options.health.drains(branch.relay, seconds))
     branch.onClosed(({ code }) => {
       idle.cancel()
       this.#open.delete(branch)
@@ -136,7 +138,8 @@ export class OpenBranches {
 
   #isFree(slot: TrunkSlot): boolean {
     if (slot.trunk?.hop.canExtend === false) return false
-    const taken = this.all.filter((branch) => branch.slot === slot).length + (this.#opening.get(slot) ?? 0)
+    const taken =
+      this.all.filter(({ trunkHop }) => trunkHop === slot.trunk?.hop).length + (this.#opening.get(slot) ?? 0)
     return taken < limits.branchesPerCircuit
   }
 
@@ -157,8 +160,8 @@ export class OpenBranches {
  * Once for the branch, however many requests were lost with it.
  */
 function isRelaysFault(branch: Branch, code: ErrorCode): boolean {
-  const { trunk } = branch.slot
-  return trunk !== undefined && trunk.hop.error === undefined && code !== 'branch-retired'
+  const trunk = branch.trunkHop
+  return trunk !== undefined && trunk.error === undefined && code !== 'branch-retired'
 }
 
 /** Branches that this process itself seals on. */

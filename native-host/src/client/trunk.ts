@@ -1,6 +1,7 @@
 /**
  * One trunk slot: keeps a circuit entry–middle up, and rebuilds it when it is lost. Failures are counted against the
- * relay that failed, so that the next attempt takes the spare.
+ * relay that failed, so that the next attempt takes the spare. Where one of the two drains, the next trunk is built first;
+ * the old one then ends with the last of its branches.
  */
 import { type CircuitContext, type CircuitTable, type Hop, openCircuit } from '@nightjar/shared/circuit'
 import { type Relay, responderOf } from '@nightjar/shared/directory'
@@ -18,6 +19,12 @@ export interface Trunk {
   readonly hop: Hop
 }
 
+interface OpenTrunk extends Trunk {
+  readonly entryHop: Hop
+  /** A relay of it drains. */
+  isLeaving: boolean
+}
+
 export interface TrunkOptions {
   readonly clock: Clock
   readonly context: CircuitContext
@@ -32,10 +39,12 @@ export interface TrunkOptions {
 const firstPause = 100 * millisecond
 const longestPause = 15 * second
 const hurryPause = 1 * second
+/** How often to look whether a trunk that was replaced has branches yet. */
+const letGoEvery = 250 * millisecond
 
 export class TrunkSlot {
   readonly #options: TrunkOptions
-  #trunk: Trunk | undefined
+  #trunk: OpenTrunk | undefined
   #building = false
   #stopped = false
   #failures = 0
@@ -82,7 +91,7 @@ export class TrunkSlot {
   }
 
   async #build(): Promise<void> {
-    if (this.#building || this.#stopped || this.#trunk !== undefined) return
+    if (this.#building || this.#stopped || this.#trunk?.isLeaving === false) return
     this.#building = true
     try {
       await this.#open(this.#options.choose())
@@ -95,6 +104,8 @@ export class TrunkSlot {
     } finally {
       this.#building = false
       this.#options.onChange()
+      // Told to leave while it was still being opened.
+      if (this.#trunk?.isLeaving === true && this.#retry === undefined) this.#scheduleRetry()
     }
   }
 
@@ -111,10 +122,16 @@ export class TrunkSlot {
       throw error
     })
     health.worked(middle)
+    for (const relay of [entry, middle]) health.tookNew(relay)
     if (this.#stopped) return entryHop.close()
     this.#watch(table, entryHop, hop)
-    this.#trunk = { entry, middle, hop }
-    hop.onClosed((error) => this.#lost(entryHop, entry, middle, error))
+    const trunk: OpenTrunk = { entry, middle, hop, entryHop, isLeaving: false }
+    const before = this.#trunk
+    this.#trunk = trunk
+    if (before !== undefined) this.#letGo(before)
+    hop.onClosed((error) => this.#lost(trunk, error))
+    entryHop.onGoaway((seconds) => this.#leave(trunk, entry, seconds))
+    hop.onGoaway((seconds) => this.#leave(trunk, middle, seconds))
   }
 
   async #openEntry(entry: Relay): Promise<{ table: CircuitTable; entryHop: Hop }> {
@@ -145,7 +162,25 @@ export class TrunkSlot {
     watchHop(hop, { ...watch(hop), before: entryHop })
   }
 
-  #lost(entryHop: Hop, entry: Relay, middle: Relay, error: NightjarError): void {
+  /** Builds another trunk while this one goes on. */
+  #leave(trunk: OpenTrunk, relay: Relay, seconds: number): void {
+    this.#options.health.drains(relay, seconds)
+    trunk.isLeaving = true
+    void this.#build()
+  }
+
+  /** Has the branches of a trunk that was replaced move, those too that were on their way, and closes it after them. */
+  #letGo(trunk: OpenTrunk): void {
+    for (const branch of trunk.hop.branches) branch.goaway(0)
+    this.#options.clock.after(letGoEvery, () => {
+      if (trunk.hop.branchCount === 0) trunk.entryHop.close('done')
+      else if (!this.#stopped) this.#letGo(trunk)
+    })
+  }
+
+  #lost(trunk: OpenTrunk, error: NightjarError): void {
+    const { entryHop, entry, middle } = trunk
+    if (this.#trunk !== trunk) return entryHop.close()
     this.#trunk = undefined
     // The entry still stands: then it was the middle that went, and the rest of the circuit is of no use.
     const lost = entryHop.error === undefined ? middle : entry

@@ -149,6 +149,26 @@ describe('a branch that is lost', () => {
   })
 
   // Found here: the close came in the same step as the answer, which was then told lost and given as well.
+  test('a branch whose gateway drains takes nothing new, and what is under way is answered', async () => {
+    const { net, bridge, open, ask, hold, avoided } = await startSession()
+    const branch = await open()
+    const { release } = hold()
+    const asked = watch(branch.ask(question))
+    const id = bridge.lastId
+    await net.settle()
+    net.named('g0').drain(30)
+    await net.settle()
+    const number = numberOf(branch)
+    const draining = { event: 'branch-lost', branch: number, code: 'draining', requests: [] }
+    expect([bridge.events, await avoided()]).toEqual([[draining], true])
+    expect(await ask(await open(label, 'g1'))).toEqual({ result: 'g1' })
+    release()
+    await net.settle()
+    expect(asked.value).toEqual({ result: 'held' })
+    expect(bridge.answered).toContain(id)
+    expect(bridge.events).toEqual([draining, { ...draining, code: 'branch-retired' }])
+  })
+
   test('is not told with the answer that it closed with', async () => {
     const { net, bridge, open, hold } = await startSession()
     const branch = await open()

@@ -120,6 +120,11 @@ export class BridgeSession implements Session {
     const number = this.#lastBranch
     const carried: Carried = { branch, waiting: new Map() }
     this.#branches.set(number, carried)
+    branch.onGoaway(() => {
+      // Lost to what comes, so that the browser opens another; what is under way is answered yet.
+      if (branch.error === undefined)
+        this.#send({ event: 'branch-lost', branch: number, code: 'draining', requests: [] })
+    })
     branch.onClosed(({ code }) => {
       this.#branches.delete(number)
       void this.#tellLost(number, code, carried)

@@ -50,14 +50,16 @@ export async function loadRequests(load: RequestLoad): Promise<RequestResult> {
   }
 }
 
-function startClient({ crypto, clock, dial, extraCa, network }: RequestLoad): Client {
+export type ClientSource = Pick<RequestLoad, 'crypto' | 'clock' | 'dial' | 'extraCa' | 'network'>
+
+export function startClient({ crypto, clock, dial, extraCa, network }: ClientSource): Client {
   const state = freshState(crypto.randomBytes)
   const client = createClient({ crypto, clock, dial, extraCa, network: () => network, state })
   client.start()
   return client
 }
 
-async function untilUp(clock: Clock, client: Client): Promise<void> {
+export async function untilUp(clock: Clock, client: Client): Promise<void> {
   const deadline = clock.now() + startTimeout
   while (client.status().trunks.length === 0 && clock.now() < deadline) await pause(clock, 20)
 }

@@ -1,9 +1,11 @@
 /** `nightjar-relay check-config`: looks at everything that a relay needs to start, and says how to repair it. */
 import { allows, hostList, listDate } from '@nightjar/shared/shield'
+import type { ConfigProblem } from '@nightjar/shared-node/config'
 import { Command } from 'commander'
 import { inspectRelayConfig, type RelayConfig } from '../config.ts'
-import { checkDocument, checkFiles, checkKeys, type Finding, problem } from './checks.ts'
+import { checkDocument, checkFiles, checkKeys } from './checks.ts'
 import type { CliContext } from './context.ts'
+import { type Finding, printFindings, problem } from './finding.ts'
 
 export function checkConfigCommand(context: CliContext): Command {
   return new Command('check-config')
@@ -16,39 +18,47 @@ export function checkConfigCommand(context: CliContext): Command {
     .option('--json', 'print JSON: { ok, findings: [{ subject, status, finding, remedy?, code? }] }')
     .addHelpText('after', '\nExample:\n  nightjar-relay check-config --config /etc/nightjar/relay.yaml')
     .action(async (options: { config: string; json?: true }) => {
-      const findings = await check(context, options.config)
-      const ok = findings.every(({ status }) => status !== 'problem')
-      context.print(options.json === true ? `${JSON.stringify({ ok, findings })}\n` : inWords(findings))
-      if (!ok) context.setExitCode(1)
+      const { findings } = await inspectFiles(context, options.config)
+      printFindings(context, findings, options.json === true)
     })
 }
 
-async function check(context: CliContext, file: string): Promise<readonly Finding[]> {
+/** Everything that can be known from files. The configuration is there where it could be read at all. */
+export async function inspectFiles(
+  context: CliContext,
+  file: string,
+): Promise<{ readonly config: RelayConfig | undefined; readonly findings: readonly Finding[] }> {
   let config: RelayConfig
   try {
     const inspection = await inspectRelayConfig(file)
-    if (!inspection.ok) {
-      return inspection.problems.map(({ line, finding, remedy }) => ({
-        subject: line === undefined ? file : `${file}:${line}`,
-        status: 'problem',
-        finding,
-        remedy: remedy ?? 'Correct it there; relay.example.yaml explains every key.',
-        code: 'config-invalid',
-      }))
-    }
+    if (!inspection.ok)
+      return { config: undefined, findings: inspection.problems.map((each) => configFinding(file, each)) }
     config = inspection.config
   } catch (error) {
-    return [problem(file, error)]
+    return { config: undefined, findings: [problem(file, error)] }
   }
   const { keys, findings } = await checkKeys(context, config, file)
-  return [
-    { subject: file, status: 'ok', finding: `${config.server_name}, roles: ${config.roles.join(', ')}` },
-    ...findings,
-    ...gatewayFindings(config),
-    ...exitFindings(config),
-    ...(await checkFiles(config, context.clock.now())),
-    ...(await checkDocument(context, config, keys)),
-  ]
+  return {
+    config,
+    findings: [
+      { subject: file, status: 'ok', finding: `${config.server_name}, roles: ${config.roles.join(', ')}` },
+      ...findings,
+      ...gatewayFindings(config),
+      ...exitFindings(config),
+      ...(await checkFiles(config, context.clock.now())),
+      ...(await checkDocument(context, config, keys)),
+    ],
+  }
+}
+
+function configFinding(file: string, { line, finding, remedy }: ConfigProblem): Finding {
+  return {
+    subject: line === undefined ? file : `${file}:${line}`,
+    status: 'problem',
+    finding,
+    remedy: remedy ?? 'Correct it there; relay.example.yaml explains every key.',
+    code: 'config-invalid',
+  }
 }
 
 /** Where a gateway sends raw transactions, if not to the upstreams. Only the host: the rest of a URL may be a secret. */
@@ -74,13 +84,4 @@ function exitFindings({ exit }: RelayConfig): readonly Finding[] {
   if (carried > 0) return [{ subject: 'exit', status: 'ok', finding }]
   const remedy = 'Name a category in exit.categories, or less in exit.without.'
   return [{ subject: 'exit', status: 'problem', finding, remedy, code: 'config-invalid' }]
-}
-
-function inWords(findings: readonly Finding[]): string {
-  const lines = findings.map(({ subject, status, finding, remedy }) => {
-    const label = { ok: 'ok     ', note: 'note   ', problem: 'PROBLEM' }[status]
-    return `${label}  ${subject}: ${finding}\n${remedy === undefined ? '' : `         → ${remedy}\n`}`
-  })
-  const problems = findings.filter(({ status }) => status === 'problem').length
-  return `${lines.join('')}${problems === 0 ? 'no problems' : `problems: ${problems}`}\n`
 }

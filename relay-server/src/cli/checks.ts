@@ -3,33 +3,19 @@ import { X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { hex } from '@nightjar/shared/bytes'
 import { verifyDocument } from '@nightjar/shared/directory'
-import { asNightjarError, type ErrorCode, errorTable } from '@nightjar/shared/errors'
 import { purpose } from '@nightjar/shared/handshake'
+import { day } from '@nightjar/shared/runtime'
 import { readSecret, readText } from '@nightjar/shared-node/config'
 import { readDocument } from '@nightjar/shared-node/network'
 import { type RelayConfig, trustOf } from '../config.ts'
 import { loadKeys, type RelayKey, type RelayKeys } from '../keys.ts'
 import type { CliContext } from './context.ts'
-
-export interface Finding {
-  /** The file or part that it is about. */
-  readonly subject: string
-  readonly status: 'ok' | 'note' | 'problem'
-  readonly finding: string
-  /** What to do; every problem has one. */
-  readonly remedy?: string
-  readonly code?: ErrorCode
-}
+import { type Finding, problem } from './finding.ts'
 
 const certificateBytes = 256 * 1024
+/** A certificate that ends sooner should have been renewed by whatever renews it. */
+const renewalTime = 14 * day
 const sendDescriptor = 'Run `nightjar-relay descriptor` and send the result to the directories.'
-
-/** `error` as a finding; what its code's sentence says to do is the remedy. */
-export function problem(subject: string, error: unknown): Finding {
-  const { code, detail } = asNightjarError(error)
-  const { sentence } = errorTable[code]
-  return { subject, status: 'problem', finding: detail ?? code, remedy: sentence, code }
-}
 
 export async function checkKeys(
   { crypto, clock }: CliContext,
@@ -88,7 +74,8 @@ async function certificateFinding(tls: { cert_file: string; key_file: string }, 
     }
     const until = Date.parse(new X509Certificate(cert).validTo)
     const finding = `certificate until ${new Date(until).toISOString()}`
-    if (now < until) return { subject, status: 'ok', finding }
+    if (now + renewalTime < until) return { subject, status: 'ok', finding }
+    if (now < until) return { subject, status: 'note', finding: `${finding}, which is soon`, remedy: 'Renew it.' }
     return { subject, status: 'problem', finding: `${finding}: expired`, remedy: 'Renew it.', code: 'file-unusable' }
   } catch (error) {
     return problem(subject, error)

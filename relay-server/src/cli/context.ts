@@ -2,10 +2,12 @@
 import { lookup } from 'node:dns/promises'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Clock } from '@nightjar/shared/runtime'
+import type { Dial } from '@nightjar/shared-node/link'
 
 export interface CliContext extends Outside {
   readonly crypto: Crypto
   readonly clock: Clock
+  readonly dial: Dial
   /** Name and version, such as `nightjar-relay 0.1.0`; ends up in descriptors. At most 64 characters. */
   readonly software: string
 }

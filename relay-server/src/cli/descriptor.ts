@@ -28,17 +28,30 @@ export function descriptorCommand(context: CliContext): Command {
     .action(async (options: { config: string; out?: string; pin?: true }) => {
       const config = await loadRelayConfig(options.config)
       const keys = await loadKeys(context.crypto, config)
-      const pin = options.pin === true ? await pinOf(config) : undefined
-      const now = context.clock.now()
-      const descriptor = describeRelay(config, keys, { now, software: context.software, pin })
-      const signed = await signDescriptor(keys.identity, descriptor)
-      // What a directory would refuse should be told here.
-      await verifyDescriptor(context.crypto, { ...signed, signature: fromBase64(signed.signature) })
-      const text = `${JSON.stringify(signed)}\n`
+      const text = await makeDescriptor(context, config, keys, options.pin === true)
       if (options.out === undefined) return context.print(text)
       await writeAtomically(options.out, text, 0o644)
       context.print(`${options.out}: send it to the directories of the network\n`)
     })
+}
+
+/**
+ * The signed descriptor, as the text of its file.
+ * @param isPinned whether clients are to pin the key of the certificate
+ * @throws NightjarError as `describeRelay`; `file-unusable` and `config-invalid` where there is no key to pin
+ */
+export async function makeDescriptor(
+  context: Pick<CliContext, 'crypto' | 'clock' | 'software'>,
+  config: RelayConfig,
+  keys: RelayKeys,
+  isPinned: boolean,
+): Promise<string> {
+  const pin = isPinned ? await pinOf(config) : undefined
+  const descriptor = describeRelay(config, keys, { now: context.clock.now(), software: context.software, pin })
+  const signed = await signDescriptor(keys.identity, descriptor)
+  // What a directory would refuse should be told here.
+  await verifyDescriptor(context.crypto, { ...signed, signature: fromBase64(signed.signature) })
+  return `${JSON.stringify(signed)}\n`
 }
 
 /**
@@ -94,7 +107,7 @@ function published(keys: readonly RelayKey[], now: number, config: RelayConfig):
   }))
 }
 
-async function pinOf(config: RelayConfig): Promise<Uint8Array> {
+export async function pinOf(config: RelayConfig): Promise<Uint8Array> {
   const file = config.listen.tls?.cert_file
   if (file === undefined) {
     throw new NightjarError('config-invalid', { detail: '--pin needs listen.tls.cert_file in the configuration' })

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { checkConfigCommand } from './check-config.ts'
 import type { CliContext } from './context.ts'
 import { descriptorCommand } from './descriptor.ts'
+import { doctorCommand } from './doctor.ts'
 import { keygenCommand } from './keygen.ts'
 import { networkCommand } from './network.ts'
 
@@ -19,6 +20,7 @@ export function buildProgram(context: CliContext): Command {
       .enablePositionalOptions()
       .addCommand(keygenCommand(context))
       .addCommand(checkConfigCommand(context))
+      .addCommand(doctorCommand(context))
       .addCommand(descriptorCommand(context))
       .addCommand(networkCommand(context))
   )

@@ -313,6 +313,7 @@ test('every command explains itself, and each of its options', async () => {
     'nightjar-relay',
     'keygen',
     'check-config',
+    'doctor',
     'descriptor',
     'network',
     'sign',

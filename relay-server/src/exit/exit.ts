@@ -32,6 +32,8 @@ export interface ExitOptions {
   own(): readonly string[]
   /** What the streams of one branch may move; `limits.tcpBytesPerBranch`. */
   readonly bytesPerBranch?: number
+  /** Counted into: those of the whole process, which may open one exit after the other. */
+  readonly counts?: ExitCounts
 }
 
 /** Numbers of this process since its start. */
@@ -43,6 +45,10 @@ export interface ExitCounts {
   /** Bytes of streams that have ended: from hosts, and to hosts. */
   fromHosts: number
   toHosts: number
+}
+
+export function noExitCounts(): ExitCounts {
+  return { open: 0, ended: new Map(), fromHosts: 0, toHosts: 0 }
 }
 
 export interface Exit {
@@ -63,23 +69,19 @@ interface Holder {
 
 export function createExit(options: ExitOptions): Exit {
   const { policy, clock, connect, maxStreams, bytesPerBranch = limits.tcpBytesPerBranch } = options
+  const { counts = noExitCounts() } = options
   const resolve = rememberNames(options.resolve, clock)
   const open = new Set<Splice>()
   /** The circuits that have a connection. */
   const holders = new Set<Holder>()
-  const ended = new Map<ErrorCode, number>()
-  const counts = {
-    get open() {
-      return open.size
-    },
-    ended,
-    fromHosts: 0,
-    toHosts: 0,
-  }
 
   function count<C extends ErrorCode>(code: C): C {
-    ended.set(code, (ended.get(code) ?? 0) + 1)
+    counts.ended.set(code, (counts.ended.get(code) ?? 0) + 1)
     return code
+  }
+
+  function forget(joined: Splice): void {
+    if (open.delete(joined)) counts.open -= 1
   }
 
   async function ownAddresses(): Promise<readonly string[]> {
@@ -123,16 +125,17 @@ export function createExit(options: ExitOptions): Exit {
         count(code)
         counts.fromHosts += joined.sent
         counts.toHosts += joined.received
-        if (holder.connected.delete(joined)) open.delete(joined)
+        if (holder.connected.delete(joined)) forget(joined)
         if (holder.connected.size === 0) holders.delete(holder)
         // A client that asks and leaves must not be able to have more names asked for than it may have streams.
         void attempt.then(() => {
-          open.delete(joined)
+          forget(joined)
           holder.streams -= 1
         })
       },
     })
     open.add(joined)
+    counts.open += 1
     holder.streams += 1
     const timer = clock.after(limits.tcpConnectTimeout, () => joined.end('timed-out'))
     const attempt = connectTo(host, connecting.signal)

@@ -4,6 +4,7 @@ import { FakeClock } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { createGateway, type Gateway } from './gateway.ts'
 import { block } from './testing/blocks.ts'
+import { passing } from './testing/context.ts'
 import { account, ScriptedChain } from './testing/scriptedChain.ts'
 
 const poll = 1 * second
@@ -18,7 +19,11 @@ function begin(): void {
   clock = new FakeClock()
   chain = new ScriptedChain(clock)
   chain.head = 100
-  gateway = createGateway(new Map([[1, { upstreams: chain, headsEvery: poll }]]), { clock, random: () => 0.5 })
+  gateway = createGateway(new Map([[1, { upstreams: chain, headsEvery: poll }]]), {
+    clock,
+    random: () => 0.5,
+    ...passing,
+  })
 }
 beforeEach(begin)
 

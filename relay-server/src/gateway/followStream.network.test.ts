@@ -13,6 +13,7 @@ import { createGateway } from './gateway.ts'
 import { serveGateway } from './session.ts'
 import { FollowedChain, header } from './testing/blocks.ts'
 import { makeKeys } from './testing/circuit.ts'
+import { passing } from './testing/context.ts'
 
 const every = 2 * second
 const nothing = new Uint8Array(0)
@@ -27,6 +28,7 @@ beforeEach(async () => {
   const gateway = createGateway(new Map([[1, { upstreams: chain, headsEvery: every }]]), {
     clock: network.clock,
     random: () => 0.5,
+    ...passing,
   })
   const { keyPair, responder } = await makeKeys()
   const secrets = {

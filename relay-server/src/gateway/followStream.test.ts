@@ -10,6 +10,7 @@ import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createGateway, type Gateway } from './gateway.ts'
 import { FollowedChain, header } from './testing/blocks.ts'
 import { makeKeys, TestCircuit, type TestKeys } from './testing/circuit.ts'
+import { passing } from './testing/context.ts'
 
 const every = 2 * second
 const question: Question = { chain: 1, cells: 4, method: 'eth_subscribe', params: ['newHeads'] }
@@ -28,7 +29,11 @@ let session: EnvelopeSession
 beforeEach(async () => {
   clock = new FakeClock()
   chain = new FollowedChain()
-  gateway = createGateway(new Map([[1, { upstreams: chain, headsEvery: every }]]), { clock, random: () => 0.5 })
+  gateway = createGateway(new Map([[1, { upstreams: chain, headsEvery: every }]]), {
+    clock,
+    random: () => 0.5,
+    ...passing,
+  })
   circuit = new TestCircuit(gateway, keys)
   session = await circuit.greet()
 })

@@ -4,6 +4,7 @@ import { second } from '@nightjar/shared/runtime'
 import { FakeClock } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { HeadFollower, type HeadListener } from './follower.ts'
+import type { PushedHeads, PushListener } from './headsSocket.ts'
 import { block, FollowedChain, header } from './testing/blocks.ts'
 
 const every = 2 * second
@@ -257,5 +258,100 @@ describe('an upstream', () => {
     await follow()
     await clock.elapse(300 * second)
     expect([listener.numbers, listener.ends]).toEqual([[1], []])
+  })
+})
+
+describe('where heads are pushed', () => {
+  class Pushed implements PushedHeads {
+    listener: PushListener | undefined
+    doubts = 0
+    start(listener: PushListener): void {
+      this.listener = listener
+    }
+    stop(): void {
+      this.listener = undefined
+    }
+    doubt(): void {
+      this.doubts += 1
+      this.listener?.onLost()
+    }
+    push(number: number): void {
+      this.listener?.onBlock({ result: block(number) })
+    }
+  }
+
+  let pushed: Pushed
+  beforeEach(() => {
+    pushed = new Pushed()
+    heads = new HeadFollower({ upstreams: chain, clock, every, pushed })
+  })
+
+  test('they are told as they come, and polls are five times rarer', async () => {
+    await follow()
+    pushed.push(1)
+    pushed.push(2)
+    expect(listener.numbers).toEqual([1, 2])
+    chain.show(2)
+    // The poll that was due already, then one.
+    await clock.elapse(every + 5 * every)
+    expect(chain.asked).toHaveLength(3)
+    await clock.elapse(5 * every - 1)
+    expect([chain.asked.length, pushed.doubts]).toEqual([3, 0])
+  })
+
+  test('polls are as frequent as before once nothing is pushed any more', async () => {
+    await follow()
+    pushed.push(1)
+    await clock.elapse(every)
+    pushed.listener?.onLost()
+    const before = chain.asked.length
+    await clock.elapse(3 * every)
+    expect(chain.asked).toHaveLength(before + 3)
+    chain.show(4)
+    await clock.elapse(every)
+    expect(listener.numbers).toEqual([1, 4])
+  })
+
+  test('losing them while a poll is under way makes no second poll beside it', async () => {
+    let answer: (outcome: Outcome) => void = () => {}
+    chain.latest = new Promise((resolve) => (answer = resolve))
+    await follow()
+    pushed.push(1)
+    pushed.listener?.onLost()
+    await clock.elapse(5 * every)
+    expect(chain.asked).toHaveLength(1)
+    answer({ result: block(1) })
+    await clock.elapse(every)
+    expect(chain.asked).toHaveLength(2)
+  })
+
+  test('a place that has stopped pushing is doubted, and heads are polled as before', async () => {
+    await follow()
+    pushed.push(1)
+    await clock.elapse(every)
+    chain.show(5)
+    await clock.elapse(5 * every)
+    expect([listener.numbers, pushed.doubts]).toEqual([[1, 5], 0])
+    await clock.elapse(5 * every)
+    expect(pushed.doubts).toBe(1)
+    chain.show(6)
+    await clock.elapse(every)
+    expect(listener.numbers).toEqual([1, 5, 6])
+  })
+
+  test('one that is behind, or no block, changes nothing', async () => {
+    chain.show(9)
+    await follow()
+    for (const number of [7, 7, 8]) pushed.push(number)
+    pushed.listener?.onBlock({ result: null })
+    pushed.listener?.onBlock({ error: { code: -32000, message: 'gone' } })
+    expect(listener.numbers).toEqual([9])
+  })
+
+  test('nothing is pushed to a follower whom nobody follows', async () => {
+    await follow()
+    pushed.push(1)
+    heads.unfollow(listener)
+    expect([pushed.listener, clock.pending]).toEqual([undefined, 0])
   })
 })

@@ -1,12 +1,14 @@
 /**
  * Looks at one chain for its newest block, on behalf of all who follow it, and only while one does. Upstreams are polled:
- * plain HTTP is all that they have to speak, and they do not learn how many follow.
+ * plain HTTP is all that they have to speak, and they do not learn how many follow. Where one pushes its blocks, polls
+ * become rare and only check that it still does.
  */
 import type { ErrorCode } from '@nightjar/shared/errors'
-import type { Call } from '@nightjar/shared/rpc'
+import type { Call, Outcome } from '@nightjar/shared/rpc'
 import { type Clock, second, type Timer } from '@nightjar/shared/runtime'
 import type { Chain } from './broadcasts.ts'
 import { type Head, headOf } from './header.ts'
+import type { PushedHeads } from './headsSocket.ts'
 
 export interface HeadListener {
   onHead(head: Head): void
@@ -30,6 +32,8 @@ export interface FollowerOptions {
   readonly clock: Clock
   /** Milliseconds from an answer to the next question. */
   readonly every: number
+  /** Where heads come from before they are asked for, if the operator has named such a place. */
+  readonly pushed?: PushedHeads | undefined
 }
 
 const newest: Call = { method: 'eth_getBlockByNumber', params: ['latest', false] }
@@ -37,6 +41,8 @@ const newest: Call = { method: 'eth_getBlockByNumber', params: ['latest', false]
 const patience = 30 * second
 /** Three minutes of Ethereum's: wallets ask for no older block by its number, and few enough to keep them whole. */
 const recentHeads = 16
+/** So much rarer are polls while heads are pushed. */
+const rarer = 5
 /** More than the widest grid's last block is behind. */
 const knownHashes = 2048
 
@@ -51,6 +57,10 @@ export class HeadFollower implements Heads {
   readonly #hashes = new Map<bigint, string>()
   #hasDoubts = false
   #failures = 0
+  /** The newest head that was pushed; undefined while none is. */
+  #pushed: bigint | undefined
+  /** The newest head that was polled while heads were pushed. */
+  #polled: bigint | undefined
 
   constructor(options: FollowerOptions) {
     this.#options = options
@@ -84,10 +94,13 @@ export class HeadFollower implements Heads {
     this.#polling = new AbortController()
     this.#waitForHead()
     void this.#poll(this.#polling.signal)
+    this.#options.pushed?.start({ onBlock: (outcome) => this.#takePushed(outcome), onLost: () => this.#losePushed() })
   }
 
   #stop(): void {
     this.#polling.abort()
+    this.#options.pushed?.stop()
+    this.#pushed = undefined
     this.#next?.cancel()
     this.#deadline?.cancel()
     this.#recent = []
@@ -105,12 +118,50 @@ export class HeadFollower implements Heads {
   }
 
   async #poll(signal: AbortSignal): Promise<void> {
+    this.#next = undefined
     const head = await this.#look(signal)
     if (signal.aborted) return
-    if (head !== undefined) this.#learn(head)
-    else this.#failures += 1
+    if (head !== undefined) {
+      this.#compare(head)
+      this.#learn(head)
+    } else this.#failures += 1
     // The last listener may have left on hearing of it.
-    if (!signal.aborted) this.#next = this.#options.clock.after(this.#options.every, () => void this.#poll(signal))
+    if (!signal.aborted) this.#awaitPoll(signal)
+  }
+
+  #awaitPoll(signal: AbortSignal): void {
+    const { clock, every } = this.#options
+    this.#next?.cancel()
+    this.#next = clock.after(this.#pushed === undefined ? every : rarer * every, () => void this.#poll(signal))
+  }
+
+  #takePushed(outcome: Outcome): void {
+    let head: Head
+    try {
+      head = headOf(outcome)
+    } catch {
+      // The block of a header may be gone again by the time that it is asked for; the next poll tells what is there.
+      return
+    }
+    this.#pushed = head.number
+    const last = this.#recent.at(-1)
+    // A chain that has gone back is for the polls to find: one place that is behind says nothing.
+    if (last === undefined || head.number >= last.number) this.#learn(head)
+  }
+
+  #losePushed(): void {
+    if (this.#pushed === undefined) return
+    this.#pushed = undefined
+    this.#polled = undefined
+    // While a poll is under way, the next is set when it ends.
+    if (this.#next !== undefined) this.#awaitPoll(this.#polling.signal)
+  }
+
+  /** What a poll had found is pushed by the time of the next, or it is not pushed at all any more. */
+  #compare({ number }: Head): void {
+    if (this.#pushed === undefined) return
+    if (this.#polled !== undefined && this.#polled > this.#pushed) this.#options.pushed?.doubt()
+    else this.#polled = number
   }
 
   async #look(signal: AbortSignal): Promise<Head | undefined> {

@@ -6,6 +6,7 @@ import { codeOf, FakeClock } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Chain } from './broadcasts.ts'
 import { createGateway, type Gateway } from './gateway.ts'
+import { passing } from './testing/context.ts'
 import { account } from './testing/scriptedChain.ts'
 
 const { signal } = new AbortController()
@@ -41,7 +42,7 @@ beforeEach(() => {
       [1, { upstreams: first, headsEvery: 2 * second }],
       [31337, { upstreams: other, headsEvery: 2 * second }],
     ]),
-    { clock, random: () => 0.5 },
+    { clock, random: () => 0.5, ...passing },
   )
 })
 
@@ -127,6 +128,7 @@ describe('raw transactions', () => {
     gateway = createGateway(new Map([[1, { upstreams: first, transactions: other, headsEvery: 2 * second }]]), {
       clock,
       random: () => 0.5,
+      ...passing,
     })
     const error = { code: -32000, message: 'reverted in simulation' }
     other.answer = () => Promise.resolve({ error })
@@ -142,6 +144,7 @@ describe('raw transactions', () => {
     gateway = createGateway(new Map([[1, { upstreams: first, transactions: other, headsEvery: 2 * second }]]), {
       clock,
       random: () => 0.5,
+      ...passing,
     })
     other.answer = () => Promise.reject(new NightjarError('upstream-failed'))
     expect(await ask('eth_sendRawTransaction', { params: ['0x0102'] })).toMatchObject({
@@ -200,4 +203,48 @@ test('the error of a node passes as it is', async () => {
   const error = { code: 3, message: 'execution reverted', data: '0x08c379a0' }
   first.answer = () => Promise.resolve({ error })
   expect(await ask('eth_call', { params: [] })).toEqual({ error })
+})
+
+describe('what asks for too much', () => {
+  test('is refused with what to change, and no provider sees it', async () => {
+    const params = [{ fromBlock: '0x1', toBlock: '0x2711' }]
+    expect(await ask('eth_getLogs', { params })).toEqual({
+      error: { code: -32005, message: 'Ask eth_getLogs for at most 10000 blocks at once: this filter spans 10001.' },
+    })
+    expect(await ask('eth_call', { params: [{ gas: '0x5f5e100' }] })).toMatchObject({ error: { code: -32005 } })
+    expect(first.reads).toEqual([])
+  })
+
+  test('is measured from the newest block, which is asked for where it is not known', async () => {
+    first.answer = () => Promise.resolve({ result: '0x2711' })
+    expect(await ask('eth_getLogs', { params: [{ fromBlock: '0x1' }] })).toMatchObject({ error: { code: -32005 } })
+    expect(await ask('eth_getLogs', { params: [{ fromBlock: '0x2' }] })).toEqual({ result: '0x2711' })
+    expect(first.reads.map(({ call }) => call.method)).toEqual(['eth_blockNumber', 'eth_blockNumber', 'eth_getLogs'])
+  })
+
+  test('is refused where the newest block cannot be found out', async () => {
+    first.answer = () => Promise.reject(new NightjarError('upstream-failed'))
+    expect(await ask('eth_getLogs', { params: [{ fromBlock: '0x1' }] })).toMatchObject({
+      error: { data: { nightjar: 'upstream-failed' } },
+    })
+  })
+})
+
+test('questions of all clients and chains leave together, in another order; transactions too', async () => {
+  const chains = new Map([1, 31337].map((id) => [id, { upstreams: first, headsEvery: 2 * second }]))
+  gateway = createGateway(chains, { ...passing, clock, random: () => 0.5, batchWindow: 100 })
+  const left: string[] = []
+  first.answer = async () => ({ result: '0x1' })
+  const answers = [
+    ask('eth_getBalance', { params: ['0x01'] }),
+    ask('eth_getBalance', { chain: 31337, params: ['0x02'] }),
+    ask('eth_sendRawTransaction', { params: ['0x0102'] }),
+  ]
+  await clock.elapse(99)
+  expect([first.reads, first.sent]).toEqual([[], []])
+  await clock.elapse(1)
+  for (const { call } of first.reads) left.push(String(Array.isArray(call.params) && call.params[0]))
+  expect(left).toEqual(['0x02', '0x01'])
+  expect(first.sent).toHaveLength(1)
+  expect(await Promise.all(answers)).toEqual(Array(3).fill({ result: '0x1' }))
 })

@@ -3,9 +3,13 @@ import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { catalogue, type Outcome, type Question, toRpcError } from '@nightjar/shared/rpc'
 import type { Clock } from '@nightjar/shared/runtime'
 import { Broadcasts, type Chain } from './broadcasts.ts'
+import { type CallLimits, refusalOf } from './callLimits.ts'
 import { ChainWide } from './chainWide.ts'
+import { quantity, resultOf, textOf } from './fields.ts'
 import { HeadFollower, type HeadListener, type Heads } from './follower.ts'
 import type { Followed } from './followStream.ts'
+import type { PushedHeads } from './headsSocket.ts'
+import { ShuffledWindow } from './shuffledWindow.ts'
 import { Watches } from './watches.ts'
 import { watchMethod } from './watchQuestion.ts'
 
@@ -21,31 +25,46 @@ export interface Gateway {
   close(): void
 }
 
+/** The gateway itself, with what only its operator is told. */
+export interface OwnGateway extends Gateway {
+  /** Looks for a new head of `chain`, since it was made, that gave none. */
+  headFailures(chain: number): number
+}
+
 export interface ChainOptions {
   readonly upstreams: Chain
   /** Where raw transactions go instead of the upstreams: a service that keeps them private until they are in a block. */
   readonly transactions?: Pick<Chain, 'once'> | undefined
   /** Milliseconds between two looks for a new head. */
   readonly headsEvery: number
+  /** Where new heads come from before they are looked for. */
+  readonly pushedHeads?: PushedHeads | undefined
 }
 
 export interface GatewayContext {
   readonly clock: Clock
   /** A number in [0, 1). */
   random(): number
+  /** Milliseconds for which clients' questions wait, to leave together in random order; 0 for none. */
+  readonly batchWindow: number
+  readonly callLimits: CallLimits
 }
 
-export function createGateway(chains: ReadonlyMap<number, ChainOptions>, context: GatewayContext): Gateway {
-  const { clock } = context
+export function createGateway(chains: ReadonlyMap<number, ChainOptions>, context: GatewayContext): OwnGateway {
+  const { clock, random, callLimits } = context
   const watches = new Watches(context)
+  // One for all chains: the more leave together, the less is known of each.
+  const window = new ShuffledWindow({ clock, random, window: context.batchWindow })
   const served = new Map(
-    [...chains].map(([id, { upstreams, transactions = upstreams, headsEvery }]) => {
-      const heads = new HeadFollower({ upstreams, clock, every: headsEvery })
-      const broadcasts = new Broadcasts({
-        read: (call, signal) => upstreams.read(call, signal),
-        once: (call) => transactions.once(call),
-      })
-      return [id, { upstreams, broadcasts, heads, wide: new ChainWide({ upstreams, heads, clock }) }]
+    [...chains].map(([id, { upstreams, transactions = upstreams, headsEvery, pushedHeads }]) => {
+      const heads = new HeadFollower({ upstreams, clock, every: headsEvery, pushed: pushedHeads })
+      /** The chain as clients ask it. What the gateway asks by itself does not go through the window. */
+      const asked: Chain = {
+        read: (call, signal) => window.leave(() => upstreams.read(call, signal)),
+        once: (call) => window.leave(() => transactions.once(call)),
+      }
+      const wide = new ChainWide({ upstreams, heads, clock })
+      return [id, { upstreams, asked, broadcasts: new Broadcasts(asked), heads, wide }]
     }),
   )
 
@@ -57,7 +76,7 @@ export function createGateway(chains: ReadonlyMap<number, ChainOptions>, context
 
   async function forward(question: Question, signal: AbortSignal): Promise<Outcome> {
     const { chain: id, method, params } = question
-    const { upstreams, broadcasts, wide } = find(id)
+    const { asked, broadcasts, heads, wide } = find(id)
     const entry = catalogue.get(method)
     if (entry === undefined) {
       throw new NightjarError('method-not-allowed', { facts: { method } })
@@ -65,7 +84,8 @@ export function createGateway(chains: ReadonlyMap<number, ChainOptions>, context
     wide.use()
     const call = params === undefined ? { method } : { method, params }
     if (entry.kind === 'broadcast') return broadcasts.send(call)
-    return (await wide.find(call)) ?? upstreams.read(call, signal)
+    const refusal = await refusalOf(call, callLimits, () => newestOf(heads, asked, signal))
+    return refusal ?? (await wide.find(call)) ?? asked.read(call, signal)
   }
 
   return {
@@ -88,11 +108,20 @@ export function createGateway(chains: ReadonlyMap<number, ChainOptions>, context
       return followHeads(chain.heads)
     },
 
+    headFailures: (chain) => find(chain).heads.failures,
+
     close() {
       watches.close()
       for (const { wide } of served.values()) wide.close()
     },
   }
+}
+
+/** The number of the newest block. @throws NightjarError `upstream-failed` */
+async function newestOf(heads: Heads, chain: Chain, signal: AbortSignal): Promise<bigint> {
+  const known = heads.recent.at(-1)
+  if (known !== undefined) return known.number
+  return BigInt(textOf(resultOf(await chain.read({ method: 'eth_blockNumber' }, signal)), 'number', quantity))
 }
 
 function followHeads(heads: Heads): Followed {

@@ -2,6 +2,7 @@
  * The gateway's services on one circuit: `envelope` agrees on keys with whoever seals, once; `rpc` takes one sealed
  * question per stream and gives one sealed answer; `follow` goes on answering one (followStream.ts).
  */
+import { setMaxListeners } from 'node:events'
 import { type Accept, type Budget, collect, type Stream } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
 import { counterOf, EnvelopeSession, recordSize, sizeClass } from '@nightjar/shared/envelope'
@@ -24,6 +25,8 @@ export interface SessionOptions {
 export function serveGateway(options: SessionOptions): Accept {
   const { crypto, gateway } = options
   const ended = new AbortController()
+  // Each question that is under way listens for the end; Node warns of more than ten.
+  setMaxListeners(limits.streamsPerBranch, ended.signal)
   const budget: Budget = { left: limits.questionBytesPerBranch }
   const followed = new Set<Stream>()
   let session: EnvelopeSession | undefined

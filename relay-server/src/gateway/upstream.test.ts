@@ -1,88 +1,37 @@
-import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { ServerResponse } from 'node:http'
 import { partSize } from '@nightjar/shared/circuit'
 import { limits } from '@nightjar/shared/limits'
 import type { Outcome } from '@nightjar/shared/rpc'
 import { second } from '@nightjar/shared/runtime'
-import fc from 'fast-check'
+import { FakeClock } from '@nightjar/shared/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { UpstreamOutcome } from './provider.ts'
+import { type Answer, json, TestProvider, text } from './testing/provider.ts'
 import { Upstreams } from './upstream.ts'
-
-interface Seen {
-  readonly method: string | undefined
-  readonly path: string | undefined
-  readonly headers: IncomingHttpHeaders
-  readonly body: string
-}
-
-type Answer = (response: ServerResponse, request: IncomingMessage) => void
-
-/** An RPC provider on loopback, and what it was asked. */
-class Provider {
-  readonly seen: Seen[] = []
-  answer: Answer = json({ jsonrpc: '2.0', id: 1, result: '0x10' })
-  /** Resolves with the next request that came in whole. */
-  onRequest: (() => void) | undefined
-  readonly #server = createServer((request, response) => {
-    let body = ''
-    request.setEncoding('utf8')
-    request.on('data', (part: string) => {
-      body += part
-    })
-    request.on('end', () => {
-      this.seen.push({ method: request.method, path: request.url, headers: request.headers, body })
-      this.answer(response, request)
-      this.onRequest?.()
-    })
-  })
-
-  get url(): string {
-    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
-  }
-
-  asked(): Promise<void> {
-    return new Promise((resolve) => {
-      this.onRequest = resolve
-    })
-  }
-
-  start(): Promise<void> {
-    return new Promise((resolve) => this.#server.listen(0, '127.0.0.1', resolve))
-  }
-
-  stop(): Promise<void> {
-    this.#server.closeAllConnections()
-    return new Promise((resolve) => this.#server.close(() => resolve()))
-  }
-}
-
-function json(value: unknown, status = 200): Answer {
-  return text(JSON.stringify(value), status)
-}
-
-function text(body: string, status = 200): Answer {
-  return (response) => response.writeHead(status, { 'content-type': 'application/json' }).end(body)
-}
 
 const call = { method: 'eth_getBalance', params: ['0xabc', 'latest'] }
 const good: Outcome = { result: '0x10' }
 const { signal } = new AbortController()
 
-let providers: readonly [Provider, Provider, Provider]
+let providers: readonly [TestProvider, TestProvider, TestProvider]
 let upstreams: Upstreams
 /** What the choice among providers gets for chance. */
 let chance: number
 let open: Upstreams[]
+let clock: FakeClock
+let outcomes: (readonly [upstream: number, outcome: UpstreamOutcome])[]
 
 // From before the first request to after the last: undici keeps one timer for all of its time-outs.
 beforeAll(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }))
 afterAll(() => void vi.useRealTimers())
 
 beforeEach(async () => {
-  providers = [new Provider(), new Provider(), new Provider()]
+  providers = [new TestProvider(), new TestProvider(), new TestProvider()]
   await Promise.all(providers.map((provider) => provider.start()))
   chance = 0
   open = []
+  clock = new FakeClock()
+  outcomes = []
   upstreams = make(providers.map(({ url }) => ({ url, weight: 1 })))
 })
 afterEach(async () => {
@@ -91,7 +40,17 @@ afterEach(async () => {
 })
 
 function make(list: readonly { url: string; weight: number }[]): Upstreams {
-  const made = new Upstreams({ upstreams: list, timeout: 10 * second, random: () => chance })
+  const made = new Upstreams({
+    upstreams: list,
+    chain: 1,
+    strategy: 'weighted',
+    timeout: 10 * second,
+    maxAnswerBytes: limits.answerCells * partSize,
+    lookEvery: 10 * second,
+    clock,
+    random: () => chance,
+    metrics: { onOutcome: (upstream, outcome) => outcomes.push([upstream, outcome]), onEjected() {}, onHedged() {} },
+  })
   open.push(made)
   return made
 }
@@ -202,12 +161,22 @@ describe.each(failures)('where a provider %s', (_, failing) => {
   })
 })
 
-test('a provider that cannot be connected to is passed over', async () => {
-  await providers[0].stop()
-  expect(await upstreams.read(call, signal)).toEqual(good)
-  await expect(upstreams.once(call)).rejects.toMatchObject({ code: 'upstream-failed' })
-  expect(counts()).toEqual([0, 1, 0])
-  await providers[0].start()
+describe('a provider that cannot be connected to', () => {
+  test('is passed over by reads, and by broadcasts, of which it was sent nothing', async () => {
+    await providers[0].stop()
+    expect(await upstreams.read(call, signal)).toEqual(good)
+    expect(await upstreams.once(call)).toEqual(good)
+    expect(counts()).toEqual([0, 2, 0])
+    await providers[0].start()
+  })
+
+  test('fails a broadcast where it was known: it may have gone out', async () => {
+    await upstreams.read(call, signal)
+    await providers[0].stop()
+    await expect(upstreams.once(call)).rejects.toMatchObject({ code: 'upstream-failed' })
+    expect(counts()).toEqual([1, 0, 0])
+    await providers[0].start()
+  })
 })
 
 describe('a provider that does not answer', () => {
@@ -224,6 +193,7 @@ describe('a provider that does not answer', () => {
     await vi.advanceTimersByTimeAsync(5 * second)
     expect(await answer).toEqual(good)
     expect(counts()).toEqual([1, 1, 0])
+    expect(outcomes).toContainEqual([0, 'timed-out'])
   })
 
   test('is given up when the circuit has ended, and no other is asked', async () => {
@@ -269,21 +239,5 @@ describe('the choice', () => {
       await weighted.once(call)
     }
     expect(counts()).toEqual([4, 20, 8])
-  })
-
-  test('is one of them whatever chance says, and the others follow as configured', async () => {
-    for (const provider of providers) provider.answer = text('', 500)
-    const order: number[] = []
-    for (const [index, provider] of providers.entries()) provider.onRequest = () => void order.push(index)
-    await fc.assert(
-      fc.asyncProperty(fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), async (value) => {
-        chance = value
-        order.length = 0
-        await expect(upstreams.read(call, signal)).rejects.toMatchObject({ code: 'upstream-failed' })
-        const first = Math.floor(value * 3)
-        expect(order).toEqual([first, ...[0, 1, 2].filter((index) => index !== first)])
-      }),
-      { numRuns: 20 },
-    )
   })
 })

@@ -1,14 +1,18 @@
 /**
- * The RPC providers of one chain, asked over pooled HTTP. They see a POST from this gateway with a content type, a
- * method and parameters, and nothing of the client: no header, no id, no order.
+ * The RPC providers of one chain. Which one is asked is decided by the operator's strategy among those that stand well:
+ * one on another chain, or behind the others, gets no request at all; one that failed several times in a row is asked only
+ * where no other is left. A read is asked of the next where one fails, and of a second one where the first is unusually
+ * slow; a broadcast is asked of one, once.
  */
-
-import { partSize } from '@nightjar/shared/circuit'
 import { NightjarError } from '@nightjar/shared/errors'
-import { limits } from '@nightjar/shared/limits'
-import { type Call, type Outcome, parseOutcome } from '@nightjar/shared/rpc'
-import { second } from '@nightjar/shared/runtime'
-import { Pool } from 'undici'
+import type { Call, Outcome } from '@nightjar/shared/rpc'
+import { type Clock, minute, type Timer } from '@nightjar/shared/runtime'
+import { type Choose, createChoice, type Strategy } from './choice.ts'
+import { findStale } from './freshness.ts'
+import { Hedges } from './hedges.ts'
+import { askInTurn } from './inTurn.ts'
+import { Upstream } from './oneUpstream.ts'
+import type { UpstreamOutcome } from './provider.ts'
 
 export interface UpstreamConfig {
   readonly url: string
@@ -16,123 +20,149 @@ export interface UpstreamConfig {
   readonly weight: number
 }
 
+/** Told what becomes of questions to providers; `upstream` is the provider's place in the configuration. */
+export interface UpstreamMetrics {
+  /** @param latency milliseconds */
+  onOutcome(upstream: number, outcome: UpstreamOutcome, latency: number): void
+  onEjected(upstream: number): void
+  /** A second provider was asked the same. */
+  onHedged(): void
+}
+
 export interface UpstreamOptions {
   readonly upstreams: readonly UpstreamConfig[]
+  /** The id that providers have to give for their chain; undefined where they serve no reads and are not looked at. */
+  readonly chain: number | undefined
+  readonly strategy: Strategy
   /** Milliseconds for an answer. */
   readonly timeout: number
+  readonly maxAnswerBytes: number
+  /** Milliseconds between two looks at the providers while the chain is in use. */
+  readonly lookEvery: number
+  /** Milliseconds; without it a head is only compared with those of the others. */
+  readonly maxHeadAge?: number | undefined
   readonly localAddress?: string | undefined
-  /** A number in [0, 1): chooses among the upstreams. */
+  readonly clock: Clock
+  /** A number in [0, 1). */
   random(): number
+  readonly metrics: UpstreamMetrics
 }
 
-interface Provider {
-  readonly pool: Pool
-  readonly path: string
-  readonly authorization: string | undefined
-  readonly weight: number
-}
-
-const connectionsPerProvider = 64
-/** For all of an answer's body. */
-const longestAnswer = 20 * second
-const maxAnswerBytes = limits.answerCells * partSize
+/** A chain that nobody has asked about for this long is not in use: then the providers are looked at that rarely. */
+const quiet = 5 * minute
+/** Looks come this much earlier or later, by chance, so that those of many gateways do not fall together. */
+const jitter = 0.25
 
 export class Upstreams {
-  readonly #providers: readonly Provider[]
-  readonly #random: () => number
+  readonly #options: UpstreamOptions
+  readonly #all: readonly Upstream[]
+  readonly #choose: Choose
+  readonly #hedges = new Hedges()
+  readonly #closed = new AbortController()
+  #usedAt = Number.NEGATIVE_INFINITY
+  /** The next look; undefined before `start`. */
+  #next: Timer | undefined
 
   constructor(options: UpstreamOptions) {
-    this.#random = options.random
-    this.#providers = options.upstreams.map(({ url, weight }) => {
-      const { origin, pathname, search, username, password } = new URL(url)
-      const credentials = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-      return {
-        pool: new Pool(origin, {
-          connections: connectionsPerProvider,
-          keepAliveTimeout: 30 * second,
-          headersTimeout: options.timeout,
-          bodyTimeout: options.timeout,
-          ...(options.localAddress === undefined ? {} : { localAddress: options.localAddress }),
+    const { metrics, random } = options
+    this.#options = options
+    this.#choose = createChoice(options.strategy, random)
+    this.#all = options.upstreams.map(
+      (config, index) =>
+        new Upstream({
+          ...options,
+          ...config,
+          onOutcome: (outcome, latency) => metrics.onOutcome(index, outcome, latency),
+          onEjected: () => metrics.onEjected(index),
         }),
-        path: `${pathname}${search}`,
-        authorization: username === '' ? undefined : `Basic ${Buffer.from(credentials).toString('base64')}`,
-        weight,
-      }
-    })
+    )
+  }
+
+  /** Looks at the providers now, and from now on. */
+  start(): void {
+    void this.#look()
+  }
+
+  /** By provider: whether it stands well, so that it gets questions. */
+  get areWell(): readonly boolean[] {
+    return this.#all.map((each) => each.mayBeAsked && !each.isEjected)
   }
 
   /**
-   * Asks for something that may be asked twice: another provider is tried if one fails.
+   * Asks for something that may be asked twice.
    * @throws NightjarError `upstream-failed` or `answer-too-large`
    */
   async read(call: Call, signal: AbortSignal): Promise<Outcome> {
-    const order = this.#inOrderOfChoice()
-    for (const provider of order.slice(0, -1)) {
-      try {
-        return await ask(provider, call, signal)
-      } catch (error) {
-        if (signal.aborted || !(error instanceof NightjarError) || error.code !== 'upstream-failed') throw error
-      }
-    }
-    return ask(order.at(-1) as Provider, call, signal)
+    this.#use()
+    const order = this.#inOrder()
+    const [only] = order
+    if (only !== undefined && order.length === 1) return only.ask(call, signal)
+    const { clock, metrics } = this.#options
+    return askInTurn({
+      asks: order.map((upstream) => async (own) => {
+        const begun = clock.now()
+        const outcome = await upstream.ask(call, own)
+        this.#hedges.learn(clock.now() - begun)
+        return outcome
+      }),
+      signal,
+      clock,
+      patience: this.#hedges.begin(),
+      maySecond: () => this.#hedges.spend(),
+      onSecond: () => metrics.onHedged(),
+    })
   }
 
   /** Asks one provider, once. @throws NightjarError `upstream-failed`: whether it was accepted is then unknown */
-  once(call: Call): Promise<Outcome> {
-    return ask(this.#inOrderOfChoice()[0] as Provider, call, undefined)
+  async once(call: Call): Promise<Outcome> {
+    this.#use()
+    for (const upstream of this.#inOrder()) {
+      if (await upstream.isOnChain(undefined)) return upstream.ask(call, undefined)
+    }
+    throw noneLeft()
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#providers.map(({ pool }) => pool.destroy()))
+    this.#closed.abort()
+    this.#next?.cancel()
+    await Promise.all(this.#all.map((each) => each.close()))
   }
 
-  /** One by weighted chance, then the rest as configured. */
-  #inOrderOfChoice(): readonly Provider[] {
-    const total = this.#providers.reduce((sum, { weight }) => sum + weight, 0)
-    let mark = this.#random() * total
-    const index = this.#providers.findIndex(({ weight }) => {
-      mark -= weight
-      return mark < 0
-    })
-    const first = this.#providers[Math.max(index, 0)] as Provider
-    return [first, ...this.#providers.filter((other) => other !== first)]
+  /** Those that were ejected come last. @throws NightjarError `upstream-failed` where no provider may be asked */
+  #inOrder(): readonly Upstream[] {
+    const able = this.#all.filter((each) => each.mayBeAsked)
+    if (able.length === 0) throw noneLeft()
+    const well = able.filter((each) => !each.isEjected)
+    return [...this.#choose(well), ...able.filter((each) => each.isEjected)]
+  }
+
+  #use(): void {
+    const wasInUse = this.#isInUse
+    this.#usedAt = this.#options.clock.now()
+    if (wasInUse || this.#next === undefined) return
+    this.#next.cancel()
+    void this.#look()
+  }
+
+  get #isInUse(): boolean {
+    return this.#options.clock.now() - this.#usedAt < quiet
+  }
+
+  async #look(): Promise<void> {
+    const { clock, random, maxHeadAge, lookEvery } = this.#options
+    const { signal } = this.#closed
+    // Set before anything is awaited, so that two looks never begin beside each other; moved when it is over.
+    this.#next = clock.after(quiet, () => void this.#look())
+    const heads = await Promise.all(this.#all.map((each) => each.look(signal)))
+    if (signal.aborted) return
+    const stale = findStale(heads, clock.now(), maxHeadAge)
+    for (const [index, each] of this.#all.entries()) each.isStale = stale[index] === true
+    this.#next.cancel()
+    const wait = (this.#isInUse ? lookEvery : quiet) * (1 + jitter * (2 * random() - 1))
+    this.#next = clock.after(wait, () => void this.#look())
   }
 }
 
-async function ask(provider: Provider, call: Call, signal: AbortSignal | undefined): Promise<Outcome> {
-  try {
-    const { statusCode, body } = await provider.pool.request({
-      path: provider.path,
-      method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        ...(provider.authorization === undefined ? {} : { authorization: provider.authorization }),
-      },
-      // The same id for everyone: ids are the connection's business, and this one tells nothing.
-      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method: call.method, params: call.params ?? [] }),
-      signal: signal ?? null,
-    })
-    const text = await readBounded(body)
-    // Providers send JSON-RPC errors under various statuses; what is no JSON-RPC at all throws here.
-    const outcome = parseOutcome(JSON.parse(text))
-    if (statusCode >= 500 || statusCode === 429) throw new Error(`status ${statusCode}`)
-    return outcome
-  } catch (cause) {
-    if (cause instanceof NightjarError && cause.code === 'answer-too-large') throw cause
-    throw new NightjarError('upstream-failed', { cause })
-  }
-}
-
-async function readBounded(body: AsyncIterable<Buffer>): Promise<string> {
-  const parts: Buffer[] = []
-  const begun = performance.now()
-  let length = 0
-  for await (const part of body) {
-    length += part.length
-    // The pool bounds the time between two parts; a trickle would never end.
-    if (performance.now() - begun > longestAnswer) throw new Error('the answer takes too long')
-    if (length > maxAnswerBytes) throw new NightjarError('answer-too-large')
-    parts.push(part)
-  }
-  return Buffer.concat(parts, length).toString('utf8')
+function noneLeft(): NightjarError {
+  return new NightjarError('upstream-failed', { detail: 'no provider is on this chain and up to date' })
 }

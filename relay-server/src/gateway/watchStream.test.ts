@@ -9,6 +9,7 @@ import { FakeClock } from '@nightjar/shared/testing'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createGateway, type Gateway } from './gateway.ts'
 import { makeKeys, TestCircuit, type TestKeys } from './testing/circuit.ts'
+import { passing } from './testing/context.ts'
 import { account, ScriptedChain, transaction } from './testing/scriptedChain.ts'
 
 const poll = 1 * second
@@ -28,7 +29,11 @@ let session: EnvelopeSession
 beforeEach(async () => {
   clock = new FakeClock()
   chain = new ScriptedChain(clock)
-  gateway = createGateway(new Map([[1, { upstreams: chain, headsEvery: poll }]]), { clock, random: () => 0.9 })
+  gateway = createGateway(new Map([[1, { upstreams: chain, headsEvery: poll }]]), {
+    clock,
+    random: () => 0.9,
+    ...passing,
+  })
   circuit = new TestCircuit(gateway, keys)
   session = await circuit.greet()
 })

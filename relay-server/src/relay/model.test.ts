@@ -255,9 +255,11 @@ function checkRelays(model: Model): void {
     const here = live.filter(({ relay }) => relay === name)
     const onward = live.filter(({ parent }) => parent?.relay === name)
     const sizes = (tables: readonly CircuitTable[]) => tables.reduce((sum, { size }) => sum + size, 0)
-    expect({ name, circuits: core.counts.circuits, in: sizes(incoming), out: sizes(outgoing) }).toEqual({
+    const { circuits, branches } = core.counts
+    expect({ name, circuits, branches, in: sizes(incoming), out: sizes(outgoing) }).toEqual({
       name,
       circuits: here.length,
+      branches: onward.length,
       in: here.length,
       out: onward.length,
     })
@@ -294,7 +296,8 @@ test('after any schedule surviving hops work, lost ones have ended with a code, 
       await network.settle()
       checkClient(model)
       expect({ circuits: network.circuits, entries: network.entries }).toEqual({ circuits: 0, entries: 0 })
-      for (const { sessions } of network.relays.values()) {
+      for (const { core, sessions } of network.relays.values()) {
+        expect(core.counts).toMatchObject({ branches: 0, queued: { forward: 0, backward: 0 } })
         for (const session of sessions) expect(session.ended).toBe(true)
       }
       // Unused links close by themselves; then no timer is left either.

@@ -6,6 +6,7 @@ import {
   bodyOf,
   command,
   decodeDestroy,
+  decodePuzzle,
   destroyCell,
   HandshakeAssembler,
   handshakeCells,
@@ -17,6 +18,7 @@ import { asNightjarError, type ErrorCode, fromWire, violation } from '@nightjar/
 import { replySize } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { type Clock, millisecond, type Timer } from '@nightjar/shared/runtime'
+import { type RelayMeter, untimed } from './meter.ts'
 
 /** Cells one branch may send before another has its turn on a link that was behind. */
 const turn = 8
@@ -30,18 +32,30 @@ export interface OnwardEvents {
   onBackward(cell: Uint8Array): void
   /** The branch is gone, not by `close`. */
   onLost(code: ErrorCode): void
+  /** The next relay drains: it works for so many seconds yet. */
+  onGoaway(seconds: number): void
 }
 
 interface Held {
   readonly cell: Uint8Array
   /** When it may leave, in the clock's milliseconds. */
   readonly releaseAt: number
+  /** As the meter gave it. */
+  readonly startedAt: number
+}
+
+export interface OnwardOptions {
+  readonly meter: RelayMeter
+  /** Cells that may wait. */
+  readonly mostHeld: number
+  readonly events: OnwardEvents
 }
 
 export class Onward implements CircuitEnd, Waiter {
   readonly #table: CircuitTable
   readonly #clock: Clock
   readonly #events: OnwardEvents
+  readonly #meter: RelayMeter
   readonly #mostHeld: number
   readonly #id: number
   #assembler: HandshakeAssembler | undefined = new HandshakeAssembler()
@@ -52,12 +66,18 @@ export class Onward implements CircuitEnd, Waiter {
   #over = false
 
   /** @throws NightjarError `limit-reached` or `link-lost` */
-  constructor(table: CircuitTable, crypto: Crypto, clock: Clock, options: { mostHeld: number; events: OnwardEvents }) {
+  constructor(table: CircuitTable, crypto: Crypto, clock: Clock, options: OnwardOptions) {
     this.#table = table
     this.#clock = clock
     this.#events = options.events
+    this.#meter = options.meter
     this.#mostHeld = options.mostHeld
     this.#id = table.addFresh(crypto, this)
+  }
+
+  /** Cells that wait. */
+  get held(): number {
+    return this.#held.length
   }
 
   create(hello: Uint8Array): void {
@@ -65,16 +85,22 @@ export class Onward implements CircuitEnd, Waiter {
     for (const cell of handshakeCells(this.#id, command.create, hello)) this.#table.link.send(cell)
   }
 
-  /** Sends an opened RELAY cell onward, `delay` units from now. False where more wait than is allowed. */
-  passOn(cell: Uint8Array, delay: number): boolean {
+  /**
+   * Sends an opened RELAY cell onward, `delay` units from now. False where more wait than is allowed.
+   * @param startedAt as the meter gave it
+   */
+  passOn(cell: Uint8Array, delay: number, startedAt: number): boolean {
     if (delay === 0 && this.#held.length === 0 && this.#table.link.writable) {
-      this.#send(cell)
+      this.#send(cell, startedAt)
       return true
     }
     if (this.#held.length >= this.#mostHeld) return false
     const now = this.#clock.now()
     const before = this.#held.at(-1)?.releaseAt ?? now
-    this.#held.push({ cell: Uint8Array.from(cell), releaseAt: Math.max(now + delay * delayUnit, before) })
+    const releaseAt = Math.max(now + delay * delayUnit, before)
+    // Time that a sender asked for is not this relay's.
+    this.#held.push({ cell: cell.slice(), releaseAt, startedAt: releaseAt > now ? untimed : startedAt })
+    this.#meter.queued.forward += 1
     if (this.#held.length === 1) this.#awaitFirst()
     return true
   }
@@ -92,6 +118,10 @@ export class Onward implements CircuitEnd, Waiter {
     } catch (error) {
       this.#fail(asNightjarError(error).code)
     }
+  }
+
+  onGoaway(seconds: number): void {
+    if (!this.#over) this.#events.onGoaway(seconds)
   }
 
   onLinkWritable(): void {
@@ -116,6 +146,12 @@ export class Onward implements CircuitEnd, Waiter {
       this.#expiry?.cancel()
       return this.#events.onReply(reply)
     }
+    if (cellCommand === command.puzzle && this.#assembler !== undefined) {
+      // No work is done for clients that a relay cannot tell apart: the one that asked goes elsewhere.
+      decodePuzzle(cell)
+      this.#end()
+      return this.#events.onLost('busy')
+    }
     if (cellCommand === command.destroy) {
       const reason = decodeDestroy(cell)
       this.#end()
@@ -138,7 +174,9 @@ export class Onward implements CircuitEnd, Waiter {
   }
 
   #sendFirst(): void {
-    this.#send((this.#held.shift() as Held).cell)
+    const { cell, startedAt } = this.#held.shift() as Held
+    this.#meter.queued.forward -= 1
+    this.#send(cell, startedAt)
   }
 
   #isDue(): boolean {
@@ -146,9 +184,10 @@ export class Onward implements CircuitEnd, Waiter {
     return first !== undefined && first.releaseAt <= this.#clock.now()
   }
 
-  #send(cell: Uint8Array): void {
+  #send(cell: Uint8Array, startedAt: number): void {
     writeHeader(cell, this.#id, command.relay)
     this.#table.link.send(cell)
+    this.#meter.stop('forward', startedAt)
   }
 
   #fail(code: ErrorCode): void {
@@ -160,6 +199,7 @@ export class Onward implements CircuitEnd, Waiter {
     this.#over = true
     this.#expiry?.cancel()
     this.#release?.cancel()
+    this.#meter.queued.forward -= this.#held.length
     this.#held.length = 0
     this.#table.remove(this.#id)
   }

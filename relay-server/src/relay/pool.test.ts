@@ -3,7 +3,7 @@ import type { Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import { FakeClock, pattern, ScriptedLink, turn } from '@nightjar/shared/testing'
-import type { Dial, DialOptions, WebSocketLink } from '@nightjar/shared-node/link'
+import type { Dial, DialOptions } from '@nightjar/shared-node/link'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { LinkPool } from './pool.ts'
 import { describeRelay } from './testing/memoryNetwork.ts'
@@ -29,8 +29,7 @@ beforeEach(() => {
       const succeed = () => {
         const link = new ScriptedLink(options.table)
         options.table.attach(link)
-        // The pool uses the table only; a WebSocketLink cannot be made without a socket.
-        resolve(link as unknown as WebSocketLink)
+        resolve(link)
         return link
       }
       calls.push({ options, succeed, fail: () => reject(new NightjarError('connect-failed')) })

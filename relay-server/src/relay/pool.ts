@@ -4,7 +4,7 @@ import type { Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import type { Clock } from '@nightjar/shared/runtime'
-import type { Dial } from '@nightjar/shared-node/link'
+import type { Dial, LinkRates } from '@nightjar/shared-node/link'
 
 export interface PoolOptions {
   readonly dial: Dial
@@ -12,11 +12,14 @@ export interface PoolOptions {
   readonly idleAfter: number
   readonly localAddress?: string | undefined
   readonly extraCa?: string | undefined
+  readonly rates?: LinkRates | undefined
 }
 
 export class LinkPool {
   readonly #options: PoolOptions
   readonly #tables = new Map<string, Promise<CircuitTable>>()
+  /** Links to relays that drain: what is on them goes on, and what is new takes another. */
+  readonly #left = new Set<CircuitTable>()
   #closed = false
 
   constructor(options: PoolOptions) {
@@ -44,13 +47,23 @@ export class LinkPool {
     this.#closed = true
     const pending = [...this.#tables.values()]
     this.#tables.clear()
+    for (const { link } of [...this.#left]) link.close('draining')
     for (const result of await Promise.allSettled(pending)) {
       if (result.status === 'fulfilled') result.value.link.close('draining')
     }
   }
 
   async #dial(relay: Relay, forget: () => void): Promise<CircuitTable> {
-    const table = new CircuitTable({ onClosed: forget })
+    const table: CircuitTable = new CircuitTable({
+      onClosed: () => {
+        forget()
+        this.#left.delete(table)
+      },
+      onGoaway: () => {
+        forget()
+        this.#left.add(table)
+      },
+    })
     try {
       await this.#dialAny(relay, table)
     } catch (error) {
@@ -63,11 +76,11 @@ export class LinkPool {
   }
 
   async #dialAny(relay: Relay, table: CircuitTable): Promise<void> {
-    const { dial, clock, idleAfter, localAddress, extraCa } = this.#options
+    const { dial, clock, idleAfter, localAddress, extraCa, rates } = this.#options
     let failure: unknown
     for (const { url, pin } of relay.addresses) {
       try {
-        await dial({ url, pin, table, clock, idleAfter, localAddress, extraCa })
+        await dial({ url, pin, table, clock, idleAfter, localAddress, extraCa, rates })
         return
       } catch (error) {
         failure = error

@@ -6,7 +6,8 @@
  * Circuit ids are random and mean nothing beyond their link. The five header bytes rely on the link's TLS; RELAY bodies
  * are authenticated per hop (../circuit/onion.ts). Fill is zero and checked.
  */
-import { isZero, Reader, readU16, readU32, writeU16, writeU32 } from '../bytes/index.ts'
+import { concat, isZero, Reader, readU16, readU32, writeU16, writeU32 } from '../bytes/index.ts'
+import { size } from '../crypto/index.ts'
 import { violation } from '../errors/index.ts'
 import { limits } from '../limits.ts'
 
@@ -27,7 +28,7 @@ export const command = {
   destroy: 4,
   /** The sender drains: `seconds u16` left. */
   goaway: 5,
-  /** Reserved: a challenge for handshakes under load. A receiver that does not know it refuses the circuit. */
+  /** Answers CREATE instead of CREATED: a puzzle to solve first (../handshake/puzzle.ts). */
   puzzle: 6,
 } as const
 
@@ -88,6 +89,27 @@ export function decodeGoaway(cell: Uint8Array): number {
   const seconds = reader.u16('seconds')
   reader.zeros()
   return seconds
+}
+
+/** The circuit it asks this of is forgotten: CREATE comes again, with the solution. */
+export function puzzleCell(
+  circuitId: number,
+  { difficulty, seed }: { difficulty: number; seed: Uint8Array },
+): Uint8Array {
+  return makeCell(circuitId, command.puzzle, concat(Uint8Array.of(difficulty), seed))
+}
+
+/**
+ * The challenge of a PUZZLE; the seed is a copy.
+ * @throws NightjarError `protocol-violation` for a difficulty beyond what a client does for a relay, or no zeros behind it
+ */
+export function decodePuzzle(cell: Uint8Array): { difficulty: number; seed: Uint8Array } {
+  const reader = new Reader(bodyOf(cell), 'PUZZLE')
+  const difficulty = reader.u8('difficulty')
+  if (difficulty === 0 || difficulty > limits.puzzleBits) throw violation('puzzle difficulty out of bounds')
+  const seed = Uint8Array.from(reader.bytes(size.hash, 'seed'))
+  reader.zeros()
+  return { difficulty, seed }
 }
 
 /** A random circuit id that is neither 0 nor taken. */

@@ -8,6 +8,7 @@ export {
   commandOf,
   decodeDestroy,
   decodeGoaway,
+  decodePuzzle,
   destroyCell,
   freshCircuitId,
   goawayCell,
@@ -15,6 +16,7 @@ export {
   handshakeCells,
   makeCell,
   noCircuit,
+  puzzleCell,
   splitHandshake,
   writeHeader,
 } from './cell.ts'

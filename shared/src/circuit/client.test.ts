@@ -4,6 +4,7 @@ import { concat, readU16, u16 } from '../bytes/index.ts'
 import { cellBodySize, command } from '../cell/index.ts'
 import { nobleCrypto } from '../crypto/noble.ts'
 import { type ErrorCode, NightjarError } from '../errors/index.ts'
+import { decodeCreate, leadingZeroBits, puzzleProof, type Solution } from '../handshake/index.ts'
 import { limits } from '../limits.ts'
 import { codeOfAsync, FakeClock, flipBit, pattern, turn } from '../testing/index.ts'
 import {
@@ -120,6 +121,56 @@ describe('create', () => {
     expect(relays.pair.a.closed).toBe(false)
   })
 
+  test('solves the puzzles that the entry sets, each with the same hello', async () => {
+    const { relays, clock, create } = world()
+    relays.puzzles.push({ difficulty: 8, seed: pattern(32, 1) }, { difficulty: 4, seed: pattern(32, 2) })
+    const seeds = relays.puzzles.map(({ seed }) => seed)
+    const result = create()
+    await clock.elapse(0)
+    expect((await result).depth).toBe(1)
+    const [first, ...solved] = relays.creates.map(decodeCreate)
+    expect(first?.solution).toBeUndefined()
+    expect(solved.map(({ solution }) => solution?.difficulty)).toEqual([8, 4])
+    for (const [index, { hello, solution }] of solved.entries()) {
+      expect(hello).toEqual(first?.hello)
+      const { difficulty, nonce } = solution as Solution
+      const proof = puzzleProof(nobleCrypto.hash, seeds[index] as Uint8Array, hello, nonce)
+      expect(leadingZeroBits(proof)).toBeGreaterThanOrEqual(difficulty)
+    }
+    expect([relays.clientTable.size, clock.pending, relays.destroyed]).toEqual([1, 0, []])
+  })
+
+  test('solves so many and no more', async () => {
+    const { relays, clock, create } = world()
+    const puzzle = { difficulty: 1, seed: pattern(32) }
+    relays.puzzles.push(...Array.from({ length: limits.puzzlesPerHandshake + 1 }, () => puzzle))
+    expect(await codeOfAsync(create)).toBe('busy')
+    expect(relays.creates.length).toBe(limits.puzzlesPerHandshake + 1)
+    expect([relays.clientTable.size, clock.pending]).toEqual([0, 0])
+  })
+
+  test('stops solving when the circuit ends meanwhile', async () => {
+    const { relays, clock, create } = world()
+    relays.puzzles.push({ difficulty: limits.puzzleBits, seed: pattern(32) })
+    const result = codeOfAsync(create)
+    await turn()
+    relays.pair.a.lose()
+    await clock.elapse(0)
+    expect(await result).toBe('link-lost')
+    expect([relays.clientTable.size, clock.pending, relays.creates.length]).toEqual([0, 0, 1])
+  })
+
+  test('takes nothing from the entry while it solves', async () => {
+    const { relays, clock, create } = world()
+    relays.puzzles.push({ difficulty: limits.puzzleBits, seed: pattern(32) })
+    const result = codeOfAsync(create)
+    await turn()
+    relays.sendCell(command.created, concat(u16(9), pattern(9)))
+    await turn()
+    await clock.elapse(0)
+    expect(await result).toBe('protocol-violation')
+  })
+
   test('refuses an entry that is another than it says', async () => {
     const { relays, context } = world()
     const impostor = { ...entry(), identity: middle().identity }
@@ -134,7 +185,9 @@ describe('create', () => {
     ['a CREATED of another length', command.created, () => concat(u16(9), pattern(9))],
     ['a RELAY before CREATED', command.relay, () => pattern(cellBodySize)],
     ['a CREATE', command.create, () => pattern(9)],
-    ['a PUZZLE, which it does not know', command.puzzle, () => pattern(9)],
+    ['a PUZZLE with more than a challenge', command.puzzle, () => pattern(40, 255)],
+    ['a PUZZLE that asks for nothing', command.puzzle, () => new Uint8Array(33)],
+    ['a PUZZLE that asks for too much', command.puzzle, () => Uint8Array.of(limits.puzzleBits + 1, ...pattern(32))],
     ['a DESTROY with more than a reason', command.destroy, () => Uint8Array.of(4, 4)],
   ])('ends the circuit, not the link, at %s', async (_, cellCommand, body) => {
     const { relays, create } = world()

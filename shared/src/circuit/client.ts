@@ -7,17 +7,31 @@ import {
   cellSize,
   command,
   decodeDestroy,
+  decodePuzzle,
   destroyCell,
   HandshakeAssembler,
   handshakeCells,
   writeHeader,
 } from '../cell/index.ts'
 import { asNightjarError, type ErrorCode, fromWire, NightjarError, violation } from '../errors/index.ts'
-import { purpose, type Responder, startHandshake } from '../handshake/index.ts'
+import {
+  type Challenge,
+  encodeCreate,
+  purpose,
+  type Responder,
+  solvePuzzle,
+  startHandshake,
+} from '../handshake/index.ts'
 import { limits } from '../limits.ts'
 import { within } from '../runtime.ts'
 import { type CircuitContext, Hop, type HopCircuit } from './hop.ts'
 import type { CircuitEnd, CircuitTable, Waiter } from './table.ts'
+
+/** What CREATE waits for: a reply, or a puzzle to solve first. */
+interface Creation {
+  readonly assembler: HandshakeAssembler
+  settle(result: Uint8Array | Challenge | NightjarError): void
+}
 
 class ClientCircuit implements CircuitEnd, HopCircuit, Waiter {
   readonly context: CircuitContext
@@ -25,7 +39,7 @@ class ClientCircuit implements CircuitEnd, HopCircuit, Waiter {
   readonly #table: CircuitTable
   readonly #id: number
   #root: Hop | undefined
-  #creation: { assembler: HandshakeAssembler; settle(result: Uint8Array | NightjarError): void } | undefined
+  #creation: Creation | undefined
   #ended: NightjarError | undefined
 
   constructor(table: CircuitTable, context: CircuitContext) {
@@ -44,18 +58,10 @@ class ClientCircuit implements CircuitEnd, HopCircuit, Waiter {
     const { crypto, clock } = this.context
     try {
       const handshake = await startHandshake(crypto, { purpose: purpose.hop, depth: 1, responder: entry })
-      if (this.#ended !== undefined) throw this.#ended
-      const created = new Promise<Uint8Array>((resolve, reject) => {
-        this.#creation = {
-          assembler: new HandshakeAssembler(),
-          settle: (result) => (result instanceof NightjarError ? reject(result) : resolve(result)),
-        }
-      })
-      for (const cell of handshakeCells(this.#id, command.create, handshake.hello)) this.#table.link.send(cell)
       const reply = await within(
         clock,
         limits.handshakeTimeout,
-        created,
+        this.#create(handshake.hello),
         () => new NightjarError('timed-out', { detail: 'CREATE' }),
       )
       const { keys, document } = await handshake.finish(reply)
@@ -70,6 +76,33 @@ class ClientCircuit implements CircuitEnd, HopCircuit, Waiter {
     } finally {
       this.#creation = undefined
     }
+  }
+
+  /** The entry's reply to `hello`, with as many puzzles solved as it may set. */
+  async #create(hello: Uint8Array): Promise<Uint8Array> {
+    const { crypto, clock } = this.context
+    let answer = await this.#ask(hello)
+    for (let solved = 0; !(answer instanceof Uint8Array); solved++) {
+      if (solved === limits.puzzlesPerHandshake) throw new NightjarError('busy')
+      const isWanted = () => this.#ended === undefined
+      const solution = await solvePuzzle(crypto.hash, clock, answer, hello, isWanted).catch((error: unknown) => {
+        throw this.#ended ?? error
+      })
+      answer = await this.#ask(encodeCreate(hello, solution))
+    }
+    return answer
+  }
+
+  #ask(message: Uint8Array): Promise<Uint8Array | Challenge> {
+    if (this.#ended !== undefined) throw this.#ended
+    const answered = new Promise<Uint8Array | Challenge>((resolve, reject) => {
+      this.#creation = {
+        assembler: new HandshakeAssembler(),
+        settle: (result) => (result instanceof NightjarError ? reject(result) : resolve(result)),
+      }
+    })
+    for (const cell of handshakeCells(this.#id, command.create, message)) this.#table.link.send(cell)
+    return answered
   }
 
   sendScratch(): void {
@@ -96,6 +129,12 @@ class ClientCircuit implements CircuitEnd, HopCircuit, Waiter {
         if (reply !== undefined) this.#creation.settle(reply)
         return
       }
+      if (cellCommand === command.puzzle && this.#creation !== undefined) {
+        const challenge = decodePuzzle(cell)
+        const { settle } = this.#creation
+        this.#creation = undefined
+        return settle(challenge)
+      }
       throw violation('command out of place')
     } catch (error) {
       this.close(asNightjarError(error).code)
@@ -104,6 +143,10 @@ class ClientCircuit implements CircuitEnd, HopCircuit, Waiter {
 
   onLinkWritable(): void {
     this.#root?.pump()
+  }
+
+  onGoaway(seconds: number): void {
+    this.#root?.goaway(seconds)
   }
 
   onLinkClosed(error: NightjarError): void {

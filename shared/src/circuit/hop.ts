@@ -17,6 +17,7 @@ import { limits } from '../limits.ts'
 import { type Clock, within } from '../runtime.ts'
 import {
   decodeBranchClosed,
+  decodeBranchGoaway,
   decodeExtended,
   decodeMessage,
   encodeExtend,
@@ -32,6 +33,9 @@ import { type Channel, StreamMux } from './streams.ts'
 
 /** Called once when a hop and all below it are gone. */
 export type Closed = (error: NightjarError) => void
+
+/** Called once when a hop is to be left, while it still works; with the seconds for which it will, where they were told. */
+export type Goaway = (seconds: number) => void
 
 export interface CircuitContext {
   readonly crypto: Crypto
@@ -56,6 +60,8 @@ interface PendingExtend {
   settle(result: Uint8Array | NightjarError): void
   /** Set where BRANCH_CLOSED came, be it right behind the answer, while that is still being checked. */
   closed: NightjarError | undefined
+  /** The seconds of a BRANCH_GOAWAY that came likewise. */
+  goaway: number | undefined
 }
 
 /** One hop of a circuit, as the client holds it. Made by `openCircuit` and `Hop.extend`. */
@@ -76,6 +82,8 @@ export class Hop {
   #extendQueue: Promise<unknown> = Promise.resolve()
   #error: NightjarError | undefined
   readonly #closedListeners: Closed[] = []
+  #goaway: number | undefined
+  readonly #goawayListeners: Goaway[] = []
 
   constructor(circuit: HopCircuit, keys: SessionKeys, parent?: { hop: Hop; branch: number }) {
     this.#circuit = circuit
@@ -98,6 +106,16 @@ export class Hop {
     return this.#error
   }
 
+  /** The hop that this one is a branch of; undefined for the entry. */
+  get parent(): Hop | undefined {
+    return this.#parent?.hop
+  }
+
+  /** The hops that are branches of this one now. */
+  get branches(): readonly Hop[] {
+    return [...this.#children.values()]
+  }
+
   get branchCount(): number {
     return this.#children.size
   }
@@ -115,6 +133,18 @@ export class Hop {
   onClosed(listener: Closed): void {
     if (this.#error === undefined) this.#closedListeners.push(listener)
     else listener(this.#error)
+  }
+
+  onGoaway(listener: Goaway): void {
+    if (this.#goaway === undefined) this.#goawayListeners.push(listener)
+    else listener(this.#goaway)
+  }
+
+  /** The hop is to be left: its relay drains, or (with 0 seconds) what it grows from is being replaced. */
+  goaway(seconds: number): void {
+    if (this.#goaway !== undefined || this.#error !== undefined) return
+    this.#goaway = seconds
+    for (const listener of this.#goawayListeners.splice(0)) listener(seconds)
   }
 
   /**
@@ -161,6 +191,7 @@ export class Hop {
     this.streams.closeAll(error.code === 'done' ? 'cancelled' : error.code)
     this.#forward.destroy()
     this.#backward.destroy()
+    this.#goawayListeners.length = 0
     for (const listener of this.#closedListeners.splice(0)) listener(error)
   }
 
@@ -201,6 +232,8 @@ export class Hop {
         return this.#handleExtended(message.data)
       case messageType.branchClosed:
         return this.#handleBranchClosed(message.data)
+      case messageType.branchGoaway:
+        return this.#handleBranchGoaway(message.data)
       case messageType.ping:
         return this.#send(messageType.pong, noStream, requirePing(message.data))
       case messageType.pong: {
@@ -237,6 +270,7 @@ export class Hop {
       this.#circuit.context.onDocument?.(document)
       const hop = new Hop(this.#circuit, keys, { hop: this, branch })
       this.#children.set(branch, hop)
+      if (this.#pendingExtend?.goaway !== undefined) hop.goaway(this.#pendingExtend.goaway)
       return hop
     } catch (error) {
       this.#truncate(branch)
@@ -252,6 +286,7 @@ export class Hop {
         branch,
         settle: (result) => (result instanceof NightjarError ? reject(result) : resolve(result)),
         closed: undefined,
+        goaway: undefined,
       }
       const message = encodeExtend({ branch, identity: relay.identity, hello: handshake.hello })
       for (const part of splitHandshake(message, layerCapacity(this.depth) - messageHeaderSize)) {
@@ -278,6 +313,14 @@ export class Hop {
     if (pending?.branch !== branch) return this.#children.get(branch)?.fail(error)
     pending.closed = error
     pending.settle(error)
+  }
+
+  #handleBranchGoaway(data: Uint8Array): void {
+    const { branch, seconds } = decodeBranchGoaway(data)
+    if (branch === 0 || branch > this.#lastBranch) throw violation('BRANCH_GOAWAY for a branch that never was')
+    const pending = this.#pendingExtend
+    if (pending?.branch === branch) pending.goaway = seconds
+    else this.#children.get(branch)?.goaway(seconds)
   }
 
   #truncate(branch: number): void {

@@ -48,6 +48,7 @@ test('types and sizes are those of docs/protocol.md', () => {
     ping: 11,
     pong: 12,
     shape: 13,
+    branchGoaway: 14,
   })
   expect([messageHeaderSize, pingSize]).toEqual([5, 8])
 })

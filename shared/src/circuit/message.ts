@@ -8,6 +8,7 @@
  *     EXTENDED       total u16 ‖ part   of  branch u16 ‖ reply
  *     TRUNCATE       branch u16                                                   close a branch
  *     BRANCH_CLOSED  branch u16 ‖ code u8                                         it is closed (or never came to be)
+ *     BRANCH_GOAWAY  branch u16 ‖ seconds u16                                      the relay behind it drains: move
  *     PING, PONG     token 8
  *     DROP           anything; cover
  *     SHAPE          reserved
@@ -36,6 +37,7 @@ export const messageType = {
   ping: 11,
   pong: 12,
   shape: 13,
+  branchGoaway: 14,
 } as const
 
 export const messageHeaderSize = 5
@@ -150,6 +152,17 @@ export function encodeBranchClosed(branch: number, code: number): Uint8Array {
 export function decodeBranchClosed(data: Uint8Array): { branch: number; code: number } {
   const reader = new Reader(data, 'BRANCH_CLOSED')
   const message = { branch: reader.u16('branch'), code: reader.u8('code') }
+  reader.end()
+  return message
+}
+
+export function encodeBranchGoaway(branch: number, seconds: number): Uint8Array {
+  return concat(u16(branch), u16(seconds))
+}
+
+export function decodeBranchGoaway(data: Uint8Array): { branch: number; seconds: number } {
+  const reader = new Reader(data, 'BRANCH_GOAWAY')
+  const message = { branch: reader.u16('branch'), seconds: reader.u16('seconds') }
   reader.end()
   return message
 }

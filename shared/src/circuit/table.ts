@@ -20,6 +20,8 @@ export interface CircuitEnd {
   /** `cell` is a view that is valid during the call and may be overwritten; its command is never PADDING or GOAWAY. */
   onCell(cellCommand: number, cell: Uint8Array): void
   onLinkClosed(error: NightjarError): void
+  /** The relay at the other end of the link drains: so many seconds are left. */
+  onGoaway?(seconds: number): void
 }
 
 /** Whoever has cells for a link that is behind. */
@@ -120,7 +122,9 @@ export class CircuitTable implements LinkEvents {
     }
     if (cellCommand === command.goaway) {
       const seconds = decodeGoaway(cell)
-      return this.#events.onGoaway?.(seconds)
+      this.#events.onGoaway?.(seconds)
+      for (const each of [...this.#ends.values()]) each.onGoaway?.(seconds)
+      return
     }
     const id = circuitIdOf(cell)
     const end = this.#ends.get(id)

@@ -35,6 +35,7 @@ const given: [number, ErrorCode][] = [
   [27, 'name-not-found'],
   [28, 'host-unreachable'],
   [29, 'connection-reset'],
+  [30, 'busy'],
 ]
 
 describe('the wire numbers', () => {

@@ -138,6 +138,11 @@ export const errorTable = {
     rpc: disconnected,
     sentence: 'The host ended the connection before it was done. Try again.',
   },
+  busy: {
+    wire: 30,
+    rpc: limitExceeded,
+    sentence: 'A relay has more to do than it can. Nightjar tries another; if all are busy, try again in a moment.',
+  },
 
   'network-unreachable': {
     rpc: disconnected,
@@ -301,7 +306,7 @@ export const errorTable = {
   'still-apart': {
     rpc: limitExceeded,
     sentence:
-      'Your accounts are being read one by one, so that nobody sees that they belong together. Try again in a moment.',
+      'Your accounts are being read one by one, so that nobody sees that they belong together. Try again later: it takes up to half an hour.',
   },
   'too-many-sites': {
     rpc: limitExceeded,

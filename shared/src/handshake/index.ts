@@ -20,3 +20,13 @@ export {
   type SessionKeys,
   startHandshake,
 } from './ntor.ts'
+export {
+  type Challenge,
+  decodeCreate,
+  encodeCreate,
+  leadingZeroBits,
+  puzzleProof,
+  type Solution,
+  solutionSize,
+  solvePuzzle,
+} from './puzzle.ts'

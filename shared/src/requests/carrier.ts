@@ -7,6 +7,8 @@ import type { ErrorCode, NightjarError } from '../errors/index.ts'
 export interface Carrier {
   /** Why it is gone; undefined while it stands. */
   readonly error: NightjarError | undefined
+  /** What is new belongs on another one: a relay on its way drains. */
+  readonly isLeaving?: boolean
   onClosed(listener: (error: NightjarError) => void): void
   /** One sealed question, one sealed answer. @throws NightjarError where no answer came */
   exchange(record: Uint8Array): Promise<Uint8Array>

@@ -52,9 +52,9 @@ export class SealedBranch {
     return this.carrier.error
   }
 
-  /** Whether it has done its time or its number of requests and a fresh one should take over. */
+  /** Whether it has done its time or its number of requests, or is to be left, and a fresh one should take over. */
   get isDue(): boolean {
-    return this.#requests >= requestsPerBranch || this.#clock.now() >= this.#retireAt
+    return this.carrier.isLeaving === true || this.#requests >= requestsPerBranch || this.#clock.now() >= this.#retireAt
   }
 
   /**

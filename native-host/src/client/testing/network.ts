@@ -18,7 +18,7 @@ import {
   turn,
 } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
-import type { Dial, WebSocketLink } from '@nightjar/shared-node/link'
+import type { Dial } from '@nightjar/shared-node/link'
 import { documentHash, FakeHop, FakeRelay } from './relay.ts'
 
 export class TestNetwork {
@@ -75,8 +75,7 @@ export class TestNetwork {
     table.attach(pair.a)
     far.attach(pair.b)
     owner.links.push(pair)
-    // The client uses the table only; a WebSocketLink cannot be made without a socket.
-    return pair.a as unknown as WebSocketLink
+    return pair.a
   }
 
   /** Lets everything happen that needs no time. */
@@ -131,6 +130,7 @@ class FakeEntry {
       onEnd: (code) => {
         if (code !== 'done') this.#table.link.send(makeCell(this.#id, command.destroy, Uint8Array.of(toWire(code))))
       },
+      announceDrain() {},
     })
     for (const cell of handshakeCells(this.#id, command.created, reply)) this.#table.link.send(cell)
   }

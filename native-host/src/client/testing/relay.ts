@@ -1,12 +1,13 @@
 /** A scripted relay and the hops it holds: the far ends of a client's circuits, and a gateway that answers questions. */
 import { fromUtf8, readU16, writeU16 } from '@nightjar/shared/bytes'
-import { cellBodySize, HandshakeAssembler, splitHandshake } from '@nightjar/shared/cell'
+import { cellBodySize, goawayCell, HandshakeAssembler, splitHandshake } from '@nightjar/shared/cell'
 import {
   type Accept,
   collect,
   decodeExtend,
   decodeMessage,
   encodeBranchClosed,
+  encodeBranchGoaway,
   encodeExtended,
   LayerCipher,
   layerBodySize,
@@ -87,6 +88,12 @@ export class FakeRelay {
     for (const link of this.links.splice(0)) link.b.close('link-lost')
   }
 
+  /** Says that it will stop, on its links and to those before it; it goes on working. */
+  drain(seconds: number): void {
+    for (const { b } of this.links) b.send(goawayCell(seconds))
+    for (const hop of this.hops) hop.announceDrain(seconds)
+  }
+
   secrets(key: DhKeyPair) {
     return {
       identity: this.relay.identity,
@@ -109,6 +116,8 @@ export class FakeHop {
   readonly #backward: LayerCipher
   readonly #up: (body: Uint8Array) => void
   readonly #onEnd: (code: ErrorCode) => void
+  /** Has the hop before tell the client that this one's relay drains; the link tells of the entry. */
+  readonly announceDrain: (seconds: number) => void
   readonly #streams: StreamMux
   #extend = new HandshakeAssembler()
 
@@ -120,6 +129,7 @@ export class FakeHop {
     this.#backward = new LayerCipher(crypto, keys.backward)
     this.#up = events.up
     this.#onEnd = events.onEnd
+    this.announceDrain = events.announceDrain
     this.#streams = new StreamMux(
       {
         capacity: layerCapacity(depth),
@@ -181,6 +191,7 @@ export class FakeHop {
         this.children.delete(branch)
         if (code !== 'done') this.#sendClosed(branch, code)
       },
+      announceDrain: (seconds) => this.#send(messageType.branchGoaway, noStream, encodeBranchGoaway(branch, seconds)),
     })
     this.children.set(branch, child)
     const size = layerCapacity(this.#depth) - messageHeaderSize
@@ -213,6 +224,7 @@ interface HopEvents {
   up(body: Uint8Array): void
   /** `done` where the client ended it. */
   onEnd(code: ErrorCode): void
+  announceDrain(seconds: number): void
 }
 
 function serviceOf(owner: FakeRelay): Accept {

@@ -3,6 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { nobleCrypto } from '@nightjar/shared/crypto/noble'
+import { dialLink } from '@nightjar/shared-node/link'
 import type { Command } from 'commander'
 import { stringify } from 'yaml'
 import { buildProgram } from '../program.ts'
@@ -49,10 +50,10 @@ export async function createHarness(): Promise<Harness> {
         crypto: nobleCrypto,
         clock: {
           now: () => harness.now,
-          after: () => {
-            throw new Error('no command waits')
-          },
+          // A clock that stands still: no command waits for it.
+          after: () => ({ cancel() {} }),
         },
+        dial: dialLink,
         software: 'nightjar-relay test',
         print: (text) => {
           result.out += text

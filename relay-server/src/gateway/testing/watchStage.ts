@@ -6,6 +6,7 @@ import { second } from '@nightjar/shared/runtime'
 import { FakeClock } from '@nightjar/shared/testing'
 import type { Followed, Listener } from '../followStream.ts'
 import { createGateway, type Gateway } from '../gateway.ts'
+import { passing } from './context.ts'
 import { ScriptedChain } from './scriptedChain.ts'
 
 export const poll = 1 * second
@@ -56,7 +57,7 @@ export class WatchStage {
 
   constructor() {
     const chains = new Map([1, 10].map((id) => [id, { upstreams: this.chain, headsEvery: poll }]))
-    this.gateway = createGateway(chains, { clock: this.clock, random: () => this.chance })
+    this.gateway = createGateway(chains, { clock: this.clock, random: () => this.chance, ...passing })
   }
 
   /** Begins a watch, with the head known. */

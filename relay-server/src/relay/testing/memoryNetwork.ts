@@ -20,8 +20,12 @@ import { limits } from '@nightjar/shared/limits'
 import { day } from '@nightjar/shared/runtime'
 import { FakeClock, ScriptedLink, turn } from '@nightjar/shared/testing'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
-import type { Dial, WebSocketLink } from '@nightjar/shared-node/link'
+import type { Dial } from '@nightjar/shared-node/link'
+import type { RelayBounds } from '../../limits/bounds.ts'
+import { HandshakeGate } from '../../limits/handshakes.ts'
+import type { Refusal } from '../../limits/refusal.ts'
 import type { CircuitHost } from '../circuit.ts'
+import type { Direction } from '../meter.ts'
 import { LinkPool } from '../pool.ts'
 import { createRelay, type RelayCore } from '../relay.ts'
 
@@ -88,6 +92,13 @@ export interface MemoryRelay {
   readonly sessions: Session[]
 }
 
+/** A cell that a relay has timed. */
+export interface TimedCell {
+  readonly relay: string
+  readonly direction: Direction
+  readonly milliseconds: number
+}
+
 export class MemoryNetwork {
   readonly clock = new FakeClock()
   readonly wires: Wire[] = []
@@ -98,8 +109,15 @@ export class MemoryNetwork {
   readonly unknown = new Set<string>()
   /** Services by the names of relays that have others than those of the tests. */
   readonly services = new Map<string, CircuitHost['serve']>()
+  /** By the names of relays, for links to come: what else than a generous one decides on handshakes. */
+  readonly gates = new Map<string, HandshakeGate>()
+  /** What each relay may have waiting. */
+  queuedCells = Number.POSITIVE_INFINITY
+  /** What relays refused. */
+  readonly refused: Refusal[] = []
   /** Seals with a key that was wiped, or with a key and a nonce that were used before: must stay empty. */
   readonly misuses: string[] = []
+  readonly timed: TimedCell[] = []
   /** Every key of a layer that sealed anything, as its owner holds it. */
   readonly keys = new Set<Uint8Array>()
   readonly #crypto = watchSeals(this.misuses, this.keys)
@@ -194,36 +212,52 @@ export class MemoryNetwork {
       const to = new URL(url).pathname.slice(1)
       if (this.unreachable.has(to)) throw new NightjarError('connect-failed')
       outgoing.push(table)
-      // The pool uses the table only; a WebSocketLink cannot be made without a socket.
-      return this.connect(table, to, name).near as unknown as WebSocketLink
+      return this.connect(table, to, name).near
     }
     const pool = new LinkPool({ dial, clock: this.clock, idleAfter: limits.linkIdle })
-    const core = createRelay({
-      crypto,
-      clock: this.clock,
-      secrets: () => ({
-        identity: relay.identity,
-        findKey: (keyId) => (hex(keyId) === hex(relay.onionKeys[0]?.id as Uint8Array) ? keyPair : undefined),
-        document: { version: 1, hash: new Uint8Array(32) },
-      }),
-      findRelay: (identity) => {
-        const found = [...this.relays.values()].find(({ relay }) => relay.id === hex(identity))
-        return found === undefined || this.unknown.has(found.name) ? undefined : found.relay
+    const core = createRelay(
+      {
+        crypto,
+        clock: this.clock,
+        secrets: () => ({
+          identity: relay.identity,
+          findKey: (keyId) => (hex(keyId) === hex(relay.onionKeys[0]?.id as Uint8Array) ? keyPair : undefined),
+          document: { version: 1, hash: new Uint8Array(32) },
+        }),
+        findRelay: (identity) => {
+          const found = [...this.relays.values()].find(({ relay }) => relay.id === hex(identity))
+          return found === undefined || this.unknown.has(found.name) ? undefined : found.relay
+        },
+        linkTo: (target) => pool.linkTo(target),
+        serve: (onEnded) => {
+          const own = this.services.get(name)
+          if (own !== undefined) return own(onEnded)
+          const session: Session = { streams: [], received: [], ended: false }
+          sessions.push(session)
+          onEnded(() => {
+            session.ended = true
+          })
+          return serveTests(session)
+        },
       },
-      linkTo: (target) => pool.linkTo(target),
-      serve: (onEnded) => {
-        const own = this.services.get(name)
-        if (own !== undefined) return own(onEnded)
-        const session: Session = { streams: [], received: [], ended: false }
-        sessions.push(session)
-        onEnded(() => {
-          session.ended = true
-        })
-        return serveTests(session)
-      },
-    })
+      (direction, milliseconds) => this.timed.push({ relay: name, direction, milliseconds }),
+      this.#bounds(name),
+    )
     const responder = responderOf(relay, 'onion', this.clock.now())
     return { name, relay, responder, core, pool, incoming, outgoing, sessions }
+  }
+
+  #bounds(name: string): RelayBounds {
+    const onRefused = (refusal: Refusal) => void this.refused.push(refusal)
+    const generous = new HandshakeGate({ crypto: nativeCrypto, clock: this.clock, perSecond: 1e9, onRefused })
+    const queuedCells = () => this.queuedCells
+    return {
+      handshakes: { link: () => (this.gates.get(name) ?? generous).link() },
+      get queuedCells() {
+        return queuedCells()
+      },
+      onRefused,
+    }
   }
 }
 

@@ -6,12 +6,13 @@ import { createHash, type X509Certificate } from 'node:crypto'
 import { connect as connectTcp, isIP, type Socket } from 'node:net'
 import { type ConnectionOptions, connect as connectTls, rootCertificates, type TLSSocket } from 'node:tls'
 import { equalBytes } from '@nightjar/shared/bytes'
+import type { Link } from '@nightjar/shared/cell'
 import type { CircuitTable } from '@nightjar/shared/circuit'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import type { Clock } from '@nightjar/shared/runtime'
 import { WebSocket } from 'ws'
-import { socketOptions, subprotocol, WebSocketLink } from './link.ts'
+import { type LinkRates, socketOptions, subprotocol, WebSocketLink } from './link.ts'
 
 export interface DialOptions {
   /** `wss://host:port/path`, or `ws://` on loopback. */
@@ -25,10 +26,11 @@ export interface DialOptions {
   readonly table: CircuitTable
   readonly clock: Clock
   readonly idleAfter: number
+  readonly rates?: LinkRates | undefined
 }
 
 /** Opens a link for `table`, which is attached to it. */
-export type Dial = (options: DialOptions) => Promise<WebSocketLink>
+export type Dial = (options: DialOptions) => Promise<Link>
 
 /** @throws NightjarError `connect-failed`, with the cause */
 export const dialLink: Dial = async (options) => {
@@ -137,8 +139,8 @@ function upgrade(options: DialOptions, socket: Socket): Promise<WebSocketLink> {
     webSocket.once('open', () => {
       webSocket.off('error', fail)
       // At once, not after an `await`: the relay's first cells may have come with its answer and are given out next.
-      const { clock, table, idleAfter } = options
-      const link = new WebSocketLink(webSocket, { clock, events: table, idleAfter })
+      const { clock, table, idleAfter, rates } = options
+      const link = new WebSocketLink(webSocket, { clock, events: table, idleAfter, rates })
       table.attach(link)
       resolve(link)
     })

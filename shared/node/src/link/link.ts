@@ -9,6 +9,7 @@ import { type ErrorCode, fromWire, NightjarError, toWire } from '@nightjar/share
 import { limits } from '@nightjar/shared/limits'
 import { type Clock, second, type Timer } from '@nightjar/shared/runtime'
 import type { RawData, WebSocket } from 'ws'
+import { type Rate, TokenBucket } from './bucket.ts'
 
 export const subprotocol = 'nightjar.link.1'
 const closeCodeBase = 4000
@@ -21,19 +22,73 @@ export const socketOptions = {
   closeTimeout: 2 * second,
 } as const
 
+/** What ended or refused something because of a limit. Names of kinds, never of clients. */
+export type LinkRefusal =
+  /** More connections than the relay looks at. */
+  | 'accept-rate'
+  | 'half-open'
+  /** More of one address. */
+  | 'address-rate'
+  | 'address-connections'
+  /** The address could not be asked about: the process that counts them is gone. */
+  | 'address-unknown'
+  /** Neither a link nor an answered question in time. */
+  | 'slow-upgrade'
+  | 'malformed-request'
+  | 'no-link'
+  | 'connections'
+  | 'malformed-frame'
+  | 'control-frames'
+  | 'slow-reader'
+
+/** How much of a link is read. It is not read while it is ahead of that; nothing is lost. */
+export interface LinkRates {
+  /** Of this link alone. */
+  readonly cells?: Rate | undefined
+  /** In bytes, both ways, of all links that are given the same. */
+  readonly bandwidth?: TokenBucket | undefined
+  /** Of all links that are given the same. */
+  readonly memory?: SendMemory | undefined
+}
+
+/** What links have handed to their sockets. Where that is too much together, each says sooner that it takes no more. */
+export class SendMemory {
+  readonly #most: number
+  /** In bytes. */
+  unsent = 0
+
+  /** `most` in bytes. */
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  get isScarce(): boolean {
+    return this.unsent > this.#most
+  }
+}
+
 export interface LinkOptions {
   readonly clock: Clock
   readonly events: LinkEvents
   /** Closes the link when nothing was received for this long, in milliseconds. */
   readonly idleAfter: number
+  readonly rates?: LinkRates | undefined
+  onRefused?(refusal: LinkRefusal): void
 }
+
+/** Batches that no link fills now, for whichever sends next: idle links, which are most, hold none. */
+const spareBatches: Uint8Array[] = []
+const mostSpare = 64
+
+const controlRate: Rate = { perSecond: 1, atOnce: limits.controlFrames }
 
 export class WebSocketLink implements Link {
   readonly #socket: WebSocket
   readonly #clock: Clock
   readonly #events: LinkEvents
   readonly #idleAfter: number
-  readonly #batch = new Uint8Array(messageBytes)
+  /** The cells of the next message, from the first on. */
+  #batch: Uint8Array | undefined
   #batched = 0
   #scheduled = false
   /** Bytes handed to the socket that the system has not taken yet. */
@@ -43,6 +98,12 @@ export class WebSocketLink implements Link {
   #lastReceived: number
   #lastSent: number
   #watch: Timer
+  readonly #onRefused: (refusal: LinkRefusal) => void
+  readonly #cells: TokenBucket | undefined
+  readonly #bandwidth: TokenBucket | undefined
+  readonly #memory: SendMemory | undefined
+  #control: TokenBucket | undefined
+  #reading: Timer | undefined
 
   constructor(socket: WebSocket, options: LinkOptions) {
     this.#socket = socket
@@ -52,15 +113,26 @@ export class WebSocketLink implements Link {
     this.#lastReceived = options.clock.now()
     this.#lastSent = this.#lastReceived
     this.#watch = this.#scheduleWatch()
+    this.#onRefused = (refusal) => options.onRefused?.(refusal)
+    const { cells, bandwidth, memory } = options.rates ?? {}
+    this.#memory = memory
+    this.#cells = cells && new TokenBucket(options.clock, cells)
+    this.#bandwidth = bandwidth
     socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary))
-    socket.on('error', (cause) => this.#end(new NightjarError('link-lost', { cause })))
+    socket.on('ping', () => this.#onControlFrame())
+    socket.on('pong', () => this.#onControlFrame())
+    socket.on('error', (cause) => this.#onError(cause))
     socket.on('close', (code) => this.#end(closeError(code)))
   }
 
   get writable(): boolean {
-    const free = this.#unsent + this.#batched < limits.linkBufferedBytes
+    const free = this.#unsent + this.#batched < this.#mostBuffered
     if (!free) this.#askedWhileFull = true
     return free && !this.#closed
+  }
+
+  get #mostBuffered(): number {
+    return this.#memory?.isScarce === true ? limits.scarceLinkBufferedBytes : limits.linkBufferedBytes
   }
 
   get closed(): boolean {
@@ -69,7 +141,8 @@ export class WebSocketLink implements Link {
 
   send(cell: Uint8Array): void {
     if (this.#closed) return
-    if (this.#unsent > limits.linkUnsentBytes) return this.#abandon('overflow')
+    if (this.#unsent > limits.linkUnsentBytes) return this.#abandonSlow('overflow')
+    this.#batch ??= spareBatches.pop() ?? new Uint8Array(messageBytes)
     this.#batch.set(cell, this.#batched)
     this.#batched += cellSize
     if (this.#batched === messageBytes) return this.#flush()
@@ -89,12 +162,19 @@ export class WebSocketLink implements Link {
   }
 
   #flush(): void {
-    if (this.#batched === 0 || this.#closed) return
-    // A copy of the exact size: the socket keeps it until the system takes it, and the batch is filled anew meanwhile.
-    const message = Buffer.from(this.#batch.subarray(0, this.#batched))
+    const batch = this.#batch
+    if (batch === undefined || this.#closed) return
+    // A copy of the exact size: the socket keeps it until the system takes it, and the batch is filled anew meanwhile. Not
+    // of Node's pool, whose slabs live as long as the smallest piece of them that some idle socket keeps.
+    const message = Buffer.allocUnsafeSlow(this.#batched)
+    message.set(batch.subarray(0, this.#batched))
     this.#batched = 0
+    this.#batch = undefined
+    if (spareBatches.length < mostSpare) spareBatches.push(batch)
+    this.#bandwidth?.owe(message.length)
     if (this.#unsent === 0) this.#lastSent = this.#clock.now()
     this.#unsent += message.length
+    if (this.#memory !== undefined) this.#memory.unsent += message.length
     this.#socket.send(message, (error) => {
       // A failed send is followed by the socket's own `error` or `close`.
       if (error === undefined || error === null) this.#onSent(message.length)
@@ -102,9 +182,12 @@ export class WebSocketLink implements Link {
   }
 
   #onSent(bytes: number): void {
+    // What was left at the end is accounted for.
+    if (this.#closed) return
     this.#unsent -= bytes
+    if (this.#memory !== undefined) this.#memory.unsent -= bytes
     this.#lastSent = this.#clock.now()
-    if (!this.#askedWhileFull || this.#closed || this.#unsent > limits.linkBufferedBytes / 2) return
+    if (!this.#askedWhileFull || this.#unsent > this.#mostBuffered / 2) return
     this.#askedWhileFull = false
     this.#events.onWritable()
   }
@@ -113,24 +196,60 @@ export class WebSocketLink implements Link {
     if (this.#closed) return
     this.#lastReceived = this.#clock.now()
     if (!isBinary || !(data instanceof Buffer) || data.length === 0 || data.length % cellSize !== 0) {
+      this.#onRefused('malformed-frame')
       return this.close('protocol-violation')
     }
+    this.#cells?.owe(data.length / cellSize)
+    this.#bandwidth?.owe(data.length)
+    this.#keepToRates()
     for (let offset = 0; offset < data.length && !this.#closed; offset += cellSize) {
       this.#events.onCell(new Uint8Array(data.buffer, data.byteOffset + offset, cellSize))
     }
   }
 
+  /** Stops reading while more came than may; the other side is then slowed down by TCP. */
+  #keepToRates(): void {
+    if (this.#reading !== undefined || this.#closed) return
+    const debt = Math.max(this.#cells?.debt ?? 0, this.#bandwidth?.debt ?? 0)
+    if (debt === 0) return
+    this.#socket.pause()
+    this.#reading = this.#clock.after(Math.min(debt, limits.longestPause), () => {
+      this.#reading = undefined
+      // Its silence was ours.
+      this.#lastReceived = this.#clock.now()
+      this.#socket.resume()
+      // Others may have taken what all share.
+      this.#keepToRates()
+    })
+  }
+
+  /** No Nightjar sends any; what stands between two may, now and then. */
+  #onControlFrame(): void {
+    this.#control ??= new TokenBucket(this.#clock, controlRate)
+    if (this.#control.take(1) || this.#closed) return
+    this.#onRefused('control-frames')
+    this.close('protocol-violation')
+  }
+
+  /** For frames that are none `ws` has answered with a close code of its own. */
+  #onError(cause: Error & { code?: unknown }): void {
+    const isMalformed = typeof cause.code === 'string' && cause.code.startsWith('WS_ERR_')
+    if (isMalformed && !this.#closed) this.#onRefused('malformed-frame')
+    this.#end(new NightjarError(isMalformed ? 'protocol-violation' : 'link-lost', { cause }))
+  }
+
   #scheduleWatch(): Timer {
     return this.#clock.after(Math.min(this.#idleAfter, limits.linkStall) / 2, () => {
       const now = this.#clock.now()
-      if (this.#unsent > 0 && now - this.#lastSent > limits.linkStall) return this.#abandon('timed-out')
+      if (this.#unsent > 0 && now - this.#lastSent > limits.linkStall) return this.#abandonSlow('timed-out')
       if (now - this.#lastReceived > this.#idleAfter) return this.close('idle')
       this.#watch = this.#scheduleWatch()
     })
   }
 
   /** For a peer that takes nothing any more: a closing message would only queue behind the rest. */
-  #abandon(code: ErrorCode): void {
+  #abandonSlow(code: ErrorCode): void {
+    this.#onRefused('slow-reader')
     this.#end(new NightjarError(code))
     this.#socket.terminate()
   }
@@ -139,7 +258,13 @@ export class WebSocketLink implements Link {
     if (this.#closed) return
     this.#closed = true
     this.#watch.cancel()
-    this.#batched = 0
+    this.#batch = undefined
+    if (this.#memory !== undefined) this.#memory.unsent -= this.#unsent
+    if (this.#reading !== undefined) {
+      this.#reading.cancel()
+      // Or the other side's close would never be read.
+      this.#socket.resume()
+    }
     this.#events.onClose(error)
   }
 }

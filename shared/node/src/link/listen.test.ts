@@ -19,7 +19,7 @@ afterEach(async () => {
 
 async function listen(
   changes: Partial<ListenOptions> = {},
-): Promise<Listener & { url: string; tables: RecordingTable[] }> {
+): Promise<Pick<Listener, 'port' | 'connections' | 'close'> & { url: string; tables: RecordingTable[] }> {
   const tables: RecordingTable[] = []
   const listener = await listenForLinks({
     host: '127.0.0.1',

@@ -1,40 +1,66 @@
 /** Accepts links: an HTTP(S) server that upgrades one path to WebSocket and answers a few plain GETs. */
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
-import type { AddressInfo, Socket } from 'node:net'
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { CircuitTable } from '@nightjar/shared/circuit'
 import { NightjarError } from '@nightjar/shared/errors'
 import { type Clock, second } from '@nightjar/shared/runtime'
 import { type WebSocket, WebSocketServer } from 'ws'
-import { socketOptions, subprotocol, WebSocketLink } from './link.ts'
+import { Door, type IpGate } from './door.ts'
+import { type LinkRates, type LinkRefusal, socketOptions, subprotocol, WebSocketLink } from './link.ts'
+import type { Proxies } from './proxies.ts'
 
 export interface ListenOptions {
   readonly host: string
   readonly port: number
+  /** Another process listens there, and hands its connections on: `take`. */
+  readonly isHanded?: boolean
   readonly path: string
-  /** PEM texts. */
-  readonly tls?: { readonly cert: string; readonly key: string } | undefined
+  readonly tls?: TlsIdentity | undefined
   readonly maxConnections: number
   readonly idleAfter: number
   readonly clock: Clock
+  readonly ipGate?: IpGate | undefined
+  readonly proxies?: Proxies | undefined
+  readonly rates?: LinkRates | undefined
+  onRefused?(refusal: LinkRefusal): void
+  /** A link was accepted. */
+  onLink?(): void
   /** A table for each new link. */
   accept(): CircuitTable
   /** The text for a GET of `path`, as JSON; undefined = 404. */
   document?(path: string): string | undefined
 }
 
+/** PEM texts. */
+export interface TlsIdentity {
+  readonly cert: string
+  readonly key: string
+}
+
 export interface Listener {
+  /** 0 where it does not listen itself. */
   readonly port: number
   /** Links open now. */
   readonly connections: number
+  /** A connection that another process accepted. */
+  take(socket: Socket): void
+  /** Connections that come from now on are shown this certificate. @throws where key and certificate do not fit */
+  renewTls(tls: TlsIdentity): void
+  /** New links are refused from now on, with HTTP 503; those that stand go on. */
+  refuseNew(): void
   /** Stops listening and closes every link with `draining`. */
   close(): Promise<void>
 }
 
 /** @throws NightjarError `connect-failed` where the address cannot be listened on. */
 export async function listenForLinks(options: ListenOptions): Promise<Listener> {
-  const respond = (request: IncomingMessage, response: ServerResponse) => answerPlain(options, request, response)
+  const door = new Door(options)
+  const respond = (request: IncomingMessage, response: ServerResponse) => {
+    door.asked(request.socket)
+    answerPlain(options, request, response)
+  }
   const server =
     options.tls === undefined
       ? createHttpServer(respond)
@@ -46,6 +72,7 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
     noServer: true,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
+  let isRefusing = false
   const links = new Map<WebSocketLink, WebSocket>()
   const connections = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
@@ -53,32 +80,75 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
     socket.once('close', () => connections.delete(socket))
   })
 
+  // TLS that fails, and requests that are none.
+  server.on('clientError', (_, socket: Duplex) => {
+    options.onRefused?.('malformed-request')
+    socket.destroy()
+  })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
-    if (pathOf(request) !== options.path) return refuse(socket, 404)
-    if (!offersSubprotocol(request)) return refuse(socket, 400)
-    if (links.size >= options.maxConnections) return refuse(socket, 503)
+    void upgrade(request, socket, head)
+  })
+
+  async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    const refusal = pathOf(request) !== options.path ? 404 : offersSubprotocol(request) ? undefined : 400
+    if (refusal !== undefined) return turnAway(socket, refusal, 'no-link')
+    if ((await door.enterForwarded(request)) !== undefined) return refuse(socket, 429)
+    if (isRefusing || links.size >= options.maxConnections) return turnAway(socket, 503, 'connections')
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      door.linked(request.socket)
       const table = options.accept()
-      const link = new WebSocketLink(webSocket, { clock: options.clock, events: table, idleAfter: options.idleAfter })
+      const { clock, idleAfter, rates } = options
+      const onRefused = (linkRefusal: LinkRefusal) => options.onRefused?.(linkRefusal)
+      const link = new WebSocketLink(webSocket, { clock, events: table, idleAfter, rates, onRefused })
       table.attach(link)
       links.set(link, webSocket)
       webSocket.once('close', () => links.delete(link))
+      options.onLink?.()
     })
-  })
+  }
+
+  function turnAway(socket: Duplex, status: 400 | 404 | 503, linkRefusal: LinkRefusal): void {
+    options.onRefused?.(linkRefusal)
+    refuse(socket, status)
+  }
+
+  async function take(socket: Socket): Promise<void> {
+    if (!(await door.enter(socket))) return
+    server.emit('connection', socket)
+    socket.resume()
+  }
+
+  // In front of TLS and HTTP, so that both begin only for connections that may have them.
+  const front = createTcpServer(
+    { pauseOnConnect: true, noDelay: true, allowHalfOpen: options.tls === undefined },
+    (socket) => void take(socket),
+  )
+  // Node looks after slow requests from this event on.
+  server.emit('listening')
 
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(new NightjarError('connect-failed', { detail: 'cannot listen', cause })))
-    server.listen({ host: options.host, port: options.port }, resolve)
+    if (options.isHanded === true) return resolve()
+    front.once('error', (cause) => reject(new NightjarError('connect-failed', { detail: 'cannot listen', cause })))
+    front.listen({ host: options.host, port: options.port }, resolve)
   })
 
   return {
-    port: (server.address() as AddressInfo).port,
+    port: (front.address() as AddressInfo | null)?.port ?? 0,
     get connections() {
       return links.size
     },
+    take(socket) {
+      void take(socket)
+    },
+    renewTls(tls) {
+      if (server instanceof HttpsServer) server.setSecureContext({ ...tls, minVersion: 'TLSv1.3' })
+    },
+    refuseNew() {
+      isRefusing = true
+    },
     async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      const closed = Promise.all([front, server].map((each) => new Promise((resolve) => each.close(resolve))))
       await Promise.all([...links].map(([link, webSocket]) => closeLink(link, webSocket)))
       // What is left is no link: someone who says nothing, or has not finished saying it, would keep us here for ever.
       for (const socket of connections) socket.destroy()
@@ -96,6 +166,8 @@ function closeLink(link: WebSocketLink, webSocket: WebSocket): Promise<void> {
 
 function answerPlain(options: ListenOptions, request: IncomingMessage, response: ServerResponse): void {
   const text = request.method === 'GET' ? options.document?.(pathOf(request)) : undefined
+  // One question for each connection: the next would have no deadline.
+  response.setHeader('connection', 'close')
   if (text === undefined) response.writeHead(404).end()
   else response.writeHead(200, { 'content-type': 'application/json', 'cache-control': 'max-age=60' }).end(text)
 }
@@ -109,7 +181,7 @@ function offersSubprotocol(request: IncomingMessage): boolean {
   return offered.split(',').some((name) => name.trim() === subprotocol)
 }
 
-function refuse(socket: Duplex, status: 400 | 404 | 503): void {
+function refuse(socket: Duplex, status: 400 | 404 | 429 | 503): void {
   // HTTP sockets may be half-open: without this one the other side could hold it for as long as it likes.
   socket.once('finish', () => socket.destroy())
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)

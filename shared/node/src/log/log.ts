@@ -20,6 +20,11 @@ export interface Log {
   error(message: string, facts?: LogFacts): void
 }
 
+/** As `createLog` makes it: how much it says can be changed. */
+export interface ProcessLog extends Log {
+  setLevel(level: LogLevel): void
+}
+
 export interface LogOptions {
   /** The program, and the part of it, such as `relay`. */
   readonly name: string
@@ -28,7 +33,7 @@ export interface LogOptions {
   readonly destination?: { write(line: string): void }
 }
 
-export function createLog(options: LogOptions): Log {
+export function createLog(options: LogOptions): ProcessLog {
   const logger = pino(
     {
       level: options.level,
@@ -44,7 +49,15 @@ export function createLog(options: LogOptions): Log {
     (message: string, facts: LogFacts = {}) => {
       if (logger.isLevelEnabled(level)) logger[level](scrubFacts(facts), message)
     }
-  return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') }
+  return {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    setLevel(level) {
+      logger.level = level
+    },
+  }
 }
 
 /** Names that the line itself uses; a fact of that name would write over it, or twice. */

@@ -38,13 +38,15 @@ export function announceReady(
 const stopSignals = ['SIGINT', 'SIGTERM'] as const
 
 /**
- * Calls `handler` at the first SIGINT or SIGTERM; the second exits at once with code 1, for a stop that hangs.
+ * Calls `handler` at the first SIGINT or SIGTERM. The second aborts `hurry`, where there is one, for a stop that takes its
+ * time; the next exits at once with code 1, for a stop that hangs.
  * A handler that fails ends the process through `failWith`.
  * @returns a function that stops listening
  */
 export function onStopSignal(
   handler: (signal: NodeJS.Signals) => void | Promise<void>,
   host: Omit<ProcessHost, 'print'> = nodeProcess,
+  hurry?: AbortController,
 ): () => void {
   let stopping = false
   const runStop = async (signal: NodeJS.Signals) => {
@@ -56,6 +58,7 @@ export function onStopSignal(
   }
   const listeners = stopSignals.map((signal) => {
     const listener = () => {
+      if (stopping && hurry?.signal.aborted === false) return hurry.abort()
       if (stopping) host.exit(1)
       stopping = true
       void runStop(signal)

@@ -82,6 +82,18 @@ describe('onStopSignal', () => {
     expect(seen.exits).toEqual([1])
   })
 
+  test('where the handler can be hurried the second signal does that, and the third exits with 1', () => {
+    const { host, seen, raise } = fakeProcess()
+    const hurry = new AbortController()
+    onStopSignal(() => undefined, host, hurry)
+    raise('SIGTERM')
+    expect(hurry.signal.aborted).toBe(false)
+    raise('SIGTERM')
+    expect([hurry.signal.aborted, seen.exits]).toEqual([true, []])
+    expect(() => raise('SIGTERM')).toThrow(Exit)
+    expect(seen.exits).toEqual([1])
+  })
+
   test('a handler that fails ends the process with the error', async () => {
     const { host, seen, raise } = fakeProcess()
     const ended = new Promise<number>((resolve) => {

@@ -12,12 +12,19 @@ import {
   HandshakeAssembler,
   handshakeCells,
   makeCell,
+  puzzleCell,
   splitHandshake,
 } from '../../cell/index.ts'
 import type { Crypto, DhKeyPair } from '../../crypto/index.ts'
 import { nobleCrypto } from '../../crypto/noble.ts'
 import { type ErrorCode, toWire } from '../../errors/index.ts'
-import { answerHandshake, type Responder, type SessionKeys } from '../../handshake/index.ts'
+import {
+  answerHandshake,
+  type Challenge,
+  decodeCreate,
+  type Responder,
+  type SessionKeys,
+} from '../../handshake/index.ts'
 import { type LinkPair, pairOfLinks, pattern } from '../../testing/index.ts'
 import {
   type Accept,
@@ -189,6 +196,10 @@ export class TestRelays {
   readonly #table: CircuitTable
   readonly #known: readonly TestRelay[]
   answering: Answering = 'answer'
+  /** Set before the next CREATEs are answered, one for each. */
+  readonly puzzles: Challenge[] = []
+  /** What came in CREATE, whole. */
+  readonly creates: Uint8Array[] = []
   root: RelayHop | undefined
   /** Reasons of DESTROYs that the client sent. */
   readonly destroyed: number[] = []
@@ -236,8 +247,15 @@ export class TestRelays {
       return this.#table.remove(circuitIdOf(cell))
     }
     if (cellCommand !== command.create) throw new Error(`the client sent command ${cellCommand} out of place`)
-    const hello = this.#hello.push(bodyOf(cell))
-    if (hello === undefined) return
+    const message = this.#hello.push(bodyOf(cell))
+    if (message === undefined) return
+    this.creates.push(message)
+    const puzzle = this.puzzles.shift()
+    if (puzzle !== undefined) {
+      this.#table.remove(this.#id)
+      return this.pair.b.send(puzzleCell(this.#id, puzzle))
+    }
+    const { hello } = decodeCreate(message)
     const { answering } = this
     if (answering === 'hold') this.#held.push(() => void this.#create(hello))
     else if (answering !== 'answer') this.sendCell(command.destroy, Uint8Array.of(toWire(answering)))

@@ -1,0 +1,257 @@
+/** Hostile behaviours on a link and its circuits. */
+import { randomBytes } from 'node:crypto'
+import { until } from '../../network/index.ts'
+import type { Behaviour, Scene } from './behaviour.ts'
+import { HostileCircuit } from './circuit.ts'
+import { cellOf, HostileLink } from './link.ts'
+import { bodySize, codeName, command, message, partsOf, purpose, startHandshake, u16 } from './wire.ts'
+
+const circuitsPerLink = 4096
+const branchesPerCircuit = 32
+const floodCells = 30_000
+const floodHandshakes = 2000
+const patience = 60_000
+/** Cells a second that relays take of a link here: fewer than anybody can make, so that a flood is held back for sure. */
+export const heldTo = 8192
+
+export const circuitBehaviours: readonly Behaviour[] = [
+  {
+    name: 'slow read',
+    expected: /^circuit destroyed with overflow$|^link closed/,
+    run: (scene) =>
+      withCircuit(scene, async (circuit, link) => {
+        link.socket.pause()
+        for (let sent = 0; sent < floodCells && circuit.ended === undefined; sent += 512) {
+          await link.send(Array.from({ length: 512 }, () => circuit.cell(message.ping, 0, randomBytes(8))))
+        }
+        link.socket.resume()
+        return ended(circuit)
+      }),
+  },
+  {
+    name: 'circuit flood',
+    expected: /^50 of 4146 refused with limit-reached$|^\d+ of 4146 answered by a puzzle$/,
+    async run({ relay, from }) {
+      const link = await HostileLink.open(relay, from)
+      const answers = countAnswers(link)
+      const count = circuitsPerLink + 50
+      await link.send(Array.from({ length: count }, (_, index) => halfCreate(index + 1_000_000)))
+      await until('those beyond the limit are refused', () => answers.total() >= 50, patience)
+      link.end()
+      const [puzzles, refused] = [answers.of('puzzle'), answers.of('limit-reached')]
+      return puzzles > 0
+        ? `${puzzles} of ${count} answered by a puzzle`
+        : `${refused} of ${count} refused with limit-reached`
+    },
+  },
+  {
+    name: 'branch flood',
+    expected: /^32 branches, then limit-reached$/,
+    run: (scene) =>
+      withCircuit(scene, async (circuit) => {
+        let opened = 0
+        for (let branch = 1; branch <= branchesPerCircuit + 1; branch++) {
+          await circuit.ask(scene.middle, branch)
+          const outcome = await circuit.take('EXTEND is answered', ({ type, data }) => {
+            if (type === message.branchClosed) return codeName(data[2] as number)
+            // The second part of EXTENDED is the last.
+            return type === message.extended && data.length < 900 ? 'extended' : undefined
+          })
+          if (outcome !== 'extended') return `${opened} branches, then ${outcome}`
+          opened += 1
+        }
+        return `${opened} branches`
+      }),
+  },
+  {
+    name: 'oversized totals',
+    expected: /^circuit destroyed with protocol-violation$/,
+    async run({ relay, from }) {
+      const link = await HostileLink.open(relay, from)
+      const answers = countAnswers(link)
+      await link.send([cellOf(1, command.create, Buffer.concat([u16(2049), Buffer.alloc(1017, 1)]))])
+      await until('the circuit is destroyed', () => answers.total() > 0, patience)
+      link.end()
+      return `circuit destroyed with ${answers.names()}`
+    },
+  },
+  {
+    name: 'never-ending fragments',
+    expected: /^100 of 100 destroyed with timed-out; circuit destroyed with protocol-violation$/,
+    async run(scene) {
+      const link = await HostileLink.open(scene.relay, scene.from)
+      const answers = countAnswers(link)
+      const count = 100
+      await link.send(Array.from({ length: count }, (_, index) => halfCreate(index + 1)))
+      await until('half-made circuits time out', () => answers.of('timed-out') === count, patience)
+      link.end()
+      // EXTEND in parts without a byte: it would go on for ever.
+      const endless = await withCircuit(scene, async (circuit) => {
+        await circuit.send([circuit.cell(message.extend, 0, u16(1261))])
+        return ended(circuit)
+      })
+      return `${count} of ${count} destroyed with timed-out; ${endless}`
+    },
+  },
+  {
+    name: 'EXTEND to unknown or own identity',
+    expected: /^unknown: unknown-relay; own: refused/,
+    run: (scene) =>
+      withCircuit(scene, async (circuit) => {
+        const unknown = await circuit.extend({ ...scene.middle, identity: randomBytes(32) }, 1)
+        const own = await circuit.extend(scene.relay, 2)
+        return `unknown: ${unknown}; own: ${own}`
+      }),
+  },
+  {
+    name: 'loops',
+    expected: /^\d hops, then (?!extended)/,
+    run: (scene) =>
+      withCircuit(scene, async (circuit) => {
+        for (;;) {
+          const next = circuit.depth % 2 === 1 ? scene.middle : scene.relay
+          const outcome = await circuit.extend(next)
+          if (outcome !== 'extended') return `${circuit.depth} hops, then ${outcome}`
+        }
+      }),
+  },
+  {
+    name: 'DROP flood',
+    expected: /^held to about 8192 cells a second, and the circuit serves on$/,
+    run: (scene) =>
+      withCircuit(scene, async (circuit) => {
+        const begun = performance.now()
+        for (let sent = 0; sent < floodCells; sent += 512) {
+          await circuit.send(Array.from({ length: 512 }, () => circuit.cell(message.drop, 0, Buffer.alloc(900, 1))))
+        }
+        const answer = await pinged(circuit)
+        if (answer !== 'pong') return answer
+        const perSecond = Math.round((floodCells * 1000) / (performance.now() - begun))
+        const held = perSecond < 1.5 * heldTo ? `held to about ${heldTo}` : `taken at ${perSecond}`
+        return `${held} cells a second, and the circuit serves on`
+      }),
+  },
+  {
+    name: 'delay maximum',
+    expected: /^branch closed with overflow$/,
+    run: (scene) =>
+      withCircuit(scene, async (circuit) => {
+        for (const party of [scene.middle, scene.gateway]) {
+          const outcome = await circuit.extend(party)
+          if (outcome !== 'extended') throw new Error(`no path: ${outcome}`)
+        }
+        // At the middle each waits 1.275 s, and no more of them than a branch may have under way.
+        const delayed = Array.from({ length: 700 }, () =>
+          circuit.cell(message.ping, 0, randomBytes(8), { delayAtMiddle: 255 }),
+        )
+        await circuit.send(delayed)
+        const code = await circuit.take('the branch is closed', ({ hop, type, data }) =>
+          hop === 1 && type === message.branchClosed ? codeName(data[2] as number) : undefined,
+        )
+        return `branch closed with ${code}`
+      }),
+  },
+  {
+    name: 'DESTROY storm',
+    expected: /^of 2000 circuits made and destroyed [\d,]+ were held back; the link serves on$|^link closed/,
+    async run(scene) {
+      return handshakes(scene, (id, hello) => [...hello, cellOf(id, command.destroy), cellOf(id, command.destroy)], {
+        say: (answers) =>
+          `of ${floodHandshakes} circuits made and destroyed ${answers} were held back; the link serves on`,
+      })
+    },
+  },
+  {
+    name: 'handshake flood',
+    expected: /^of 2000 handshakes [1-9][\d,]* were held back; the link serves on$|^link closed/,
+    async run(scene) {
+      return handshakes(scene, (_, hello) => hello, {
+        say: (heldBack) => `of ${floodHandshakes} handshakes ${heldBack} were held back; the link serves on`,
+      })
+    },
+  },
+]
+
+/** Does `action` on a circuit of its own, and lets go of it. */
+async function withCircuit(
+  { relay, from }: Scene,
+  action: (circuit: HostileCircuit, link: HostileLink) => Promise<string>,
+): Promise<string> {
+  const link = await HostileLink.open(relay, from)
+  try {
+    return await action(await HostileCircuit.open(link, relay), link)
+  } finally {
+    link.end()
+  }
+}
+
+async function ended(circuit: HostileCircuit): Promise<string> {
+  await circuit.until('the circuit is ended', () => circuit.ended !== undefined, patience)
+  return circuit.ended as string
+}
+
+/** `pong` where the relay still answers on this circuit, otherwise how that ended. */
+async function pinged(circuit: HostileCircuit): Promise<string> {
+  const token = randomBytes(8)
+  await circuit.send([circuit.cell(message.ping, 0, token)])
+  return circuit.take('PING is answered', ({ type, data }) =>
+    type === message.pong && data.equals(token) ? 'pong' : undefined,
+  )
+}
+
+/** One hello, sent for two thousand circuits at once: to whoever sends it, it costs nothing. */
+async function handshakes(
+  { relay, from }: Scene,
+  cells: (id: number, hello: Buffer[]) => Buffer[],
+  { say }: { say(heldBack: number): string },
+): Promise<string> {
+  const link = await HostileLink.open(relay, from)
+  const answers = countAnswers(link)
+  const { hello } = startHandshake(purpose.hop, 1, relay.identity, relay.onion)
+  const parts = partsOf(hello, bodySize)
+  for (let index = 0; index < floodHandshakes && !link.isClosed; index++) {
+    const id = 2_000_000 + index
+    await link.send(
+      cells(
+        id,
+        parts.map((part) => cellOf(id, command.create, part)),
+      ),
+    )
+  }
+  // What comes last says that all before was dealt with.
+  const mark = cellOf(3_000_000, command.create, Buffer.concat([u16(2049), Buffer.alloc(1017, 1)]))
+  await link.send([mark])
+  await until('the relay has dealt with all of it', () => link.isClosed || answers.seen(3_000_000), patience)
+  if (link.isClosed) return `link closed with ${await link.closed}`
+  link.end()
+  return say(answers.of('puzzle') + answers.of('limit-reached'))
+}
+
+interface Answers {
+  /** How many circuits were answered so: `puzzle`, `created`, or the code of DESTROY. */
+  of(name: string): number
+  total(): number
+  names(): string
+  seen(circuit: number): boolean
+}
+
+function countAnswers(link: HostileLink): Answers {
+  const byCircuit = new Map<number, string>()
+  link.onOther = (cell) => {
+    const what = cell[4]
+    const name = what === command.puzzle ? 'puzzle' : what === command.destroy ? codeName(cell[5] as number) : `created`
+    byCircuit.set(cell.readUInt32BE(), name)
+  }
+  const all = () => [...byCircuit.values()]
+  return {
+    of: (name) => all().filter((each) => each === name).length,
+    total: () => byCircuit.size,
+    names: () => [...new Set(all())].join(', '),
+    seen: (circuit) => byCircuit.has(circuit),
+  }
+}
+
+/** The first of the two cells of a CREATE; the second never comes. */
+function halfCreate(circuit: number): Buffer {
+  return cellOf(circuit, command.create, Buffer.concat([u16(1227), Buffer.alloc(1017, 1)]))
+}

@@ -1,0 +1,57 @@
+/** What each process of a relay says of itself: that it is there, its memory, and how late its event loop is. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { millisecond, second } from '@nightjar/shared/runtime'
+import type { MetricSet } from './metricSet.ts'
+
+const mebibyte = 1024 * 1024
+/** How often the loop is looked at; a delay below it is not seen. */
+const resolution = 20 * millisecond
+const nanosecond = millisecond / 1e6
+
+/** Ends the looking at the event loop. */
+export type Stop = () => void
+
+export function measureProcess(set: MetricSet, version: string): Stop {
+  const lag = monitorEventLoopDelay({ resolution })
+  lag.enable()
+
+  set.gauge({
+    name: 'nightjar_info',
+    help: 'Always 1; the label is the version that runs.',
+    labels: ['version'],
+    across: 'max',
+    read: () => [[{ version }, 1]],
+  })
+  set.gauge({ name: 'nightjar_workers', help: 'Processes that carry cells.', read: () => 1 })
+  // To the byte, memory would tell of each connection that comes.
+  set.gauge({
+    name: 'nightjar_resident_memory_bytes',
+    help: 'Memory of the system that all workers hold.',
+    step: mebibyte,
+    read: () => process.memoryUsage.rss(),
+  })
+  set.gauge({
+    name: 'nightjar_heap_bytes',
+    help: 'Of it, what JavaScript objects take.',
+    step: mebibyte,
+    read: () => process.memoryUsage().heapUsed,
+  })
+  set.gauge({
+    name: 'nightjar_event_loop_lag_seconds',
+    help: 'How late the event loop was since the last snapshot, of the worker where it was latest.',
+    labels: ['statistic'],
+    step: 0.001,
+    across: 'max',
+    read: () => {
+      const seconds = (nanoseconds: number) => Math.max(nanoseconds * nanosecond - resolution, 0) / second
+      const values = [
+        [{ statistic: 'mean' }, lag.count === 0 ? 0 : seconds(lag.mean)],
+        [{ statistic: 'p99' }, seconds(lag.percentile(99))],
+        [{ statistic: 'max' }, seconds(lag.max)],
+      ] as const
+      lag.reset()
+      return values
+    },
+  })
+  return () => lag.disable()
+}

@@ -1,0 +1,72 @@
+/** A flood of handshakes over real links, and a client beside it. Only the load stands still, so that it is there. */
+import { cellBodySize, command, makeCell, splitHandshake } from '@nightjar/shared/cell'
+import { CircuitTable, openCircuit } from '@nightjar/shared/circuit'
+import { purpose, startHandshake } from '@nightjar/shared/handshake'
+import { minute } from '@nightjar/shared/runtime'
+import { FakeClock, turn } from '@nightjar/shared/testing'
+import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
+import { dialLink, listenForLinks } from '@nightjar/shared-node/link'
+import { systemClock as clock } from '@nightjar/shared-node/process'
+import { afterEach, expect, test } from 'vitest'
+import { createRelay } from '../relay/relay.ts'
+import { createBounds } from './bounds.ts'
+import type { Refusal } from './refusal.ts'
+
+const floodingLinks = 6
+const createsPerLink = 200
+const idleAfter = minute
+
+const cleanUp: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const run of cleanUp.splice(0).reverse()) await run()
+})
+
+test('a flood is answered with puzzles, and a client beside it solves one and has its circuit', async () => {
+  const onion = await crypto.dh.generate()
+  const identity = crypto.randomBytes(32)
+  const responder = { identity, key: onion.publicKey, keyId: crypto.randomBytes(8) }
+  const refused: Refusal[] = []
+  const onRefused = (refusal: Refusal) => void refused.push(refusal)
+  const relay = createRelay(
+    {
+      crypto,
+      clock,
+      secrets: () => ({ identity, findKey: () => onion, document: { version: 1, hash: new Uint8Array(32) } }),
+      findRelay: () => undefined,
+      linkTo: () => Promise.reject(new Error('nobody extends')),
+      serve: () => () => 'unknown-service',
+    },
+    undefined,
+    createBounds({ crypto, clock: new FakeClock(), handshakesPerSecond: 5, queueMb: 16, onRefused }),
+  )
+  const options = { host: '127.0.0.1', port: 0, path: '/relay', maxConnections: 100, idleAfter, clock }
+  const listener = await listenForLinks({ ...options, accept: relay.accept })
+  cleanUp.push(() => listener.close())
+  const url = `ws://127.0.0.1:${listener.port}/relay`
+
+  const { hello } = await startHandshake(crypto, { purpose: purpose.hop, depth: 1, responder })
+  const parts = splitHandshake(hello, cellBodySize)
+  const flood: CircuitTable[] = []
+  for (let link = 0; link < floodingLinks; link++) {
+    const table = new CircuitTable()
+    await dialLink({ url, table, clock, idleAfter })
+    for (let id = 1; id <= createsPerLink; id++) {
+      for (const part of parts) table.link.send(makeCell(id, command.create, part))
+    }
+    flood.push(table)
+  }
+  const asked = floodingLinks * createsPerLink
+  const answered = () => relay.counts.handshakes.get('done') ?? 0
+  while (refused.length + answered() < asked) await turn()
+  // Each link has some until their price is more than it has left: some fifty altogether.
+  expect(answered()).toBeLessThan(asked / 10)
+  expect(new Set(refused)).toEqual(new Set(['puzzle-set']))
+
+  const table = new CircuitTable()
+  await dialLink({ url, table, clock, idleAfter })
+  const hop = await openCircuit(table, responder, { crypto, clock })
+  await hop.ping()
+  // One more puzzle, and it was solved.
+  expect(refused.length + answered()).toBe(asked + 2)
+  expect(new Set(refused)).toEqual(new Set(['puzzle-set']))
+})

@@ -1,0 +1,249 @@
+/** Connections that are refused or ended before they are links, on real sockets. */
+import { connect, type Socket } from 'node:net'
+import { limits } from '@nightjar/shared/limits'
+import { minute, second } from '@nightjar/shared/runtime'
+import { FakeClock, turn } from '@nightjar/shared/testing'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { WebSocket } from 'ws'
+import {
+  type IpGate,
+  type LinkRefusal,
+  type Listener,
+  type ListenOptions,
+  listenForLinks,
+  listProxies,
+  subprotocol,
+} from './index.ts'
+import { type Certificates, connectBare, makeCertificates, RecordingTable, refusal, Watched } from './testing/peers.ts'
+
+let certificates: Certificates
+const cleanUp: (() => Promise<void> | void)[] = []
+
+beforeAll(() => {
+  certificates = makeCertificates()
+})
+afterEach(async () => {
+  for (const run of cleanUp.splice(0).reverse()) await run()
+})
+
+/** What the listener refused, and whom its gate was asked about. */
+class Stage extends Watched {
+  readonly clock = new FakeClock()
+  readonly refused: LinkRefusal[] = []
+  readonly asked: string[] = []
+  readonly released: string[] = []
+  links = 0
+  listener: Listener | undefined
+  verdict: ReturnType<IpGate['admit']>
+
+  async listen(changes: Partial<ListenOptions> = {}): Promise<string> {
+    const options = { host: '127.0.0.1', port: 0, path: '/relay', maxConnections: 1000, idleAfter: minute }
+    const ipGate: IpGate = {
+      admit: (address) => {
+        this.asked.push(address)
+        this.changed()
+        return this.verdict
+      },
+      release: (address) => {
+        this.released.push(address)
+        this.changed()
+      },
+    }
+    this.listener = await listenForLinks({
+      ...options,
+      clock: this.clock,
+      accept: () => new RecordingTable().table,
+      ipGate,
+      onRefused: (reason) => {
+        this.refused.push(reason)
+        this.changed()
+      },
+      onLink: () => {
+        this.links += 1
+      },
+      ...changes,
+    })
+    const { listener } = this
+    cleanUp.push(() => listener.close())
+    return `ws${changes.tls === undefined ? '' : 's'}://127.0.0.1:${listener.port}/relay`
+  }
+
+  get port(): number {
+    return this.listener?.port ?? 0
+  }
+}
+
+/** A TCP connection, and how it ended: by FIN, or by a reset. */
+async function tcp(port: number): Promise<{ socket: Socket; ended: Promise<'closed' | 'reset'> }> {
+  const socket = connect({ host: '127.0.0.1', port })
+  cleanUp.push(() => void socket.destroy())
+  const ended = new Promise<'closed' | 'reset'>((resolve) => {
+    socket.once('error', () => resolve('reset'))
+    socket.once('close', () => resolve('closed'))
+  })
+  socket.resume()
+  await Promise.race([ended, new Promise((resolve) => socket.once('connect', resolve))])
+  return { socket, ended }
+}
+
+const upgradeHead = `GET /relay HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`
+
+describe('an address', () => {
+  test.each(['plain', 'TLS'])(
+    'is counted before a byte is read, and released when the connection is over: %s',
+    async (kind) => {
+      const stage = new Stage()
+      const url = await stage.listen(kind === 'TLS' ? { tls: certificates.signed } : {})
+      const silent = await tcp(stage.port)
+      await stage.until(() => stage.asked.length === 1)
+      expect(stage.released).toEqual([])
+      silent.socket.destroy()
+      await stage.until(() => stage.released.length === 1)
+      const socket = new WebSocket(url, [subprotocol], { rejectUnauthorized: false })
+      await new Promise((resolve) => socket.once('open', resolve))
+      expect([stage.asked, stage.links]).toEqual([['127.0.0.1', '127.0.0.1'], 1])
+      socket.terminate()
+      await stage.until(() => stage.released.length === 2)
+      expect(stage.released).toEqual(['127.0.0.1', '127.0.0.1'])
+    },
+  )
+
+  test.each<[string, Stage['verdict'], LinkRefusal]>([
+    ['has too many', 'address-connections', 'address-connections'],
+    ['has too many, as another process says', Promise.resolve('address-rate' as const), 'address-rate'],
+  ])('that %s is reset, and counted no further', async (_, verdict, reason) => {
+    const stage = new Stage()
+    await stage.listen()
+    stage.verdict = verdict
+    expect(await (await tcp(stage.port)).ended).toBe('reset')
+    expect([stage.refused, stage.released]).toEqual([[reason], []])
+  })
+
+  test('that nobody can count gets nothing', async () => {
+    const stage = new Stage()
+    await stage.listen({ ipGate: { admit: () => Promise.reject(new Error('the parent is gone')), release() {} } })
+    expect(await (await tcp(stage.port)).ended).toBe('reset')
+    expect(stage.refused).toEqual(['address-unknown'])
+  })
+
+  test('that has gone before the answer came is released', async () => {
+    const stage = new Stage()
+    await stage.listen()
+    let answer: (verdict: undefined) => void = () => {}
+    stage.verdict = new Promise((resolve) => {
+      answer = resolve
+    })
+    const { ended } = await tcp(stage.port)
+    await stage.until(() => stage.asked.length === 1)
+    stage.clock.advance(limits.upgradeTimeout)
+    // The other side is told after this one is done with it.
+    await ended
+    await turn()
+    answer(undefined)
+    await stage.until(() => stage.released.length === 1)
+  })
+})
+
+describe('behind a proxy', () => {
+  const proxies = listProxies(['127.0.0.0/8'])
+  const upgrade = (url: string, headers: Record<string, string>) =>
+    new Promise<number>((resolve) => {
+      const socket = new WebSocket(url, [subprotocol], { headers })
+      cleanUp.push(() => socket.terminate())
+      socket.once('open', () => resolve(101))
+      socket.once('unexpected-response', (_, response) => resolve(response.statusCode ?? 0))
+      socket.on('error', () => {})
+    })
+
+  test('the client is counted that it speaks for, once its headers are there', async () => {
+    const stage = new Stage()
+    const url = await stage.listen({ proxies })
+    expect(await upgrade(url, { 'x-forwarded-for': '198.51.100.1' })).toBe(101)
+    expect(stage.asked).toEqual(['198.51.100.1'])
+    stage.verdict = 'address-rate'
+    expect(await upgrade(url, { 'x-forwarded-for': '198.51.100.1' })).toBe(429)
+    expect(stage.refused).toEqual(['address-rate'])
+  })
+
+  test('that is not listed, the header is nothing', async () => {
+    const stage = new Stage()
+    const url = await stage.listen({ proxies: listProxies(['10.0.0.0/8']) })
+    expect(await upgrade(url, { 'x-forwarded-for': '198.51.100.1', 'x-real-ip': '198.51.100.1' })).toBe(101)
+    expect(stage.asked).toEqual(['127.0.0.1'])
+  })
+})
+
+describe('a connection', () => {
+  test.each<[string, string]>([
+    ['says nothing', ''],
+    ['stops in the middle of its request', upgradeHead],
+  ])('that %s is ended in time, over TLS too', async (_, text) => {
+    for (const tls of [undefined, certificates.signed]) {
+      const stage = new Stage()
+      await stage.listen({ tls })
+      const { socket, ended } = await tcp(stage.port)
+      socket.write(text)
+      await stage.until(() => stage.asked.length === 1)
+      stage.clock.advance(limits.upgradeTimeout)
+      await ended
+      expect(stage.refused.at(-1)).toMatch(/^(slow-upgrade|malformed-request)$/)
+    }
+  })
+
+  test('has longer for the answer to a plain question, and not for ever', async () => {
+    const stage = new Stage()
+    await stage.listen({ document: () => 'x'.repeat(8 * 1024 * 1024) })
+    const { socket, ended } = await tcp(stage.port)
+    socket.pause()
+    socket.write('GET /network.json HTTP/1.1\r\nHost: x\r\n\r\n')
+    await new Promise((resolve) => socket.once('readable', resolve))
+    stage.clock.advance(limits.answerTimeout - second)
+    await turn()
+    expect(stage.refused).toEqual([])
+    stage.clock.advance(second)
+    expect(stage.refused).toEqual(['slow-upgrade'])
+    socket.resume()
+    await ended
+  })
+
+  test('that became a link has no deadline', async () => {
+    const stage = new Stage()
+    const peer = await connectBare(await stage.listen({ idleAfter: 10 * minute }))
+    stage.clock.advance(2 * limits.answerTimeout)
+    await turn()
+    expect([stage.refused, peer.closeCode]).toEqual([[], undefined])
+  })
+
+  test('that asks for something else than a link is counted', async () => {
+    const stage = new Stage()
+    const url = await stage.listen({ maxConnections: 0 })
+    expect(await refusal(url)).toBe(503)
+    expect(await refusal(`${url}/other`)).toBe(404)
+    const { socket, ended } = await tcp(stage.port)
+    socket.write('no HTTP at all\r\n\r\n')
+    await ended
+    expect(stage.refused).toEqual(['connections', 'no-link', 'malformed-request'])
+  })
+})
+
+test('a storm of connections is looked at no faster than it may, and so many are half-open at once', async () => {
+  const stage = new Stage()
+  await stage.listen()
+  const held: Socket[] = []
+  for (let index = 0; index < limits.halfOpen; index++) held.push((await tcp(stage.port)).socket)
+  await stage.until(() => stage.asked.length === limits.halfOpen)
+  expect(await (await tcp(stage.port)).ended).toBe('reset')
+  expect(stage.refused).toEqual(['half-open'])
+  for (const socket of held) socket.destroy()
+  await stage.until(() => stage.released.length === limits.halfOpen)
+  for (let count = limits.halfOpen + 1; count < limits.acceptsAtOnce; count++) {
+    const { socket } = await tcp(stage.port)
+    socket.destroy()
+  }
+  await stage.until(() => stage.released.length === limits.acceptsAtOnce - 1)
+  expect(await (await tcp(stage.port)).ended).toBe('reset')
+  expect(stage.refused).toEqual(['half-open', 'accept-rate'])
+  stage.clock.advance(second)
+  await tcp(stage.port)
+  await stage.until(() => stage.asked.length === limits.acceptsAtOnce)
+})
