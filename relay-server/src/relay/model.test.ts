@@ -231,8 +231,12 @@ function checkClient(model: Model): void {
   for (const node of model.nodes) {
     // Opening always comes to an end, and a hop that stands was not to be lost.
     expect(node.hop === undefined).toBe(node.failure !== undefined)
+    // No relay is two hops in a row.
+    const isSame = node.relay === node.parent?.relay
     if (node.hop === undefined) {
-      expect(['link-lost', 'cancelled', 'timed-out']).toContain(node.failure)
+      expect(['link-lost', 'cancelled', 'timed-out', isSame ? 'refused' : undefined]).toContain(node.failure)
+    } else if (isSame) {
+      expect.unreachable('a hop that extends to itself')
     } else if (node.hop.error === undefined) {
       expect([undefined, 'maybe']).toContain(node.doomed)
       expect(node.ends).toEqual([])
