@@ -163,7 +163,8 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
     files = nextFiles
     if (isServedOtherwise) services.renew(openOwn())
     log.setLevel(next.log.level)
-    await keeper.refresh().catch((error: unknown) => log.warn('network document not refreshed', { error }))
+    // Not waited for: a directory that hangs is no reason to take the rest for refused.
+    void keeper.refresh().catch((error: unknown) => log.warn('network document not refreshed', { error }))
   }
 
   async function stop({ seconds, hurry }: Leave): Promise<void> {

@@ -61,3 +61,12 @@ test('those passed over come last, the one with the fewest failures first', () =
   health.sort(relays)
   expect(relays).toEqual([a, b])
 })
+
+test('one that drains comes last for a minute at most, whatever it says and however often', () => {
+  const { clock, health } = start()
+  health.drains(a, 65_535)
+  health.drains(a, 0)
+  expect(health.sort([a, b])).toEqual([b, a])
+  clock.advance(1 * minute)
+  expect(health.sort([a, b])).toEqual([a, b])
+})

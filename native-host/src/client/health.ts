@@ -8,7 +8,6 @@ const longestPause = 1 * minute
 export class RelayHealth {
   readonly #clock: Clock
   readonly #failures = new Map<string, { count: number; avoidUntil: number }>()
-
   readonly #draining = new Map<string, number>()
 
   constructor(clock: Clock) {
@@ -23,9 +22,13 @@ export class RelayHealth {
     this.#failures.set(id, { count, avoidUntil: this.#clock.now() + pause })
   }
 
-  /** It is going to stop: passed over for so many seconds, however well it works. */
+  /**
+   * It is going to stop: passed over for so many seconds, however well it works. No longer than after a failure: whoever
+   * carries the news could else keep clients away from relays that work, and steer them to others.
+   */
   drains(relay: Relay, seconds: number): void {
-    this.#draining.set(relay.id, this.#clock.now() + seconds * second)
+    const until = this.#clock.now() + Math.min(seconds * second, longestPause)
+    this.#draining.set(relay.id, Math.max(until, this.#draining.get(relay.id) ?? 0))
   }
 
   /** It took a new circuit, which it would not if it drained: it has been started again. */

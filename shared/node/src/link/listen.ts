@@ -81,9 +81,11 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
   })
 
   // TLS that fails, and requests that are none.
-  server.on('clientError', (_, socket: Duplex) => {
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     options.onRefused?.('malformed-request')
-    socket.destroy()
+    const status = statusOf(error)
+    if (status === undefined || !socket.writable) socket.destroy()
+    else refuse(socket, status)
   })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', () => socket.destroy())
@@ -181,7 +183,14 @@ function offersSubprotocol(request: IncomingMessage): boolean {
   return offered.split(',').some((name) => name.trim() === subprotocol)
 }
 
-function refuse(socket: Duplex, status: 400 | 404 | 429 | 503): void {
+/** Of what the parser refused; undefined for failures below HTTP. */
+function statusOf({ code = '' }: NodeJS.ErrnoException): 400 | 408 | 431 | undefined {
+  if (code === 'HPE_HEADER_OVERFLOW') return 431
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return 408
+  return code.startsWith('HPE_') ? 400 : undefined
+}
+
+function refuse(socket: Duplex, status: 400 | 404 | 408 | 429 | 431 | 503): void {
   // HTTP sockets may be half-open: without this one the other side could hold it for as long as it likes.
   socket.once('finish', () => socket.destroy())
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)
