@@ -225,7 +225,7 @@ describe('ten thousand streams', () => {
       for (const { close } of clients) close()
     }
     // First until the heap has found its size for this.
-    for (let round = 0; round < 3; round++) await flood()
+    for (let round = 0; round < 9; round++) await flood()
     const settled = memoryOf(exit.process.pid)
     for (let round = 0; round < 3; round++) await flood()
     expect(memoryOf(exit.process.pid) - settled).toBeLessThan(50 * megabyte)
