@@ -1,7 +1,8 @@
 /** What the options page tells and does not set. */
 import type { Snapshot } from '../messages/ui.ts'
 import { CopyLine } from '../ui/copyLine.tsx'
-import { commands, options as texts } from '../ui/texts.ts'
+import { commands } from '../ui/texts.ts'
+import { options as texts } from './texts.ts'
 
 export function About({ snapshot }: { readonly snapshot: Snapshot | undefined }) {
   const { endpoint, permissions, uninstall } = texts

@@ -1,6 +1,7 @@
 /** How accounts are kept apart, and what each choice costs. */
-import { options } from '../ui/texts.ts'
+
 import { describedBy, type FieldsProps, Refusal, Section } from './fields.tsx'
+import { options } from './texts.ts'
 
 const { accounts: texts } = options
 

@@ -1,7 +1,8 @@
 /** The settings' fields. Whether a value will do is decided by the background; its reason stands beside the field. */
 import type { ComponentChildren } from 'preact'
-import { metaMaskId, options as texts } from '../ui/texts.ts'
+import { metaMaskId } from '../ui/texts.ts'
 import type { Draft } from './draft.ts'
+import { options as texts } from './texts.ts'
 
 export interface FieldsProps {
   readonly draft: Draft

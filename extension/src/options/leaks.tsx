@@ -1,9 +1,9 @@
 /** The leak report: which pages asked which hosts past the shield. Seen only after the user allowed it. */
 import type { Snapshot, UiCommand } from '../messages/ui.ts'
 import { formatAgo, formatCount } from '../ui/format.ts'
-import { options } from '../ui/texts.ts'
 import { useNow } from '../ui/useNow.ts'
 import { allowWatching, forbidWatching } from './permission.ts'
+import { options } from './texts.ts'
 
 const { leaks: texts } = options
 

@@ -4,13 +4,13 @@ import type { Settings, Snapshot, UiCommand } from '../messages/ui.ts'
 import type { SaveAnswer } from '../ui/connection.ts'
 import { pages } from '../ui/pages.ts'
 import { Sky } from '../ui/sky.tsx'
-import { options as texts } from '../ui/texts.ts'
 import { About } from './about.tsx'
 import { AccountFields } from './accountFields.tsx'
 import { type Draft, fromDraft, isChanged, lacksSites, toDraft } from './draft.ts'
 import { DirectoryFields, SitesFields, WalletFields } from './fields.tsx'
 import { Leaks } from './leaks.tsx'
 import { Shield } from './shield.tsx'
+import { options as texts } from './texts.ts'
 
 interface OptionsProps {
   readonly snapshot?: Snapshot | undefined

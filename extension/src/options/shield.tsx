@@ -3,7 +3,8 @@ import { type Category, categories, hostList } from '@nightjar/shared/shield'
 import { useState } from 'preact/hooks'
 import { type Choice, choiceIds, type ShieldCount, type Snapshot, type UiCommand } from '../messages/ui.ts'
 import { formatCount, formatNumber } from '../ui/format.ts'
-import { categoryNames, choiceNames, options } from '../ui/texts.ts'
+import { categoryNames, choiceNames } from '../ui/texts.ts'
+import { options } from './texts.ts'
 
 const { shield: texts } = options
 

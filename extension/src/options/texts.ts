@@ -1,0 +1,121 @@
+/** What the settings page says. Each claim has to be true, as those of ui/texts.ts. */
+
+export const options = {
+  title: 'Settings',
+  save: 'Save',
+  discard: 'Discard',
+  saved: 'Saved.',
+  changed: 'Not saved yet.',
+  refused: 'Not saved. One setting was refused; the reason stands beside it.',
+  wallet: {
+    title: 'Wallet',
+    label: 'Extension id of the wallet',
+    hint: 'This wallet is asked to use Nightjar’s endpoint. MetaMask from the Chrome Web Store is the default; other builds have other ids.',
+    reset: 'Use MetaMask’s id',
+  },
+  sites: {
+    title: 'Sites',
+    hint: 'Sites that see Nightjar’s provider can tell that you use Nightjar. On all others, what is asked is not private.',
+    all: 'All sites',
+    some: 'Only these',
+    label: 'Match patterns, one per line',
+    none: 'Enter at least one, or choose all sites.',
+    example: 'https://*.example.org/*',
+  },
+  shield: {
+    title: 'Shield',
+    hint: 'Requests of all extensions and pages to these hosts go over relays, by an exit. A blocked host is not reached at all; one that is left alone sees your IP address. Changes hold at once.',
+    incognito:
+      'Incognito and private windows are covered only if you allow Nightjar there, on the browser’s extensions page.',
+    search: 'Search hosts',
+    nothing: 'No host of the list has that in its name.',
+    all: (category: string) => `All: ${category}`,
+    choiceFor: (host: string) => `What becomes of ${host}`,
+    added: 'Blocked by you',
+    addedHint: 'Not on the published list, so no exit carries them: they can be blocked, not shielded.',
+    remove: 'Unblock',
+    mixed: 'Mixed',
+    today: (shielded: string, blocked: string) => `${shielded} shielded, ${blocked} blocked today`,
+  },
+  leaks: {
+    title: 'Direct calls of pages',
+    hint: 'Pages may ask RPC providers that are not on the list, past your wallet and past the shield. Nightjar can watch for such calls and count them: which page asked which host, not what, kept until the browser closes. What other extensions send cannot be seen.',
+    ask: 'Watch for direct RPC calls',
+    permission: 'The browser will ask you to allow this. You can take it back here.',
+    stop: 'Stop watching',
+    forget: 'Clear the report',
+    none: 'Nothing seen yet.',
+    calls: (site: string, calls: string) => `${site === '' ? 'An unknown page' : site}: ${calls}`,
+    block: 'Block',
+    blocked: 'Blocked',
+    blockHost: (host: string) => `Block ${host}`,
+    why: 'They can be blocked, not shielded: exits carry only what is on the published list.',
+  },
+  accounts: {
+    title: 'Accounts apart',
+    apart: 'Keep accounts apart',
+    apartCost:
+      'Accounts are read one by one. It takes up to half an hour until all are known; until then a site that asks for several at once gets an error. Without it, one gateway and its RPC provider see all accounts that a site asks about, and no answer is checked.',
+    hint: 'Each of your accounts is asked about on a path of its own, so that no gateway learns that two of them are yours. This is about what sites ask. For what MetaMask itself asks, set accounts in the Nightjar program’s config.yaml.',
+    linking: 'A call that names several accounts and cannot be taken apart',
+    linkings: {
+      refuse: { name: 'Refuse it.', cost: 'The site gets an error; some may not work.' },
+      alone: {
+        name: 'Send it alone.',
+        cost: 'One gateway and its RPC provider see that these accounts belong together. The popup counts such calls.',
+      },
+    },
+    freshness: 'How old a balance may be, in seconds',
+    freshnessCost:
+      'Accounts are read at times of their own within this. The shorter it is, the more there is to compare for whoever sees several gateways.',
+    compare: 'Ask two gateways what names no account.',
+    compareCost:
+      'Where they differ, nothing is shown. It costs twice the requests, and a second gateway sees what the site asks. Without it, such answers are unverified.',
+  },
+  directory: {
+    title: 'Directory',
+    hint: 'The network document is believed when enough of these keys have signed it. Whoever holds them decides which relays there are.',
+    builtIn: 'Built in',
+    own: 'Your own',
+    keys: 'Ed25519 keys in base64, one per line',
+    threshold: 'Signatures needed',
+    reset: 'Use the built-in ones',
+  },
+  endpoint: {
+    title: 'Endpoint by hand',
+    text: 'For a wallet that cannot be asked. This prints the address of the endpoint, one for each chain:',
+    steps: 'In MetaMask: Networks menu → the chain → Edit → Default RPC URL → Add RPC URL.',
+    secret: 'The address holds a token. Keep it to yourself: any program that knows it can use the endpoint.',
+  },
+  permissions: {
+    title: 'Permissions',
+    list: [
+      [
+        'Native messaging',
+        'Talks to the Nightjar program on this computer, which holds the connections to the relays.',
+      ],
+      [
+        'Proxy',
+        'The shield: sends requests to hosts on the list to the Nightjar program. All other requests go where they went before.',
+      ],
+      ['Privacy', 'Keeps the browser from looking up hosts ahead of time while the shield is up.'],
+      ['Scripting', 'Puts Nightjar’s provider into the pages of the sites allowed above.'],
+      ['Storage', 'Keeps settings and today’s count on this computer.'],
+      [
+        'Access to sites',
+        'The provider has to be there before a site asks for a wallet. Also used to check that the endpoint on this computer is Nightjar’s, and in Firefox by the shield.',
+      ],
+      ['Web requests', 'Only if you allow it: counts direct RPC calls of pages.'],
+    ],
+  },
+  uninstall: {
+    title: 'Uninstall',
+    turnOff: 'Turn Nightjar off. This takes the shield down, too.',
+    wallet: 'Put MetaMask back: Networks menu → Ethereum → Edit → Default RPC URL → Infura; the same for other chains.',
+    host: 'Remove the Nightjar program:',
+    extension: 'Remove the extension on the browser’s extensions page.',
+  },
+  setup: 'Set-up page',
+  hostVersion: 'Nightjar program',
+  networkVersion: 'Network document',
+} as const
