@@ -9,14 +9,14 @@ import { partSize } from '@nightjar/shared/circuit'
 import { size } from '@nightjar/shared/crypto'
 import { roles, type Trust } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
-import { limits } from '@nightjar/shared/limits'
+import { second } from '@nightjar/shared/runtime'
 import { categories, normaliseHost } from '@nightjar/shared/shield'
 import { type ConfigInspection, describeProblems, inspectConfig, resolveBeside } from '@nightjar/shared-node/config'
 import { isAddressRange, isLoopback } from '@nightjar/shared-node/link'
 import { logLevels } from '@nightjar/shared-node/log'
 import * as v from 'valibot'
 import { strategies } from './gateway/choice.ts'
-import { defaultBounds } from './limits/bounds.ts'
+import { limits } from './limits/limits.ts'
 
 /** As in a descriptor, where both end up. */
 const name = v.pipe(
@@ -172,14 +172,15 @@ export const relayConfigSchema = v.pipe(
     exit: v.optional(exit),
     limits: v.optional(
       v.strictObject({
-        max_connections: v.optional(whole(1, 1_000_000), 1000),
-        connection_timeout: v.optional(whole(1, 24 * 60 * 60), 300),
-        connections_per_minute: v.optional(whole(1, 1_000_000), 20),
-        connections_per_ip: v.optional(whole(1, 1_000_000), 50),
-        handshakes_per_second: v.optional(whole(1, 1_000_000), defaultBounds.handshakesPerSecond),
-        cells_per_second: v.optional(whole(0, 10_000_000), 65_536),
-        bandwidth_mbit: v.optional(whole(0, 1_000_000), 0),
-        queue_mb: v.optional(whole(16, 1_000_000), defaultBounds.queueMb),
+        max_connections: v.optional(whole(1, 1_000_000), limits.connections),
+        connection_timeout: v.optional(whole(1, 24 * 60 * 60), limits.connectionIdle / second),
+        connections_per_minute: v.optional(whole(1, 1_000_000), limits.connectionsPerMinute),
+        connections_per_ip: v.optional(whole(1, 1_000_000), limits.connectionsPerAddress),
+        max_circuits: v.optional(whole(64, 100_000_000), limits.circuits),
+        handshakes_per_second: v.optional(whole(1, 1_000_000), limits.handshakesPerSecond),
+        cells_per_second: v.optional(whole(0, 10_000_000), limits.cellsPerSecond),
+        bandwidth_mbit: v.optional(whole(0, 1_000_000), limits.bandwidthMbit),
+        queue_mb: v.optional(whole(16, 1_000_000), limits.queueMb),
       }),
       {},
     ),

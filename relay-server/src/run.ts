@@ -7,7 +7,7 @@ import { Option } from 'commander'
 import packageJson from '../package.json' with { type: 'json' }
 import { systemOutside } from './cli/context.ts'
 import { buildProgram } from './cli/program.ts'
-import { startLife } from './life/life.ts'
+import { type Life, startLife } from './life/life.ts'
 import { runWorker } from './life/worker.ts'
 import { workerFlag } from './life/workerProcess.ts'
 import type { RelayContext } from './server.ts'
@@ -25,15 +25,24 @@ export function runProgram(internet: Pick<RelayContext, 'resolve' | 'connectFrom
       if (options.config === undefined) {
         throw new NightjarError('config-invalid', { detail: 'say --config FILE, or --help for all commands' })
       }
-      const life = await startLife(options.config, context)
+      let life: Life | undefined
+      let isToReload = false
+      // From the beginning: SIGHUP ends a process that does not listen for it.
+      process.on('SIGHUP', () => {
+        if (life === undefined) isToReload = true
+        else void life.reload()
+      })
+      life = await startLife(options.config, context)
       const hurry = new AbortController()
+      const serving = life
       const stop = async () => {
-        await life.stop(hurry.signal)
+        await serving.stop(hurry.signal)
         process.exit(0)
       }
       onStopSignal(stop, nodeProcess, hurry)
-      process.on('SIGHUP', () => void life.reload())
-      announceReady(life.ready)
+      announceReady(serving.ready)
+      // The configuration may have been read before it was changed.
+      if (isToReload) void serving.reload()
     })
 
   program.parseAsync().catch(failWith)

@@ -1,13 +1,14 @@
 /** What carries cells in one process: keys, network document, links in and out, and the services of its roles, put together. */
 import { createSecureContext } from 'node:tls'
-import { isDeepStrictEqual } from 'node:util'
 import { hex } from '@nightjar/shared/bytes'
 import { NightjarError } from '@nightjar/shared/errors'
 import { minute, second } from '@nightjar/shared/runtime'
 import { readSecret, readText } from '@nightjar/shared-node/config'
 import {
   type Dial,
+  type HeldBack,
   type IpGate,
+  type LinkTraffic,
   type Listener,
   listenForLinks,
   listProxies,
@@ -21,11 +22,10 @@ import { type RelayConfig, trustOf } from './config.ts'
 import { noExitCounts } from './exit/exit.ts'
 import { type Carrier, type Leave, untilEmpty } from './life/carrier.ts'
 import { Keyring } from './life/keyring.ts'
-import { RenewableServices } from './life/renewableServices.ts'
 import { createAudit } from './limits/audit.ts'
 import { bandwidthOf, boundsOf, ipGateOf, memoryOf, ratesOf } from './limits/fromConfig.ts'
 import type { OnRefused } from './limits/refusal.ts'
-import type { CircuitHost } from './relay/circuit.ts'
+import type { CircuitHost } from './relay/host.ts'
 import { LinkPool } from './relay/pool.ts'
 import { createRelay } from './relay/relay.ts'
 import { openServices, type ServicesContext } from './services.ts'
@@ -39,7 +39,7 @@ export interface RelayContext extends ServicesContext {
 export interface RelayOptions {
   readonly config: RelayConfig
   readonly log: ProcessLog
-  /** Another process listens, and hands its connections to `take`; it counts their addresses too. */
+  /** Another process has the port, and hands its connections to `take`; it counts the clients of proxies too. */
   readonly handed?: { readonly ipGate: IpGate }
 }
 
@@ -88,13 +88,15 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
     metrics.onRefused(refusal)
   }
   const idleAfter = () => config.limits.connection_timeout * second
-  const bandwidth = bandwidthOf(config, clock)
-  const memory = memoryOf(config)
+  const heldBack: HeldBack = { cells: 0, bandwidth: 0 }
+  const traffic: LinkTraffic = { received: 0, sent: 0 }
+  const sharedRates = { bandwidth: bandwidthOf(config, clock), memory: memoryOf(config), heldBack, traffic }
   const pool = new LinkPool({
     dial: context.dial,
     clock,
+    onRefused,
     localAddress: config.outbound_address,
-    rates: { bandwidth, memory },
+    rates: sharedRates,
     get idleAfter() {
       return idleAfter()
     },
@@ -105,23 +107,23 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
   const secrets = () => keyring.secrets(clock, keeper)
   const exitCounts = noExitCounts()
   const { upstreamMetrics } = metrics
-  const openOwn = () => openServices(config, { ...context, upstreamMetrics, exitCounts }, secrets)
-  const services = new RenewableServices(openOwn())
+  const services = openServices(config, { ...context, upstreamMetrics, onRefused, exitCounts }, secrets)
   const host: CircuitHost = {
     crypto,
     clock,
+    nextTurn: setImmediate,
     secrets,
     findRelay: (identity) => keeper.network?.byIdentity.get(hex(identity)),
-    linkTo: (relay) => pool.linkTo(relay),
+    placeTo: (relay, from) => pool.placeTo(relay, from),
     serve: services.serve,
   }
-  const relay = createRelay(host, metrics.onForwarded, boundsOf(config, { crypto, clock, onRefused }))
+  const relay = createRelay(host, boundsOf(config, { crypto, clock, onRefused }), metrics.onForwarded)
   const listener = await listenForLinks({
     host: config.listen.host,
     port: config.listen.port,
     path: config.listen.path,
-    isHanded: options.handed !== undefined,
-    ipGate: options.handed?.ipGate ?? ipGateOf(config, clock),
+    handed: options.handed,
+    ipGate: ipGateOf(config, clock),
     proxies: listProxies(config.listen.trusted_proxies),
     tls: files.tls,
     clock,
@@ -132,9 +134,10 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
       return idleAfter()
     },
     get rates() {
-      return ratesOf(config, bandwidth, memory)
+      return ratesOf(config, sharedRates)
     },
     onRefused,
+    onProblem: (error) => log.error('no connections come in', { error }),
     onLink: audit.admitted,
     accept: relay.accept,
     document: (path) => (config.roles.includes('directory') && path === documentPath ? keeper.text : undefined),
@@ -144,8 +147,13 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
     connections: () => listener.connections,
     maxConnections: () => config.limits.max_connections,
     onwardLinks: () => pool.size,
+    heldBack,
+    traffic,
   })
-  if (config.gateway !== undefined) metrics.watchChains(() => services.chains())
+  if (config.gateway !== undefined) {
+    metrics.watchChains(() => services.chains())
+    metrics.watchFollowed(() => services.followed())
+  }
   if (config.exit !== undefined) metrics.watchExit(exitCounts)
 
   function checks(): readonly Check[] {
@@ -158,10 +166,9 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
     const nextFiles = await readFiles(next)
     await keyring.reload()
     if (nextFiles.tls !== undefined) listener.renewTls(nextFiles.tls)
-    const isServedOtherwise = !isDeepStrictEqual([config.gateway, config.exit], [next.gateway, next.exit])
     config = next
     files = nextFiles
-    if (isServedOtherwise) services.renew(openOwn())
+    services.renew(next)
     log.setLevel(next.log.level)
     // Not waited for: a directory that hangs is no reason to take the rest for refused.
     void keeper.refresh().catch((error: unknown) => log.warn('network document not refreshed', { error }))
@@ -182,7 +189,7 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
 
   return {
     port: listener.port,
-    take: (socket) => listener.take(socket),
+    take: listener.take,
     checks,
     read: () => metrics.serialise(),
     reload,

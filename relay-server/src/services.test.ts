@@ -10,7 +10,7 @@ import { purpose, startHandshake } from '@nightjar/shared/handshake'
 import { decodeAnswer, encodeQuestion } from '@nightjar/shared/rpc'
 import { FakeClock, joinMuxes } from '@nightjar/shared/testing'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { loadRelayConfig, type RelayConfig } from './config.ts'
 import { makeKeys } from './gateway/testing/circuit.ts'
 import { openServices, type ServicesContext } from './services.ts'
@@ -28,6 +28,47 @@ function context(addresses: string[]): ServicesContext {
     connectFrom: (localAddress) => () => Promise.reject(new Error(`from ${localAddress}`)),
   }
 }
+
+describe('a new configuration', () => {
+  const gateway = both.gateway as NonNullable<RelayConfig['gateway']>
+  const exit = both.exit as NonNullable<RelayConfig['exit']>
+
+  /** How often each role's service was opened, by what it is opened with. */
+  function counted() {
+    const opened = { gateway: 0, exit: 0 }
+    const services = openServices(
+      both,
+      {
+        ...context([]),
+        upstreamMetrics: () => {
+          opened.gateway += 1
+          return { onOutcome() {}, onEjected() {}, onHedged() {} }
+        },
+        connectFrom: () => {
+          opened.exit += 1
+          return () => Promise.reject(new Error('nobody is dialled here'))
+        },
+      },
+      () => {
+        throw new Error('nothing is agreed on here')
+      },
+    )
+    return { services, opened }
+  }
+
+  test('opens anew what it changes, and nothing else', async () => {
+    const { services, opened } = counted()
+    const before = { ...opened }
+    services.renew({ ...both, drain_timeout: 7 })
+    expect(opened).toEqual(before)
+    const otherExit = { ...both, exit: { ...exit, max_streams: 7 } }
+    services.renew(otherExit)
+    expect(opened).toEqual({ gateway: before.gateway, exit: 2 * before.exit })
+    services.renew({ ...otherExit, gateway: { ...gateway, batch_window_ms: 7 } })
+    expect(opened).toEqual({ gateway: 2 * before.gateway, exit: 2 * before.exit })
+    await services.close()
+  })
+})
 
 /** The code that a BEGIN is refused with; names lead to `addresses`. */
 async function refusalOf(config: RelayConfig, service: string, argument = '', addresses = ['10.0.0.1']) {
@@ -83,39 +124,33 @@ test('a gateway sends raw transactions to the service for them, and asks its ups
   const { keyPair, responder } = await makeKeys()
   const { outbound_address: ___, ...config } = gatewayAlone
   const { chains: ____, ...gatewayDefaults } = config.gateway as NonNullable<RelayConfig['gateway']>
-  const services = openServices(
-    {
-      ...config,
-      gateway: {
-        ...gatewayDefaults,
-        chains: {
-          1: {
-            upstreams: [{ url: upstream, weight: 1 }],
-            strategy: 'weighted',
-            transactions: { url: transactions },
-            heads_poll_ms: 1000,
-          },
-        },
-      },
-    },
-    context(['10.0.0.1']),
-    () => ({ ...responder, findKey: () => keyPair, document: { version: 1, hash: new Uint8Array(32) } }),
-  )
-  const muxes = joinMuxes(services.serve(() => {}))
-  function exchange(service: string, data: Uint8Array): Promise<Uint8Array> {
-    return new Promise((onMessage, onFailure) => {
-      const handler = collect({ stream: () => stream, maxBytes: 1 << 20, onMessage, onFailure })
-      const stream: Stream = muxes.client.open(service, new Uint8Array(0), handler, { data, end: true })
-    })
+  const chain = { strategy: 'weighted', transactions: { url: transactions }, heads_poll_ms: 1000 } as const
+  const section = { ...gatewayDefaults, chains: { 1: { upstreams: [{ url: upstream, weight: 1 }], ...chain } } }
+  const services = openServices({ ...config, gateway: section }, context(['10.0.0.1']), () => ({
+    ...responder,
+    findKey: () => keyPair,
+    document: { version: 1, hash: new Uint8Array(32) },
+  }))
+  /** As a client on a circuit of its own. */
+  async function ask(...methods: string[]): Promise<void> {
+    const muxes = joinMuxes(services.serve(() => {}))
+    function exchange(service: string, data: Uint8Array): Promise<Uint8Array> {
+      return new Promise((onMessage, onFailure) => {
+        const handler = collect({ stream: () => stream, maxBytes: 1 << 20, onMessage, onFailure })
+        const stream: Stream = muxes.client.open(service, new Uint8Array(0), handler, { data, end: true })
+      })
+    }
+    const handshake = await startHandshake(nativeCrypto, { purpose: purpose.envelope, depth: 0, responder })
+    const { keys } = await handshake.finish(await exchange('envelope', handshake.hello))
+    const session = new EnvelopeSession(nativeCrypto, keys, 'client')
+    for (const method of methods) {
+      const record = session.seal(encodeQuestion({ chain: 1, cells: 1, method, params: ['0x0102'] }), 1)
+      const answer = session.open(await exchange('rpc', record), counterOf(record))
+      expect(decodeAnswer(answer)).toEqual({ result: '0x1' })
+    }
+    muxes.end()
   }
-  const handshake = await startHandshake(nativeCrypto, { purpose: purpose.envelope, depth: 0, responder })
-  const { keys } = await handshake.finish(await exchange('envelope', handshake.hello))
-  const session = new EnvelopeSession(nativeCrypto, keys, 'client')
-  for (const method of ['eth_sendRawTransaction', 'eth_getBalance']) {
-    const record = session.seal(encodeQuestion({ chain: 1, cells: 1, method, params: ['0x0102'] }), 1)
-    const answer = session.open(await exchange('rpc', record), counterOf(record))
-    expect(decodeAnswer(answer)).toEqual({ result: '0x1' })
-  }
+  await ask('eth_sendRawTransaction', 'eth_getBalance')
   // The envelope key is not told of here.
   expect(services.health().map(({ name, ok }) => [name, ok])).toEqual([
     ['providers of chain 1', true],
@@ -124,7 +159,10 @@ test('a gateway sends raw transactions to the service for them, and asks its ups
   ])
   expect(services.chains()).toEqual([{ chain: 1, areWell: [true], headFailures: expect.any(Number) }])
   expect(asked).toEqual(['transactions /?hint=hash eth_sendRawTransaction', 'upstream /?hint=hash eth_getBalance'])
-  muxes.end()
+  // A gateway that is configured anew knows what was sent by the one before it.
+  services.renew({ ...config, gateway: { ...section, request_timeout_seconds: 7 } })
+  await ask('eth_sendRawTransaction', 'eth_getBalance')
+  expect(asked.slice(2)).toEqual(['upstream /?hint=hash eth_getBalance'])
   await services.close()
   for (const server of servers) server.close()
 })

@@ -1,6 +1,7 @@
 /** The services that a relay's roles bring, on top of streams: those of the gateway, and that of the exit. */
 import { randomInt } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
+import { isDeepStrictEqual } from 'node:util'
 import type { Accept } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { ResponderSecrets } from '@nightjar/shared/handshake'
@@ -10,12 +11,16 @@ import type { RelayConfig } from './config.ts'
 import type { Connect } from './exit/connect.ts'
 import { createExit, type ExitCounts } from './exit/exit.ts'
 import type { Resolve } from './exit/resolve.ts'
-import { createGateway, type Gateway } from './gateway/gateway.ts'
+import { AnswerMemory } from './gateway/answerMemory.ts'
+import { BroadcastMemory } from './gateway/broadcasts.ts'
+import { createGateway, type FollowedCounts, type Gateway } from './gateway/gateway.ts'
 import { HeadsSocket } from './gateway/headsSocket.ts'
 import { GatewayHealth } from './gateway/health.ts'
 import { serveGateway } from './gateway/session.ts'
 import { type UpstreamMetrics, Upstreams } from './gateway/upstream.ts'
-import type { CircuitHost } from './relay/circuit.ts'
+import { RenewableService, sumFollowed } from './life/renewableService.ts'
+import type { OnRefused } from './limits/refusal.ts'
+import type { CircuitHost } from './relay/host.ts'
 
 export interface ServicesContext {
   readonly crypto: Crypto
@@ -27,6 +32,8 @@ export interface ServicesContext {
   observe?(gateway: Gateway): Gateway
   /** Told what becomes of a gateway's questions to the providers of `chain`. */
   upstreamMetrics?(chain: number): UpstreamMetrics
+  /** Told what a gateway refused because of a limit. */
+  onRefused?: OnRefused
   /** What exits count into. */
   readonly exitCounts?: ExitCounts
 }
@@ -53,9 +60,17 @@ export interface ChainState {
   readonly headFailures: number
 }
 
-/** The services as they are opened, with what only metrics ask for. */
-export interface OpenServices extends Services {
+/** One service as it is opened, with what only metrics ask for. */
+export interface OpenService extends Services {
   chains(): readonly ChainState[]
+  followed(): FollowedCounts
+  /** Resolves when nothing of its own goes on for clients that are gone. */
+  quiet(): Promise<void>
+}
+
+export interface OpenServices extends Omit<OpenService, 'quiet'> {
+  /** What `config` changes is in use for circuits that begin from now on; the others keep what they began with. */
+  renew(config: RelayConfig): void
 }
 
 /** All of them; a BEGIN goes to the first that knows its service, and without one it is refused. */
@@ -64,10 +79,30 @@ export function openServices(
   context: ServicesContext,
   secrets: () => ServiceSecrets,
 ): OpenServices {
-  const opened: OpenServices[] = []
-  if (config.gateway !== undefined) opened.push(openGateway(config, config.gateway, context, secrets))
-  if (config.exit !== undefined) opened.push(openExit(config, config.exit, context))
+  const kept: Kept = {
+    answers: new AnswerMemory((config.limits.queue_mb * 1024 ** 2) / config.workers),
+    broadcasts: new Map(),
+  }
+  const open = {
+    gateway: (of: RelayConfig) => of.gateway && openGateway(of, of.gateway, context, secrets, kept),
+    exit: (of: RelayConfig) => of.exit && openExit(of, of.exit, context),
+  }
+  let current = config
+  const byRole = new Map<'gateway' | 'exit', RenewableService>()
+  for (const role of ['gateway', 'exit'] as const) {
+    const service = open[role](config)
+    if (service !== undefined) byRole.set(role, new RenewableService(service))
+  }
+  const opened = [...byRole.values()]
   return {
+    renew(next) {
+      for (const [role, service] of byRole) {
+        if (isDeepStrictEqual(current[role], next[role])) continue
+        const renewed = open[role](next)
+        if (renewed !== undefined) service.renew(renewed)
+      }
+      current = next
+    },
     serve(onEnded) {
       const accepts = opened.map(({ serve }): Accept => serve(onEnded))
       return (stream, opening) => {
@@ -80,10 +115,18 @@ export function openServices(
     },
     health: () => opened.flatMap((each) => each.health()),
     chains: () => opened.flatMap((each) => each.chains()),
+    followed: () => sumFollowed(opened.map((each) => each.followed())),
     async close() {
       await Promise.all(opened.map((each) => each.close()))
     },
   }
+}
+
+/** What a gateway has that outlives a change of its configuration. */
+interface Kept {
+  readonly answers: AnswerMemory
+  /** By chain. */
+  readonly broadcasts: Map<number, BroadcastMemory>
 }
 
 /** A look at the providers for each so many looks for a new head. */
@@ -97,12 +140,14 @@ function openGateway(
   section: NonNullable<RelayConfig['gateway']>,
   context: ServicesContext,
   secrets: () => ServiceSecrets,
-): OpenServices {
-  const { crypto, clock, observe = (gateway) => gateway } = context
+  { answers: memory, broadcasts }: Kept,
+): OpenService {
+  const { crypto, clock, observe = (gateway) => gateway, onRefused = () => {} } = context
   const localAddress = config.outbound_address
   const asking = {
     timeout: section.request_timeout_seconds * second,
     maxAnswerBytes: section.limits.max_answer_bytes,
+    memory,
     localAddress,
     clock,
     random,
@@ -139,7 +184,10 @@ function openGateway(
       if (transactions !== undefined) writes.push(transactions)
       const pushedHeads =
         headsUrl === undefined ? undefined : new HeadsSocket({ url: headsUrl, chain: id, localAddress, clock })
-      return [id, { upstreams, transactions, pushedHeads, headsEvery: chain.heads_poll_ms * millisecond }]
+      const broadcastMemory = broadcasts.get(id) ?? new BroadcastMemory()
+      broadcasts.set(id, broadcastMemory)
+      const headsEvery = chain.heads_poll_ms * millisecond
+      return [id, { upstreams, transactions, pushedHeads, headsEvery, broadcastMemory }]
     }),
   )
   const health = new GatewayHealth({
@@ -159,10 +207,12 @@ function openGateway(
   for (const upstreams of reads.values()) upstreams.start()
   health.start()
   return {
-    serve: (onEnded) => serveGateway({ crypto, gateway: observe(counted), secrets, onEnded }),
+    serve: (onEnded) => serveGateway({ crypto, clock, memory, onRefused, gateway: observe(counted), secrets, onEnded }),
     health: () => health.checks(),
     chains: () =>
       [...reads].map(([chain, { areWell }]) => ({ chain, areWell, headFailures: gateway.headFailures(chain) })),
+    followed: () => gateway.followed(),
+    quiet: () => gateway.quiet(),
     async close() {
       health.close()
       gateway.close()
@@ -180,7 +230,7 @@ function openExit(
   config: RelayConfig,
   section: NonNullable<RelayConfig['exit']>,
   { clock, resolve, connectFrom, exitCounts }: ServicesContext,
-): OpenServices {
+): OpenService {
   const { outbound_address: outbound } = config
   const named = [config.listen.host, outbound ?? [], hostOf(config.public_address)].flat()
   const exit = createExit({
@@ -196,6 +246,8 @@ function openExit(
     serve: () => exit.serve(),
     health: () => [],
     chains: () => [],
+    followed: () => sumFollowed([]),
+    quiet: () => Promise.resolve(),
     async close() {
       exit.close()
     },

@@ -36,6 +36,8 @@ beforeEach(async () => {
     connections: () => connections,
     maxConnections: () => maxConnections,
     onwardLinks: () => 0,
+    heldBack: { cells: 0, bandwidth: 0 },
+    traffic: { received: 0, sent: 0 },
   })
   read = () => metrics.serialise()
   options = {

@@ -33,7 +33,7 @@ const readTimeout = 10 * second
 /** Resolves with the first snapshot taken. @throws NightjarError `connect-failed` where a port cannot be listened on */
 export async function openAdmin(options: AdminOptions): Promise<Admin> {
   const { host, clock } = options
-  const startedAt = clock.now()
+  const startedAt = clock.elapsed()
   const servers: InternalServer[] = []
   let snapshot: { readonly reading: Reading; readonly text: string } | undefined
   let next: Timer | undefined
@@ -59,7 +59,7 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
   }
 
   function status(): Page {
-    return page(statusOf(options, clock.now() - startedAt, snapshot?.reading), 200)
+    return page(statusOf(options, clock.elapsed() - startedAt, snapshot?.reading), 200)
   }
 
   function metrics(): Page {

@@ -35,6 +35,8 @@ export async function serveInternal({ host, port, name, pages }: InternalServerO
     server.once('error', (cause) => reject(new NightjarError('connect-failed', { detail: name, cause })))
     server.listen({ host, port }, resolve)
   })
+  // A connection that the system does not give, such as for want of files: whoever wanted it asks again.
+  server.on('error', () => {})
   return {
     port: (server.address() as AddressInfo).port,
     close() {

@@ -17,10 +17,18 @@ let areWell: boolean[]
 beforeEach(() => {
   meter = new RelayMeter()
   metrics = createMetrics({ region, version })
-  metrics.watchRelay({ counts: meter, connections: () => 1, maxConnections: () => 1000, onwardLinks: () => 1 })
+  metrics.watchRelay({
+    counts: meter,
+    connections: () => 1,
+    maxConnections: () => 1000,
+    onwardLinks: () => 1,
+    heldBack: { cells: 1, bandwidth: 0 },
+    traffic: { received: 5000, sent: 6000 },
+  })
   metrics.watchExit(exit)
   areWell = [true, false]
   metrics.watchChains(() => [{ chain: 1, areWell, headFailures: 2 }])
+  metrics.watchFollowed(() => ({ heads: 1, watches: 9, lingering: 2 }))
   metrics.onForwarded('forward', 0.02)
   metrics.onRefused('address-rate')
   const upstreams = metrics.upstreamMetrics(1)
@@ -128,6 +136,8 @@ describe('privacy', () => {
     expect(gaugeOf(shown, 'nightjar_bytes_total')).toBe(2048 * 1024)
     expect(gaugeOf(shown, 'nightjar_exit_bytes_total')).toBe(1024 * 1024)
     expect((gaugeOf(shown, 'nightjar_resident_memory_bytes') as number) % (1024 * 1024)).toBe(0)
+    // Of this process, which has some files open and no twentieth of what it may.
+    expect(gaugeOf(shown, 'nightjar_open_files_ratio')).toBe(0.05)
   })
 })
 

@@ -5,13 +5,14 @@
  * With several workers each has its own, and the parent shows the sum of their readings and its own (`sumOf`).
  */
 import type { ExitCounts } from '../exit/exit.ts'
+import type { FollowedCounts } from '../gateway/gateway.ts'
 import type { UpstreamMetrics } from '../gateway/upstream.ts'
 import type { OnForwarded } from '../relay/meter.ts'
 import { clientStep, MetricSet } from './metricSet.ts'
 import { measureProcess } from './processMetrics.ts'
 import type { Reading } from './reading.ts'
 import { measureRelay, type RelaySource, timeForwarding } from './relayMetrics.ts'
-import { type ChainSource, measureChains, measureExit, timeUpstreams } from './serviceMetrics.ts'
+import { type ChainSource, measureChains, measureExit, measureFollowed, timeUpstreams } from './serviceMetrics.ts'
 
 export interface Metrics {
   /** For `createRelay`: times one cell in 61. */
@@ -24,6 +25,7 @@ export interface Metrics {
   watchExit(counts: Readonly<ExitCounts>): void
   /** Of a gateway. */
   watchChains(read: () => Iterable<ChainSource>): void
+  watchFollowed(read: () => FollowedCounts): void
   /** Exact values, to be sent to the parent process or given to `openAdmin`; plain data. */
   serialise(): Promise<Reading>
   close(): void
@@ -46,6 +48,7 @@ export function createMetrics({ region, version }: MetricsOptions): Metrics {
     watchRelay: (source) => measureRelay(set, source),
     watchExit: (counts) => measureExit(set, counts),
     watchChains: (read) => measureChains(set, read),
+    watchFollowed: (read) => measureFollowed(set, read),
     serialise: () => set.read(),
     close: stop,
   }

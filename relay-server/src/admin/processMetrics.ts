@@ -1,4 +1,5 @@
-/** What each process of a relay says of itself: that it is there, its memory, and how late its event loop is. */
+/** What each process of a relay says of itself: that it is there, its memory and files, and how late its event loop is. */
+import { readdirSync, readFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { millisecond, second } from '@nightjar/shared/runtime'
 import type { MetricSet } from './metricSet.ts'
@@ -36,6 +37,14 @@ export function measureProcess(set: MetricSet, version: string): Stop {
     step: mebibyte,
     read: () => process.memoryUsage().heapUsed,
   })
+  const allowed = allowedFiles()
+  set.gauge({
+    name: 'nightjar_open_files_ratio',
+    help: 'The share that is open of the files and connections that the system lets a process have, of the fullest worker.',
+    step: 0.05,
+    across: 'max',
+    read: () => (allowed === undefined ? [] : [[{}, openFiles() / allowed]]),
+  })
   set.gauge({
     name: 'nightjar_event_loop_lag_seconds',
     help: 'How late the event loop was since the last snapshot, of the worker where it was latest.',
@@ -54,4 +63,20 @@ export function measureProcess(set: MetricSet, version: string): Stop {
     },
   })
   return () => lag.disable()
+}
+
+/** Of this process; undefined where the system does not say, or allows any number. */
+function allowedFiles(): number | undefined {
+  try {
+    const soft = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1]
+    return soft === undefined ? undefined : Number(soft)
+  } catch {
+    // No Linux.
+    return undefined
+  }
+}
+
+function openFiles(): number {
+  // One of them is the folder itself, while it is read.
+  return readdirSync('/proc/self/fd').length - 1
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { MetricSet } from './metricSet.ts'
-import { coarse, gaugeOf, type Reading, roundUp, sumOf, textOf } from './reading.ts'
+import { coarse, countsOf, gaugeOf, type Reading, roundUp, sumOf, textOf } from './reading.ts'
 
 const steps = [8, 1024, 1024 * 1024, 0.1, 0.001]
 
@@ -109,4 +109,14 @@ describe('a reading', () => {
     expect(text).toContain('# HELP worst Worst.\n')
     expect(text).toContain('Counts are rounded up to multiples of 8, the sum to multiples of 0.5.\n')
   })
+})
+
+test('what a process has counted is what it counted and timed, and nothing that it had', async () => {
+  const counts = countsOf(await readingOf(5, 0.05))
+  expect(counts.families.map(({ name }) => name)).toEqual(['ended_total', 'took_seconds'])
+  const sum = await sumOf([counts, await readingOf(2, 0.05)])
+  expect([await linesOf(sum, 'open'), await linesOf(sum, 'ended_total')]).toEqual([
+    ['open{region="eu-west"} 2'],
+    ['ended_total{code="done",region="eu-west"} 7'],
+  ])
 })

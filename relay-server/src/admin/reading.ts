@@ -13,6 +13,8 @@ export interface Sample {
 
 export interface Family {
   readonly name: string
+  /** `counter`, `gauge` or `histogram`, which prom-client's types have as an enumeration that is not there. */
+  readonly type: unknown
   readonly values: readonly Sample[]
 }
 
@@ -27,6 +29,11 @@ export interface Reading {
 export async function sumOf(readings: readonly Reading[]): Promise<Reading> {
   const sum = AggregatorRegistry.aggregate(readings.map(({ families }) => families))
   return { families: await sum.getMetricsAsJSON(), steps: Object.assign({}, ...readings.map(({ steps }) => steps)) }
+}
+
+/** Of a process that is gone: what it has counted, without what it had. */
+export function countsOf({ families, steps }: Reading): Reading {
+  return { families: families.filter(({ type }) => type !== 'gauge'), steps }
 }
 
 /** What may be shown: rounded up, as counts of Tor's statistics are, so that one client more or less rarely changes it. */

@@ -2,6 +2,7 @@
 import { cellSize } from '@nightjar/shared/cell'
 import type { ErrorCode } from '@nightjar/shared/errors'
 import { second } from '@nightjar/shared/runtime'
+import type { HeldBack, LinkTraffic } from '@nightjar/shared-node/link'
 import type { Direction, OnForwarded, RelayMeter } from '../relay/meter.ts'
 import { clientStep, type MetricSet } from './metricSet.ts'
 import { roundUp } from './reading.ts'
@@ -14,6 +15,9 @@ export interface RelaySource {
   maxConnections(): number
   /** Links to other relays that are open. */
   onwardLinks(): number
+  readonly heldBack: Readonly<HeldBack>
+  /** Of all links. */
+  readonly traffic: Readonly<LinkTraffic>
 }
 
 /** One request is a few cells: in steps of this size, a megabyte, its share is lost among others'. */
@@ -37,7 +41,8 @@ export function timeForwarding(set: MetricSet): OnForwarded {
   return (direction, milliseconds) => durations.observe({ direction }, milliseconds / second)
 }
 
-export function measureRelay(set: MetricSet, { counts, connections, maxConnections, onwardLinks }: RelaySource): void {
+export function measureRelay(set: MetricSet, source: RelaySource): void {
+  const { counts, connections, maxConnections, onwardLinks, heldBack, traffic } = source
   const step = clientStep
 
   set.gauge({ name: connectionsMetric, help: 'Links that came in and are open.', step, read: connections })
@@ -77,6 +82,25 @@ export function measureRelay(set: MetricSet, { counts, connections, maxConnectio
     labels: ['direction'],
     step: cellStep * cellSize,
     read: () => byDirection(counts.cells).map(([labels, cells]) => [labels, cells * cellSize] as const),
+  })
+
+  set.counter({
+    name: 'nightjar_link_bytes_total',
+    help: 'Bytes of all links, to clients and to other relays, with what belongs to no circuit: what limits.bandwidth_mbit is about.',
+    labels: ['direction'],
+    step: cellStep * cellSize,
+    read: () => [
+      [{ direction: 'received' }, traffic.received] as const,
+      [{ direction: 'sent' }, traffic.sent] as const,
+    ],
+  })
+
+  set.counter({
+    name: 'nightjar_held_back_total',
+    help: 'Times that a link was not read for a while, as it (cells) or all together (bandwidth) were ahead of their rate.',
+    labels: ['reason'],
+    step,
+    read: () => (['cells', 'bandwidth'] as const).map((reason) => [{ reason }, heldBack[reason]] as const),
   })
 
   const endings = [

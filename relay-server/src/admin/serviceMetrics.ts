@@ -4,6 +4,7 @@
  */
 import { second } from '@nightjar/shared/runtime'
 import type { ExitCounts } from '../exit/exit.ts'
+import type { FollowedCounts } from '../gateway/gateway.ts'
 import type { UpstreamMetrics } from '../gateway/upstream.ts'
 import { clientStep, type MetricSet } from './metricSet.ts'
 import { byCode } from './relayMetrics.ts'
@@ -81,6 +82,15 @@ export function timeUpstreams(set: MetricSet): (chain: number) => UpstreamMetric
     onEjected: (upstream) => ejected.inc({ chain, upstream }),
     onHedged: () => hedged.inc({ chain }),
   })
+}
+
+export function measureFollowed(set: MetricSet, read: () => FollowedCounts): void {
+  const counts = [
+    ['nightjar_followed_heads', 'Streams that are told of new blocks.', 'heads'],
+    ['nightjar_watches', 'Watches of accounts and transactions that have a client.', 'watches'],
+    ['nightjar_lingering_watches', 'Watches that go on for a while though their branch is lost.', 'lingering'],
+  ] as const
+  for (const [name, help, of] of counts) set.gauge({ name, help, step, read: () => read()[of] })
 }
 
 export function measureChains(set: MetricSet, read: () => Iterable<ChainSource>): void {

@@ -6,6 +6,7 @@ import { CircuitTable } from '@nightjar/shared/circuit'
 import { listenForLinks } from '@nightjar/shared-node/link'
 import { systemClock } from '@nightjar/shared-node/process'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { WebSocketServer } from 'ws'
 import { stringify } from 'yaml'
 import { loadRelayConfig } from '../config.ts'
 import { checkOpenFiles } from './machine.ts'
@@ -162,6 +163,109 @@ describe('providers', () => {
     const { problems } = await doctor()
     expect(problems).toMatchObject([{ code: 'upstream-failed' }])
     expect(JSON.stringify(problems)).not.toContain(secret)
+  })
+})
+
+describe('where new blocks are pushed from', () => {
+  /** A provider that answers each question with what `answer` says, or ends. */
+  async function provider(answer: (method: string) => unknown): Promise<number> {
+    const server = new WebSocketServer({ host: '127.0.0.1', port: 0 })
+    closing.push({ close: () => void server.close() })
+    server.on('connection', (socket) => {
+      socket.on('message', (text: Buffer) => {
+        const { id, method } = JSON.parse(String(text)) as { id: number; method: string }
+        const result = answer(method)
+        if (result === undefined) socket.close()
+        else socket.send(JSON.stringify({ jsonrpc: '2.0', id, ...(result as object) }))
+      })
+    })
+    await once(server, 'listening')
+    return (server.address() as AddressInfo).port
+  }
+
+  test.each<[string, (method: string) => unknown, object]>([
+    [
+      'one that does',
+      (method) => ({ result: method === 'eth_chainId' ? '0x5' : '0xabc' }),
+      { status: 'ok', finding: 'pushes blocks of chain 5' },
+    ],
+    ['one of another chain', () => ({ result: '0x1' }), { code: 'chain-not-served', finding: 'serves chain 1, not 5' }],
+    [
+      'one that only answers',
+      (method) => (method === 'eth_chainId' ? { result: '0x5' } : { error: { code: -32601, message: 'no' } }),
+      { code: 'upstream-failed', finding: expect.stringContaining('does not push') },
+    ],
+    ['one that ends', () => undefined, { code: 'upstream-failed', finding: expect.stringContaining('JSON-RPC') }],
+  ])('%s', async (_, answer, expected) => {
+    const heads_url = `ws://user:hunter2@127.0.0.1:${await provider(answer)}/hunter2`
+    const upstreams = [{ url: 'http://127.0.0.1:1' }]
+    await healthy({ roles: ['relay', 'gateway'], gateway: { chains: { 5: { upstreams, heads_url } } } })
+    const { all } = await doctor()
+    expect(all).toContainEqual(expect.objectContaining({ subject: 'gateway.chains.5.heads_url', ...expected }))
+    expect(JSON.stringify(all)).not.toContain('hunter2')
+  })
+
+  test('nobody there', async () => {
+    const upstreams = [{ url: 'http://127.0.0.1:1' }]
+    const chain = { upstreams, heads_url: 'ws://127.0.0.1:1/hunter2' }
+    await healthy({ roles: ['relay', 'gateway'], gateway: { chains: { 5: chain } } })
+    const { problems } = await doctor()
+    expect(problems).toContainEqual(expect.objectContaining({ subject: 'gateway.chains.5.heads_url' }))
+    expect(JSON.stringify(problems)).not.toContain('hunter2')
+  })
+})
+
+describe('where raw transactions go', () => {
+  test.each<[string, unknown, object]>([
+    ['the right chain', { result: '0x5' }, { status: 'ok', finding: 'serves chain 5' }],
+    ['no word of it', { error: { code: -32601, message: 'hunter2' } }, { status: 'ok' }],
+    ['another chain', { result: '0x1' }, { code: 'chain-not-served', finding: 'serves chain 1, not 5' }],
+    ['no JSON-RPC', {}, { code: 'upstream-failed' }],
+  ])('%s', async (_, answer, expected) => {
+    const url = `http://user:hunter2@127.0.0.1:${await serve(answering(answer))}/hunter2`
+    const chain = { upstreams: [{ url: 'http://127.0.0.1:1' }], transactions: { url } }
+    await healthy({ roles: ['relay', 'gateway'], gateway: { chains: { 5: chain } } })
+    const { all } = await doctor()
+    expect(all).toContainEqual(expect.objectContaining({ subject: 'gateway.chains.5.transactions', ...expected }))
+    expect(JSON.stringify(all)).not.toContain('hunter2')
+  })
+})
+
+describe('the clock', () => {
+  const minute = 60_000
+  /** A provider whose clock is ahead of ours by so much; as a cache it says when its copy was made. */
+  const telling = (ahead: number, age = 0) =>
+    createServer((_, response) => {
+      const date = new Date(cli.now + ahead - age).toUTCString()
+      response.setHeader('date', date)
+      if (age > 0) response.setHeader('age', age / 1000)
+      response.end('{"result":"0x5"}')
+    })
+
+  test.each<[string, [number, number?][], object]>([
+    ['that agrees', [[10_000]], { status: 'ok' }],
+    ['that agrees with a cache', [[0, 60 * minute]], { status: 'ok' }],
+    ['that agrees with one of two', [[90 * minute], [0]], { status: 'ok' }],
+    [
+      'that is behind',
+      [[2 * minute]],
+      { code: 'document-not-yet-valid', finding: expect.stringMatching(/^120 s behind/) },
+    ],
+    [
+      'that is ahead of both',
+      [[-3 * minute], [-2 * minute]],
+      { code: 'document-expired', finding: expect.stringMatching(/^120 s ahead of/) },
+    ],
+  ])('%s', async (_, servers, expected) => {
+    const ports = await Promise.all(servers.map(([ahead, age]) => serve(telling(ahead, age))))
+    const upstreams = ports.map((port) => ({ url: `http://127.0.0.1:${port}` }))
+    await healthy({ roles: ['relay', 'gateway'], gateway: { chains: { 5: { upstreams } } } })
+    expect((await doctor()).all).toContainEqual(expect.objectContaining({ subject: 'clock', ...expected }))
+  })
+
+  test('is not compared with anybody who is not configured', async () => {
+    await healthy()
+    expect((await doctor()).all).toContainEqual(expect.objectContaining({ subject: 'clock', status: 'note' }))
   })
 })
 

@@ -2,6 +2,8 @@
 import { Command } from 'commander'
 import { inspectFiles } from './check-config.ts'
 import type { CliContext } from './context.ts'
+import { checkClock } from './doctorClock.ts'
+import { checkPushedHeads, checkTransactions } from './doctorGateway.ts'
 import { printFindings } from './finding.ts'
 import { checkFolders, checkOpenFiles } from './machine.ts'
 import { checkNames, checkPort, checkReachable, checkUpstreams } from './surroundings.ts'
@@ -10,8 +12,8 @@ export function doctorCommand(context: CliContext): Command {
   return new Command('doctor')
     .summary('look for what keeps a relay from serving')
     .description(
-      'Everything that check-config checks, and beyond it the machine and the network: ports, names, limits of the ' +
-        'system, the providers of a gateway, and whether clients could reach the relay. Run it as the user that runs the ' +
+      'Everything that check-config checks, and beyond it the machine and the network: ports, names, clock, limits of ' +
+        'the system, the providers of a gateway, and whether clients could reach the relay. Run it as the user that runs the ' +
         'relay. Prints what it found, each problem with its remedy; the exit code is 1 where there is one.',
     )
     .requiredOption('--config <file>', 'relay.yaml')
@@ -29,6 +31,9 @@ export function doctorCommand(context: CliContext): Command {
               checkReachable(context, config),
               checkNames(context, config),
               checkUpstreams(config),
+              checkPushedHeads(config),
+              checkTransactions(config),
+              checkClock(context, config),
             ])
       printFindings(context, [...findings, ...outside.flat()], options.json === true)
     })

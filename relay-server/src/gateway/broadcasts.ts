@@ -18,14 +18,22 @@ const memory = { max: 20_000, ttl: 10 * minute }
 /** How nodes say that they have the transaction already (geth, nethermind, erigon, besu, reth, anvil). */
 const alreadyKnown = /already (known|imported|exists|in mempool)|\bknown transaction|AlreadyKnown/i
 
+/** What was sent to a chain, whoever its providers are: outlives a change of them. */
+export class BroadcastMemory {
+  /** By hash: the outcome, or the attempt that is under way. */
+  readonly sent = new LRUCache<string, Promise<Outcome>>(memory)
+  readonly uncertain = new LRUCache<string, true>(memory)
+}
+
 export class Broadcasts {
   readonly #chain: Chain
-  /** By hash: the outcome, or the attempt that is under way. */
-  readonly #sent = new LRUCache<string, Promise<Outcome>>(memory)
-  readonly #uncertain = new LRUCache<string, true>(memory)
+  readonly #sent: BroadcastMemory['sent']
+  readonly #uncertain: BroadcastMemory['uncertain']
 
-  constructor(chain: Chain) {
+  constructor(chain: Chain, { sent, uncertain } = new BroadcastMemory()) {
     this.#chain = chain
+    this.#sent = sent
+    this.#uncertain = uncertain
   }
 
   /** @throws NightjarError `bad-request`, or `upstream-failed`: whether it was accepted is then unknown */

@@ -16,15 +16,15 @@ export interface CallLimits {
 const limitExceeded = -32005
 
 /** The refusal of `call`, if it asks for too much. @param newest the number of the newest block */
-export async function refusalOf(
+export function refusalOf(
   call: Call,
   limits: CallLimits,
   newest: () => Promise<bigint>,
-): Promise<Outcome | undefined> {
+): Outcome | Promise<Outcome | undefined> | undefined {
   const params = Array.isArray(call.params) ? (call.params as readonly Json[]) : []
   switch (call.method) {
     case 'eth_getLogs':
-      return refuseBlocks(await blocksOf(params[0], newest), BigInt(limits.logBlocks))
+      return blocksOf(params[0], newest).then((blocks) => refuseBlocks(blocks, BigInt(limits.logBlocks)))
     case 'eth_call':
     case 'eth_estimateGas':
     case 'eth_createAccessList':

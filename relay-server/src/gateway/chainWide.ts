@@ -60,7 +60,7 @@ export class ChainWide {
   }
 
   /** The answer to `call`, where it is the same for everybody and known or on its way. */
-  async find({ method, params = [] }: Call): Promise<Outcome | undefined> {
+  find({ method, params = [] }: Call): Outcome | Promise<Outcome | undefined> | undefined {
     if (this.#inUse === undefined || !Array.isArray(params)) return undefined
     if (method === 'eth_blockNumber' && params.length === 0) return this.#number()
     if (method === 'eth_getBlockByNumber') return this.#block(params)

@@ -9,6 +9,7 @@ import { second } from '@nightjar/shared/runtime'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
 import { beforeEach, expect, test } from 'vitest'
 import { ask, MemoryNetwork } from '../relay/testing/memoryNetwork.ts'
+import { AnswerMemory } from './answerMemory.ts'
 import { createGateway } from './gateway.ts'
 import { serveGateway } from './session.ts'
 import { FollowedChain, header } from './testing/blocks.ts'
@@ -36,7 +37,17 @@ beforeEach(async () => {
     findKey: () => keyPair,
     document: { version: 1, hash: new Uint8Array(32) },
   }
-  network.services.set('gateway', (onEnded) => serveGateway({ crypto, gateway, secrets: () => secrets, onEnded }))
+  network.services.set('gateway', (onEnded) =>
+    serveGateway({
+      crypto,
+      clock: network.clock,
+      memory: new AnswerMemory(0),
+      onRefused() {},
+      gateway,
+      secrets: () => secrets,
+      onEnded,
+    }),
+  )
 
   hops = (await network.open('entry', 'middle', 'gateway')).hops
   const handshake = await startHandshake(crypto, { purpose: purpose.envelope, depth: 0, responder })

@@ -7,7 +7,7 @@ import { decodeAnswer, encodeQuestion, type Json, type Outcome, type Question } 
 import { second } from '@nightjar/shared/runtime'
 import { FakeClock, flipBit } from '@nightjar/shared/testing'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { createGateway, type Gateway } from './gateway.ts'
+import { createGateway, type OwnGateway } from './gateway.ts'
 import { FollowedChain, header } from './testing/blocks.ts'
 import { makeKeys, TestCircuit, type TestKeys } from './testing/circuit.ts'
 import { passing } from './testing/context.ts'
@@ -23,7 +23,7 @@ beforeAll(async () => {
 
 let clock: FakeClock
 let chain: FollowedChain
-let gateway: Gateway
+let gateway: OwnGateway
 let circuit: TestCircuit
 let session: EnvelopeSession
 beforeEach(async () => {
@@ -105,6 +105,14 @@ describe('whoever follows heads', () => {
     await grow(3)
     expect(followed.outcomes.map(headerIn)).toEqual([header(1), header(2), header(3)])
     expect(followed.ends).toEqual([])
+  })
+
+  test('is counted until it ends', async () => {
+    const followed = await follow()
+    expect(gateway.followed()).toEqual({ heads: 1, watches: 0, lingering: 0 })
+    followed.stream.reset('cancelled')
+    await circuit.settle()
+    expect(gateway.followed().heads).toBe(0)
   })
 
   test('gets a reorganisation, and nothing where nothing changes', async () => {

@@ -2,7 +2,7 @@
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { catalogue, type Outcome, type Question, toRpcError } from '@nightjar/shared/rpc'
 import type { Clock } from '@nightjar/shared/runtime'
-import { Broadcasts, type Chain } from './broadcasts.ts'
+import { type BroadcastMemory, Broadcasts, type Chain } from './broadcasts.ts'
 import { type CallLimits, refusalOf } from './callLimits.ts'
 import { ChainWide } from './chainWide.ts'
 import { quantity, resultOf, textOf } from './fields.ts'
@@ -29,6 +29,19 @@ export interface Gateway {
 export interface OwnGateway extends Gateway {
   /** Looks for a new head of `chain`, since it was made, that gave none. */
   headFailures(chain: number): number
+  /** What clients follow now. */
+  followed(): FollowedCounts
+  /** Resolves when no watch lingers whose client is gone. */
+  quiet(): Promise<void>
+}
+
+export interface FollowedCounts {
+  /** Streams that are told of new heads. */
+  readonly heads: number
+  /** Watches that have a client. */
+  readonly watches: number
+  /** Those that go on though their client is gone. */
+  readonly lingering: number
 }
 
 export interface ChainOptions {
@@ -39,6 +52,8 @@ export interface ChainOptions {
   readonly headsEvery: number
   /** Where new heads come from before they are looked for. */
   readonly pushedHeads?: PushedHeads | undefined
+  /** Of transactions that another gateway of this process has sent to the chain. */
+  readonly broadcastMemory?: BroadcastMemory | undefined
 }
 
 export interface GatewayContext {
@@ -53,10 +68,11 @@ export interface GatewayContext {
 export function createGateway(chains: ReadonlyMap<number, ChainOptions>, context: GatewayContext): OwnGateway {
   const { clock, random, callLimits } = context
   const watches = new Watches(context)
+  const headStreams = new Set<HeadListener>()
   // One for all chains: the more leave together, the less is known of each.
   const window = new ShuffledWindow({ clock, random, window: context.batchWindow })
   const served = new Map(
-    [...chains].map(([id, { upstreams, transactions = upstreams, headsEvery, pushedHeads }]) => {
+    [...chains].map(([id, { upstreams, transactions = upstreams, headsEvery, pushedHeads, broadcastMemory }]) => {
       const heads = new HeadFollower({ upstreams, clock, every: headsEvery, pushed: pushedHeads })
       /** The chain as clients ask it. What the gateway asks by itself does not go through the window. */
       const asked: Chain = {
@@ -64,7 +80,7 @@ export function createGateway(chains: ReadonlyMap<number, ChainOptions>, context
         once: (call) => window.leave(() => transactions.once(call)),
       }
       const wide = new ChainWide({ upstreams, heads, clock })
-      return [id, { upstreams, asked, broadcasts: new Broadcasts(asked), heads, wide }]
+      return [id, { upstreams, asked, broadcasts: new Broadcasts(asked, broadcastMemory), heads, wide }]
     }),
   )
 
@@ -105,10 +121,12 @@ export function createGateway(chains: ReadonlyMap<number, ChainOptions>, context
       const { params } = question
       const isNewHeads = Array.isArray(params) && params.length === 1 && params[0] === 'newHeads'
       if (!isNewHeads) throw new NightjarError('bad-request', { detail: 'only newHeads can be followed' })
-      return followHeads(chain.heads)
+      return followHeads(chain.heads, headStreams)
     },
 
     headFailures: (chain) => find(chain).heads.failures,
+    followed: () => ({ heads: headStreams.size, watches: watches.running, lingering: watches.lingering }),
+    quiet: () => watches.quiet(),
 
     close() {
       watches.close()
@@ -124,15 +142,19 @@ async function newestOf(heads: Heads, chain: Chain, signal: AbortSignal): Promis
   return BigInt(textOf(resultOf(await chain.read({ method: 'eth_blockNumber' }, signal)), 'number', quantity))
 }
 
-function followHeads(heads: Heads): Followed {
+/** @param streams all that are told */
+function followHeads(heads: Heads, streams: Set<HeadListener>): Followed {
   let following: HeadListener | undefined
   return {
     start(listener) {
       following = { onHead: ({ text }) => listener.onAnswers([text]), onEnd: (code) => listener.onEnd(code) }
+      streams.add(following)
       heads.follow(following)
     },
     stop() {
-      if (following !== undefined) heads.unfollow(following)
+      if (following === undefined) return
+      streams.delete(following)
+      heads.unfollow(following)
     },
   }
 }

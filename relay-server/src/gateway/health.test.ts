@@ -124,12 +124,23 @@ describe('answers', () => {
   test('that failed by our own fault in most cases are a finding, once there are enough', async () => {
     answer = failed
     await ask(19)
-    expect(check('answers')?.ok).toBe(true)
+    expect(check('answers')).toMatchObject({ ok: true, sentence: expect.stringMatching(/^Too few/) })
     await ask(1)
     expect(check('answers')).toMatchObject({ ok: false, sentence: expect.stringContaining('100 %') })
     answer = { result: null }
     await ask(20)
     expect(check('answers')).toMatchObject({ ok: true, sentence: expect.stringContaining('50 %') })
+  })
+
+  test('are told in tenths: nobody can tell from them whether one question was answered', async () => {
+    await ask(40)
+    const sentences = new Set<string | undefined>()
+    answer = failed
+    for (let failures = 0; failures < 3; failures++) {
+      sentences.add(check('answers')?.sentence)
+      await ask(1)
+    }
+    expect([...sentences]).toEqual(['About 0 % of the questions of the last minutes could not be answered.'])
   })
 
   test('that were the asker’s or the chain’s fault are none', async () => {
@@ -140,7 +151,7 @@ describe('answers', () => {
       answer = { error }
       await ask(30)
     }
-    expect(check('answers')).toMatchObject({ ok: true, sentence: expect.stringMatching(/^0 %/) })
+    expect(check('answers')).toMatchObject({ ok: true, sentence: expect.stringMatching(/^About 0 %/) })
   })
 
   test('to those who are gone are not counted', async () => {

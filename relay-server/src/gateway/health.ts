@@ -21,7 +21,7 @@ export interface HealthOptions {
 }
 
 const testEvery = 1 * minute
-/** Below so many questions a share of them says nothing. */
+/** Below so many questions a share of them says nothing of the gateway, and something of each. */
 const leastQuestions = 20
 const mostFailures = 0.5
 
@@ -73,9 +73,14 @@ export class GatewayHealth {
 
   #errors(): Check {
     const { asked, failed } = this.#rate.recent
-    const share = asked === 0 ? 0 : failed / asked
-    const sentence = `${Math.round(share * 100)} % of the questions of the last minutes could not be answered.`
-    return { name: 'answers', ok: asked < leastQuestions || share <= mostFailures, sentence }
+    if (asked < leastQuestions) {
+      return { name: 'answers', ok: true, sentence: 'Too few questions in the last minutes to tell.' }
+    }
+    const share = failed / asked
+    // In tenths: to the question, it would tell how many there were, and of each whether it was answered.
+    const tenths = `About ${Math.round(share * 10) * 10} %`
+    const sentence = `${tenths} of the questions of the last minutes could not be answered.`
+    return { name: 'answers', ok: share <= mostFailures, sentence }
   }
 
   async #test(): Promise<void> {

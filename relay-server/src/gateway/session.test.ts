@@ -251,6 +251,139 @@ describe('an answer', () => {
   })
 })
 
+describe('a client that asks for more than it takes', () => {
+  const mebibyte = 2 ** 20
+  let session: EnvelopeSession
+  beforeEach(async () => {
+    session = await greet()
+  })
+  const askOne = (fields: Partial<Question> = {}) =>
+    ask('rpc', session.seal(encodeQuestion({ ...question, cells: 1, ...fields }), 1))
+  /** Answers of `bytes`, sealed into the next class. */
+  const answerWithBytes = (bytes: number) => {
+    answerWith = () => Promise.resolve({ result: 'x'.repeat(bytes) })
+  }
+
+  test('has 32 questions asked at once; the others wait in order, and are asked as those are answered', async () => {
+    const finish: (() => void)[] = []
+    answerWith = ({ method }) => new Promise((resolve) => finish.push(() => resolve({ result: method })))
+    const answers = Array.from({ length: 40 }, (_, i) => askOne({ method: `m${i}` }).answer)
+    await settle()
+    expect(asked).toHaveLength(32)
+    finish[7]?.()
+    finish[3]?.()
+    await settle()
+    expect(asked.map(({ question: { method } }) => method)).toEqual(Array.from({ length: 34 }, (_, i) => `m${i}`))
+    for (let i = 0; i < 40; i++) {
+      finish[i]?.()
+      await settle()
+    }
+    const texts = (await Promise.all(answers)).map((record, i) => decodeAnswer(session.open(record, i)))
+    expect(texts).toEqual(Array.from({ length: 40 }, (_, i) => ({ result: `m${i}` })))
+  })
+
+  test('is not asked for what it gave up while it waited, nor for anything once its circuit ended', async () => {
+    const finish: (() => void)[] = []
+    answerWith = () => new Promise((resolve) => finish.push(() => resolve({ result: null })))
+    for (let i = 0; i < 32; i++) askOne({ method: 'first' })
+    const { stream } = askOne({ method: 'given up' })
+    askOne({ method: 'wanted' })
+    askOne({ method: 'too late' })
+    await settle()
+    stream.reset('timed-out')
+    await settle()
+    finish[0]?.()
+    await settle()
+    expect(asked.slice(32).map(({ question: { method } }) => method)).toEqual(['wanted'])
+    circuit.end()
+    for (const each of finish) each()
+    await settle()
+    expect(asked).toHaveLength(33)
+  })
+
+  test('has questions wait in what unfinished ones may hold, and no more of them', async () => {
+    answerWith = () => new Promise(noop)
+    const text = encodeQuestion({ ...question, params: ['x'.repeat(900_000)] })
+    const askLarge = () => ask('rpc', session.seal(text, 1024))
+    const underWay = [askLarge()]
+    for (let i = 1; i < 32; i++) underWay.push(askOne())
+    await settle()
+    underWay[0]?.stream.reset('cancelled')
+    const answers = Array.from({ length: 5 }, () => askLarge().answer)
+    await settle()
+    const outcomes = await Promise.all(answers.map(outcomeOf))
+    expect(outcomes.sort()).toEqual(['limit-reached', 'open', 'open', 'open', 'open'])
+  })
+
+  test('is told where an answer goes beyond 64 MiB, and has nothing more asked beyond half of them', async () => {
+    circuit.writable = false
+    answerWithBytes(20 * mebibyte)
+    const [first, second, beyond] = [askOne().answer, askOne().answer, askOne().answer]
+    expect(await outcomeOf(beyond)).toBe('limit-reached')
+    expect(circuit.memory.held).toBe(2 * recordSize(limits.answerCells))
+    expect(circuit.refused).toEqual(['untaken-answers'])
+
+    const waiting = askOne().answer
+    expect(await outcomeOf(waiting)).toBe('open')
+    expect(asked).toHaveLength(3)
+    circuit.writable = true
+    circuit.server.pump()
+    for (const answer of [first, second, waiting]) expect(await outcomeOf(answer)).toBeInstanceOf(Uint8Array)
+    expect([asked.length, circuit.memory.held, circuit.clock.pending]).toEqual([4, 0, 0])
+  })
+
+  test('gets limit-reached, unasked, while the process holds as much as it may', async () => {
+    circuit.memory.held = 100 * mebibyte
+    expect(await outcomeOf(askOne().answer)).toBe('limit-reached')
+    expect([asked, circuit.refused]).toEqual([[], ['answer-memory']])
+    circuit.memory.held -= 1
+    expect(await outcomeOf(askOne().answer)).toBeInstanceOf(Uint8Array)
+  })
+
+  test('keeps an answer of which it takes some, and loses one of which it takes nothing for a minute', async () => {
+    answerWithBytes(200_000)
+    const { answer } = askOne()
+    let room = 0
+    Object.defineProperty(circuit, 'writable', { get: () => room-- > 0 })
+    await settle()
+    for (let i = 0; i < 3; i++) {
+      room = 70
+      circuit.server.pump()
+      await settle()
+      circuit.clock.advance(limits.answerStall)
+    }
+    expect(await outcomeOf(answer)).toBe('open')
+    expect(circuit.memory.held).toBe(recordSize(256))
+    circuit.clock.advance(limits.answerStall)
+    expect(await outcomeOf(answer)).toBe('timed-out')
+    expect([circuit.memory.held, circuit.clock.pending, circuit.refused]).toEqual([0, 0, ['stalled-answer']])
+  })
+
+  test('leaves nothing behind when it gives an answer up, or its circuit ends', async () => {
+    answerWithBytes(mebibyte)
+    circuit.writable = false
+    const { stream } = askOne()
+    askOne()
+    await settle()
+    stream.reset('cancelled')
+    await settle()
+    expect(circuit.memory.held).toBe(recordSize(2048))
+    circuit.end()
+    expect([circuit.memory.held, circuit.clock.pending]).toEqual([0, 0])
+  })
+
+  test('is not asked for what waited for room, where that comes with the end of its circuit', async () => {
+    answerWithBytes(20 * mebibyte)
+    circuit.writable = false
+    for (let i = 0; i < 2; i++) askOne()
+    await settle()
+    askOne()
+    await settle()
+    circuit.end()
+    expect([asked.length, circuit.memory.held]).toEqual([2, 0])
+  })
+})
+
 test('when the circuit ends, what is under way is aborted, the keys are wiped, and nothing is sealed or sent', async () => {
   const session = await greet()
   ask('rpc', session.seal(encodeQuestion(question), 1))

@@ -3,30 +3,48 @@
  * question per stream and gives one sealed answer; `follow` goes on answering one (followStream.ts).
  */
 import { setMaxListeners } from 'node:events'
-import { type Accept, type Budget, collect, type Stream } from '@nightjar/shared/circuit'
+import { type Accept, type Budget, collect, type Stream, type StreamHandler } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
 import { counterOf, EnvelopeSession, recordSize, sizeClass } from '@nightjar/shared/envelope'
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { answerHandshake, helloSize, purpose, type ResponderSecrets } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { decodeQuestion, encodeAnswer, type Question, service, toRpcError } from '@nightjar/shared/rpc'
+import type { Clock } from '@nightjar/shared/runtime'
+import type { OnRefused, Refusal } from '../limits/refusal.ts'
+import type { AnswerMemory } from './answerMemory.ts'
 import { pushAnswers } from './followStream.ts'
 import type { Gateway } from './gateway.ts'
+import { Turns } from './turns.ts'
+import { Untaken } from './untaken.ts'
 
 export interface SessionOptions {
   readonly crypto: Crypto
+  readonly clock: Clock
   readonly gateway: Gateway
+  /** Of the process. */
+  readonly memory: AnswerMemory
+  readonly onRefused: OnRefused
   secrets(): ResponderSecrets
   /** Calls `listener` when the circuit ends. */
   onEnded(listener: () => void): void
 }
 
+/** A sealed question on its stream. */
+interface Sealed {
+  readonly stream: Stream
+  readonly open: EnvelopeSession
+  readonly record: Uint8Array
+  /** Nobody waits for its answer. */
+  isOver: boolean
+}
+
 /** The services for one circuit. */
 export function serveGateway(options: SessionOptions): Accept {
-  const { crypto, gateway } = options
+  const { crypto, clock, gateway, memory, onRefused } = options
   const ended = new AbortController()
   // Each question that is under way listens for the end; Node warns of more than ten.
-  setMaxListeners(limits.streamsPerBranch, ended.signal)
+  setMaxListeners(limits.questionsAtOnce, ended.signal)
   const budget: Budget = { left: limits.questionBytesPerBranch }
   const followed = new Set<Stream>()
   let session: EnvelopeSession | undefined
@@ -43,18 +61,28 @@ export function serveGateway(options: SessionOptions): Accept {
     stream.send(answer.reply, true)
   }
 
-  async function answer(stream: Stream, open: EnvelopeSession, record: Uint8Array): Promise<void> {
+  /** An error that is sealed would have to be held like an answer. */
+  function refuse(stream: Stream, refusal: Refusal): void {
+    onRefused(refusal)
+    stream.reset('limit-reached')
+  }
+
+  async function answer(sealed: Sealed): Promise<void> {
+    const { stream, open, record } = sealed
     const text = open.open(record)
     const asked = counterOf(record)
 
     function send(answer: Uint8Array, minimum: number): void {
+      let cells = minimum
+      let fitting = answer
       try {
-        const cells = sizeClass(answer.length, { minimum, maximum: limits.answerCells, tooLarge: 'answer-too-large' })
-        stream.send(open.seal(answer, cells, asked), true)
+        cells = sizeClass(answer.length, { minimum, maximum: limits.answerCells, tooLarge: 'answer-too-large' })
       } catch (error) {
-        const tooLarge = encodeAnswer({ error: toRpcError(asNightjarError(error)) })
-        stream.send(open.seal(tooLarge, minimum, asked), true)
+        fitting = encodeAnswer({ error: toRpcError(asNightjarError(error)) })
       }
+      const refusal = untaken.refusalOf(recordSize(cells))
+      if (refusal !== undefined) return refuse(stream, refusal)
+      untaken.send(stream, open.seal(fitting, cells, asked))
     }
 
     let question: Question
@@ -63,9 +91,54 @@ export function serveGateway(options: SessionOptions): Accept {
     } catch (error) {
       return send(encodeAnswer({ error: toRpcError(asNightjarError(error)) }), 1)
     }
+    if (memory.isFull) return refuse(stream, 'answer-memory')
     const outcome = await gateway.answer(question, ended.signal)
-    if (ended.signal.aborted) return
+    if (sealed.isOver) return
     send(encodeAnswer(outcome), question.cells)
+  }
+
+  const untaken: Untaken = new Untaken({ clock, memory, onRefused, onRoom: () => turns.goOn() })
+  const turns = new Turns<Sealed>({
+    atOnce: limits.questionsAtOnce,
+    hasRoom: () => untaken.hasRoom,
+    begin(sealed) {
+      budget.left += sealed.record.length
+      answer(sealed)
+        .catch((error: unknown) => sealed.stream.reset(asNightjarError(error).code))
+        .then(() => turns.end())
+    },
+  })
+
+  /** Takes questions on `stream`, of which there is one. */
+  function take(stream: Stream, open: EnvelopeSession): StreamHandler {
+    let sealed: Sealed | undefined
+    const handler = collect({
+      stream: () => stream,
+      maxBytes: recordSize(limits.questionCells),
+      budget,
+      onMessage(record) {
+        sealed = { stream, open, record, isOver: false }
+        // While it waits it takes of the same as while it was not whole.
+        budget.left -= record.length
+        turns.add(sealed)
+      },
+      onFailure(code) {
+        if (sealed === undefined) return
+        sealed.isOver = true
+        if (turns.drop(sealed)) budget.left += sealed.record.length
+        untaken.forget(stream)
+        // With the circuit all others are over too.
+        if (code !== 'link-lost') turns.goOn()
+      },
+    })
+    return {
+      ...handler,
+      onDrained: () => untaken.goOn(stream),
+      onSent() {
+        untaken.forget(stream)
+        turns.goOn()
+      },
+    }
   }
 
   return (stream, opening) => {
@@ -80,11 +153,7 @@ export function serveGateway(options: SessionOptions): Accept {
       return collect({ stream: () => stream, maxBytes: helloSize, budget, onMessage, onFailure })
     }
     if (opening.service === service.rpc) {
-      const open = session
-      if (open === undefined) return 'envelope-rejected'
-      const onMessage = (record: Uint8Array) => void answer(stream, open, record).catch(fail)
-      const maxBytes = recordSize(limits.questionCells)
-      return collect({ stream: () => stream, maxBytes, budget, onMessage, onFailure })
+      return session === undefined ? 'envelope-rejected' : take(stream, session)
     }
     if (opening.service === service.follow) {
       if (session === undefined) return 'envelope-rejected'

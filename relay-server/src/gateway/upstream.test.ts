@@ -5,6 +5,7 @@ import type { Outcome } from '@nightjar/shared/rpc'
 import { second } from '@nightjar/shared/runtime'
 import { FakeClock } from '@nightjar/shared/testing'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { AnswerMemory } from './answerMemory.ts'
 import type { UpstreamOutcome } from './provider.ts'
 import { type Answer, json, TestProvider, text } from './testing/provider.ts'
 import { Upstreams } from './upstream.ts'
@@ -19,6 +20,7 @@ let upstreams: Upstreams
 let chance: number
 let open: Upstreams[]
 let clock: FakeClock
+let memory: AnswerMemory
 let outcomes: (readonly [upstream: number, outcome: UpstreamOutcome])[]
 
 // From before the first request to after the last: undici keeps one timer for all of its time-outs.
@@ -31,6 +33,7 @@ beforeEach(async () => {
   chance = 0
   open = []
   clock = new FakeClock()
+  memory = new AnswerMemory(64 * 2 ** 20)
   outcomes = []
   upstreams = make(providers.map(({ url }) => ({ url, weight: 1 })))
 })
@@ -46,6 +49,7 @@ function make(list: readonly { url: string; weight: number }[]): Upstreams {
     strategy: 'weighted',
     timeout: 10 * second,
     maxAnswerBytes: limits.answerCells * partSize,
+    memory,
     lookEvery: 10 * second,
     clock,
     random: () => chance,
@@ -220,6 +224,94 @@ describe('a provider that does not answer', () => {
     await asked
     await upstreams.close()
     await expect(answer).rejects.toMatchObject({ code: 'upstream-failed' })
+  })
+})
+
+describe('a provider that is asked over all its connections', () => {
+  /** All 64 wait for their answers, which `answerAll` gives. */
+  async function busy(): Promise<{ answers: Promise<Outcome>[]; answerAll(): void }> {
+    const open: ServerResponse[] = []
+    const answers: Promise<Outcome>[] = []
+    providers[0].answer = (response) => void open.push(response)
+    const all = new Promise<void>((resolve) => {
+      providers[0].onRequest = () => open.length === 64 && resolve()
+    })
+    for (let i = 0; i < 64; i++) answers.push(upstreams.once(call))
+    await all
+    return {
+      answers,
+      answerAll() {
+        providers[0].answer = json({ jsonrpc: '2.0', id: 1, result: '0x10' })
+        for (const response of open) response.end('{"jsonrpc":"2.0","id":1,"result":"0x10"}')
+      },
+    }
+  }
+
+  test('is asked more when one is free', async () => {
+    const { answers, answerAll } = await busy()
+    const next = upstreams.once(call)
+    await clock.elapse(9 * second)
+    expect(counts()).toEqual([64, 0, 0])
+    answerAll()
+    expect(await Promise.all([...answers, next])).toEqual(Array(65).fill(good))
+    expect(counts()).toEqual([65, 0, 0])
+  })
+
+  test('is never sent what waited for too long, and is not blamed for it; a read goes to the next', async () => {
+    const { answers, answerAll } = await busy()
+    const given = upstreams.once(call)
+    given.catch(() => undefined)
+    await clock.elapse(5 * second)
+    const later = upstreams.once(call)
+    const read = upstreams.read(call, signal)
+    await clock.elapse(5 * second)
+    await expect(given).rejects.toMatchObject({ code: 'upstream-failed' })
+    expect(outcomes).toEqual([
+      [0, 'answered'],
+      [0, 'crowded'],
+    ])
+    await clock.elapse(4 * second)
+    answerAll()
+    expect(await Promise.all([...answers, later, read])).toEqual(Array(66).fill(good))
+    expect(counts()).toEqual([66, 0, 0])
+
+    const again = await busy()
+    const elsewhere = upstreams.read(call, signal)
+    await clock.elapse(10 * second)
+    expect(await elsewhere).toEqual(good)
+    expect(counts()).toEqual([130, 1, 0])
+    again.answerAll()
+    await Promise.all(again.answers)
+  })
+
+  test('gives up what waits when it is closed', async () => {
+    const { answers } = await busy()
+    const next = upstreams.once(call)
+    for (const each of [...answers, next]) each.catch(() => undefined)
+    await upstreams.close()
+    await expect(next).rejects.toMatchObject({ code: 'upstream-failed' })
+    expect(clock.pending).toBe(0)
+  })
+})
+
+describe('where the process holds as much as it may', () => {
+  test('an answer is read no further, and no other provider is asked', async () => {
+    memory.held = 64 * 2 ** 20 - 100_000
+    providers[0].answer = json({ jsonrpc: '2.0', id: 1, result: '0x'.padEnd(200_000, 'a') })
+    await expect(upstreams.read(call, signal)).rejects.toMatchObject({ code: 'limit-reached' })
+    expect(counts()).toEqual([1, 0, 0])
+    expect(outcomes.at(-1)).toEqual([0, 'no-memory'])
+    expect(memory.held).toBe(64 * 2 ** 20 - 100_000)
+  })
+
+  test('what was read is not held any more, whether it was an answer or not', async () => {
+    expect(await upstreams.read(call, signal)).toEqual(good)
+    providers[0].answer = text('<html>Welcome</html>')
+    await upstreams.read(call, signal)
+    providers[0].answer = (response) =>
+      response.writeHead(200, { 'content-length': 100 }).write('{"jsonrpc"', () => response.socket?.destroy())
+    await upstreams.read(call, signal)
+    expect(memory.held).toBe(0)
   })
 })
 

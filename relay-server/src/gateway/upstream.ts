@@ -7,6 +7,7 @@
 import { NightjarError } from '@nightjar/shared/errors'
 import type { Call, Outcome } from '@nightjar/shared/rpc'
 import { type Clock, minute, type Timer } from '@nightjar/shared/runtime'
+import type { AnswerMemory } from './answerMemory.ts'
 import { type Choose, createChoice, type Strategy } from './choice.ts'
 import { findStale } from './freshness.ts'
 import { Hedges } from './hedges.ts'
@@ -37,6 +38,8 @@ export interface UpstreamOptions {
   /** Milliseconds for an answer. */
   readonly timeout: number
   readonly maxAnswerBytes: number
+  /** Of the process. */
+  readonly memory: AnswerMemory
   /** Milliseconds between two looks at the providers while the chain is in use. */
   readonly lookEvery: number
   /** Milliseconds; without it a head is only compared with those of the others. */
@@ -90,7 +93,7 @@ export class Upstreams {
 
   /**
    * Asks for something that may be asked twice.
-   * @throws NightjarError `upstream-failed` or `answer-too-large`
+   * @throws NightjarError `upstream-failed`, `answer-too-large` or `limit-reached`
    */
   async read(call: Call, signal: AbortSignal): Promise<Outcome> {
     this.#use()

@@ -4,6 +4,7 @@ import type { Outcome } from '@nightjar/shared/rpc'
 import { minute, second } from '@nightjar/shared/runtime'
 import { FakeClock, turn } from '@nightjar/shared/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { AnswerMemory } from './answerMemory.ts'
 import type { UpstreamOutcome } from './provider.ts'
 import { block } from './testing/blocks.ts'
 import { type Answer, json, TestProvider, text } from './testing/provider.ts'
@@ -62,6 +63,7 @@ function make(options: Partial<UpstreamOptions> = {}): Upstreams {
     strategy: 'weighted',
     timeout: 10 * second,
     maxAnswerBytes: 100_000,
+    memory: new AnswerMemory(100_000),
     lookEvery,
     clock,
     // Always the first of those that may be asked; looks come in exactly their time.

@@ -44,6 +44,21 @@ describe('a watch whose branch is lost', () => {
     expect(clock.pending).toBe(0)
   })
 
+  test('is counted, and keeps its gateway from being quiet, until it is over', async () => {
+    const client = await stage.watch(fields)
+    let isQuiet = false
+    await stage.gateway.quiet()
+    expect(stage.gateway.followed()).toEqual({ heads: 0, watches: 1, lingering: 0 })
+    client.followed.stop(true)
+    void stage.gateway.quiet().then(() => {
+      isQuiet = true
+    })
+    await clock.elapse(30 * minute * Math.LN2 - 1)
+    expect([isQuiet, stage.gateway.followed()]).toEqual([false, { heads: 0, watches: 0, lingering: 1 }])
+    await clock.elapse(1)
+    expect([isQuiet, stage.gateway.followed()]).toEqual([true, { heads: 0, watches: 0, lingering: 0 }])
+  })
+
   test('is read for in its rhythm meanwhile', async () => {
     const client = await stage.watch(fields)
     await stage.growTo(4)

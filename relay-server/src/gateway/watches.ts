@@ -37,9 +37,25 @@ export class Watches {
   /** By key: how many watches have a client. */
   readonly #running = new Map<string, number>()
   #runningCount = 0
+  #onQuiet: (() => void)[] = []
 
   constructor(options: WatchesOptions) {
     this.#options = options
+  }
+
+  /** Those that have a client. */
+  get running(): number {
+    return this.#runningCount
+  }
+
+  get lingering(): number {
+    return this.#lingering.size
+  }
+
+  /** Resolves when none lingers. */
+  quiet(): Promise<void> {
+    if (this.#lingering.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#onQuiet.push(resolve))
   }
 
   /** @throws NightjarError `bad-request` */
@@ -116,6 +132,7 @@ export class Watches {
     const left = this.#lingering.get(key)
     this.#lingering.delete(key)
     left?.end.cancel()
+    if (this.#lingering.size === 0) for (const resolve of this.#onQuiet.splice(0)) resolve()
     return left?.watch
   }
 }

@@ -35,11 +35,11 @@ export function untilEmpty(
   clock: Clock,
   options: { isEmpty(): boolean; milliseconds: number; hurry: AbortSignal },
 ): Promise<void> {
-  const deadline = clock.now() + options.milliseconds
+  const deadline = clock.elapsed() + options.milliseconds
   return new Promise((resolve) => {
     const look = () => {
-      if (options.isEmpty() || options.hurry.aborted || clock.now() >= deadline) resolve()
-      else clock.after(Math.min(lookEvery, deadline - clock.now()), look)
+      if (options.isEmpty() || options.hurry.aborted || clock.elapsed() >= deadline) resolve()
+      else clock.after(Math.min(lookEvery, deadline - clock.elapsed()), look)
     }
     look()
   })

@@ -2,9 +2,10 @@
  * What the parent and its workers say to each other, over the channel that Node gives to a child process. Both are the
  * same program, so nothing is checked; addresses in it stay on this machine.
  *
- *     parent → worker   start(config) once · link, with the connection · reload(config), reloadKeys, read: each answered ·
- *                       admitted · stop(seconds) · hurry
- *     worker → parent   started | failed · answered · checks, whenever they change · admit: answered by admitted · release
+ *     parent → worker   start(config) once · link(address), with the connection · reload(config), reloadKeys, read: each
+ *                       answered · admitted · stop(seconds) · hurry
+ *     worker → parent   alive, each second · started | failed · answered · checks, whenever they change · admit, for clients
+ *                       of proxies: answered by admitted · release, when a connection that was admitted is over
  */
 
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
@@ -21,13 +22,15 @@ export type Question =
 
 export type Order =
   | { readonly order: 'start'; readonly config: RelayConfig }
-  | { readonly order: 'link' }
+  /** The address that it was counted for; of listed proxies none is. */
+  | { readonly order: 'link'; readonly address?: string | undefined }
   | { readonly order: 'admitted'; readonly id: number; readonly refusal?: AddressRefusal | undefined }
   | { readonly order: 'stop'; readonly seconds: number }
   | { readonly order: 'hurry' }
   | (Question & { readonly id: number })
 
 export type Report =
+  | { readonly report: 'alive' }
   | { readonly report: 'started' }
   | { readonly report: 'failed'; readonly error: PlainError }
   | { readonly report: 'answered'; readonly id: number; readonly reading?: Reading; readonly error?: PlainError }

@@ -36,8 +36,9 @@ function doorOf({ listen: { host, port, path, trusted_proxies } }: RelayConfig) 
 
 /** What has begun to count with these. */
 function countersOf({ limits }: RelayConfig) {
-  const { connections_per_minute, connections_per_ip, handshakes_per_second, bandwidth_mbit, queue_mb } = limits
-  return { connections_per_minute, connections_per_ip, handshakes_per_second, bandwidth_mbit, queue_mb }
+  const { connections_per_minute, connections_per_ip, max_circuits, handshakes_per_second, bandwidth_mbit, queue_mb } =
+    limits
+  return { connections_per_minute, connections_per_ip, max_circuits, handshakes_per_second, bandwidth_mbit, queue_mb }
 }
 
 /** The wanted value, unless something would come to be or cease to be. */

@@ -8,15 +8,15 @@ import type { RelayConfig } from '../config.ts'
 import { type LocalCarrier, type RelayContext, startRelay } from '../server.ts'
 import { type Order, plainError, type Report } from './orders.ts'
 
-/** How often its checks are looked at. */
-const checkEvery = 1 * second
+/** How often it says that it lives, and looks at its checks. */
+const beat = 1 * second
 
 /** Never resolves: the process ends by its parent's order, or with its parent. */
 export function runWorker(context: RelayContext): Promise<never> {
   const gate = new AskingGate((report) => tell(report))
   const hurry = new AbortController()
   let carrier: LocalCarrier | undefined
-  let told = ''
+  let told = '[]'
 
   function tell(report: Report): void {
     process.send?.(report)
@@ -26,7 +26,7 @@ export function runWorker(context: RelayContext): Promise<never> {
     try {
       const log = createLog({ name: config.server_name, level: config.log.level })
       carrier = await startRelay(context, { config, log, handed: { ipGate: gate } })
-      tellChecks(carrier)
+      tellChecks()
       tell({ report: 'started' })
     } catch (error) {
       tell({ report: 'failed', error: plainError(error) })
@@ -34,11 +34,16 @@ export function runWorker(context: RelayContext): Promise<never> {
     }
   }
 
-  function tellChecks(of: LocalCarrier): void {
-    const checks = of.checks()
+  function tellChecks(): void {
+    const checks = carrier?.checks() ?? []
     if (JSON.stringify(checks) !== told) tell({ report: 'checks', checks })
     told = JSON.stringify(checks)
-    context.clock.after(checkEvery, () => tellChecks(of))
+  }
+
+  function tellAlive(): void {
+    tell({ report: 'alive' })
+    tellChecks()
+    context.clock.after(beat, tellAlive)
   }
 
   async function answer(order: Extract<Order, { order: 'reload' | 'reloadKeys' | 'read' }>): Promise<void> {
@@ -63,8 +68,9 @@ export function runWorker(context: RelayContext): Promise<never> {
       case 'start':
         return void start(order.config)
       case 'link':
-        // Undefined where the other side was gone before it got here.
-        return connection === undefined ? undefined : carrier?.take(connection)
+        if (connection !== undefined) return carrier?.take(connection, order.address)
+        // The other side was gone before it got here.
+        return order.address === undefined ? undefined : gate.release(order.address)
       case 'admitted':
         return gate.answered(order.id, order.refusal)
       case 'stop':
@@ -75,6 +81,7 @@ export function runWorker(context: RelayContext): Promise<never> {
         return void answer(order)
     }
   })
+  tellAlive()
   // Nobody would tell it anything any more.
   process.on('disconnect', () => process.exit(1))
   // What a terminal or a service manager sends to all processes of the relay is the parent's to act on.

@@ -9,6 +9,13 @@ import type { Leave } from './carrier.ts'
 import { errorOf, type Question, type Report } from './orders.ts'
 import type { WorkerProcess } from './workerProcess.ts'
 
+/** Looks, one each second, at which a worker was silent. */
+const mostSilent = 10
+/** From so many on it gets no connections while others do. */
+const suspectAfter = 3
+/** The same as the first until it says something for the first time: a process takes its time to begin, on a busy machine. */
+const mostSilentAtFirst = 60
+
 interface Waiting {
   resolve(reading: Reading | undefined): void
   reject(error: NightjarError): void
@@ -22,10 +29,17 @@ export class WorkerHandle {
   /** Connections that were admitted for it, by address. */
   readonly #admitted = new Map<string, number>()
   #lastId = 0
-  #isOver = false
   #start: Waiting | undefined
+  #silentLooks = 0
+  #hasSpoken = false
+  isOver = false
+  /** Whether it gets connections. */
   isServing = false
+  /** Which configuration and keys it has, as its parent counts them. */
+  version = 0
   checks: readonly Check[] = []
+  /** What it has counted when it was asked last. */
+  lastReading: Reading | undefined
 
   constructor(process: WorkerProcess, ipGate: IpGate | undefined) {
     this.#process = process
@@ -45,15 +59,30 @@ export class WorkerHandle {
       this.#start = { resolve, reject }
       this.#process.send({ order: 'start', config })
     })
-    this.isServing = true
   }
 
-  hand(connection: Socket): void {
-    this.#process.send({ order: 'link' }, connection)
+  /** To be asked once a second: whether it has said nothing for so long that it must hang. It speaks each second. */
+  isTooSilent(): boolean {
+    this.#silentLooks += 1
+    return this.#silentLooks > (this.#hasSpoken ? mostSilent : mostSilentAtFirst)
   }
 
-  async read(): Promise<Reading> {
-    return (await this.#ask({ order: 'read' })) ?? { families: [], steps: {} }
+  get isSpeaking(): boolean {
+    return this.#silentLooks < suspectAfter
+  }
+
+  /** `address` was admitted for it, and is given back when it says so, or ends. */
+  hand(connection: Socket, address: string | undefined): void {
+    if (address !== undefined) {
+      this.#countAdmitted(address)
+      // Told only where it could not be sent: one that was is another process's.
+      connection.once('close', () => this.#release(address))
+    }
+    this.#process.send({ order: 'link', address }, connection)
+  }
+
+  async read(): Promise<void> {
+    this.lastReading = (await this.#ask({ order: 'read' })) ?? this.lastReading
   }
 
   async reload(config: RelayConfig): Promise<void> {
@@ -74,12 +103,12 @@ export class WorkerHandle {
   }
 
   kill(): Promise<void> {
-    if (!this.#isOver) this.#process.kill()
+    if (!this.isOver) this.#process.kill()
     return this.#ended
   }
 
   #ask(question: Question): Promise<Reading | undefined> {
-    if (this.#isOver) return Promise.reject(new NightjarError('cancelled'))
+    if (this.isOver) return Promise.reject(new NightjarError('cancelled'))
     this.#lastId += 1
     const id = this.#lastId
     return new Promise((resolve, reject) => {
@@ -89,6 +118,8 @@ export class WorkerHandle {
   }
 
   #handle(report: Report): void {
+    this.#silentLooks = 0
+    this.#hasSpoken = true
     switch (report.report) {
       case 'started':
         return this.#start?.resolve(undefined)
@@ -107,27 +138,35 @@ export class WorkerHandle {
         return void this.#admit(report.id, report.address)
       case 'release':
         return this.#release(report.address)
+      case 'alive':
+        return
     }
   }
 
   async #admit(id: number, address: string): Promise<void> {
     const refusal = await this.#ipGate?.admit(address)
     if (refusal === undefined) {
-      this.#admitted.set(address, (this.#admitted.get(address) ?? 0) + 1)
-      if (this.#isOver) return this.#release(address)
+      this.#countAdmitted(address)
+      if (this.isOver) return this.#release(address)
     }
     this.#process.send({ order: 'admitted', id, refusal })
   }
 
+  #countAdmitted(address: string): void {
+    this.#admitted.set(address, (this.#admitted.get(address) ?? 0) + 1)
+  }
+
   #release(address: string): void {
-    const left = (this.#admitted.get(address) ?? 0) - 1
-    if (left > 0) this.#admitted.set(address, left)
+    const count = this.#admitted.get(address)
+    // Given back when it ended.
+    if (count === undefined) return
+    if (count > 1) this.#admitted.set(address, count - 1)
     else this.#admitted.delete(address)
     this.#ipGate?.release(address)
   }
 
   #end(): void {
-    this.#isOver = true
+    this.isOver = true
     const error = new NightjarError('internal', { detail: 'a worker ended' })
     this.#start?.reject(error)
     for (const { reject } of this.#waiting.values()) reject(error)

@@ -1,4 +1,4 @@
-/** What bounds a relay process as a whole, beside the constants of shared/src/limits.ts: made once, and handed in. */
+/** What bounds a relay process as a whole, as relay.yaml has it: made once, and handed in. */
 import { cellSize } from '@nightjar/shared/cell'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Clock } from '@nightjar/shared/runtime'
@@ -7,6 +7,8 @@ import type { OnRefused } from './refusal.ts'
 
 export interface RelayBounds {
   readonly handshakes: Pick<HandshakeGate, 'link'>
+  /** Circuits of all links together. */
+  readonly circuits: number
   /** Cells that may wait in all queues of all circuits together. */
   readonly queuedCells: number
   readonly onRefused: OnRefused
@@ -15,18 +17,17 @@ export interface RelayBounds {
 export interface BoundsOptions {
   readonly crypto: Pick<Crypto, 'hash' | 'randomBytes'>
   readonly clock: Clock
+  readonly circuits: number
   readonly handshakesPerSecond: number
   readonly queueMb: number
   readonly onRefused: OnRefused
 }
 
-/** As relay.yaml has them where it says nothing. */
-export const defaultBounds = { handshakesPerSecond: 1000, queueMb: 256 } as const
-
 export function createBounds(options: BoundsOptions): RelayBounds {
-  const { crypto, clock, handshakesPerSecond, queueMb, onRefused } = options
+  const { crypto, clock, circuits, handshakesPerSecond, queueMb, onRefused } = options
   return {
     handshakes: new HandshakeGate({ crypto, clock, perSecond: handshakesPerSecond, onRefused }),
+    circuits,
     queuedCells: Math.floor((queueMb * 1024 ** 2) / cellSize),
     onRefused,
   }

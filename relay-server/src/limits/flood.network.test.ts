@@ -21,7 +21,7 @@ afterEach(async () => {
   for (const run of cleanUp.splice(0).reverse()) await run()
 })
 
-test('a flood is answered with puzzles, and a client beside it solves one and has its circuit', async () => {
+test('a flood is answered with puzzles, and a client beside it has its first circuit at once, its second for a solution', async () => {
   const onion = await crypto.dh.generate()
   const identity = crypto.randomBytes(32)
   const responder = { identity, key: onion.publicKey, keyId: crypto.randomBytes(8) }
@@ -31,13 +31,20 @@ test('a flood is answered with puzzles, and a client beside it solves one and ha
     {
       crypto,
       clock,
+      nextTurn: setImmediate,
       secrets: () => ({ identity, findKey: () => onion, document: { version: 1, hash: new Uint8Array(32) } }),
       findRelay: () => undefined,
-      linkTo: () => Promise.reject(new Error('nobody extends')),
+      placeTo: () => Promise.reject(new Error('nobody extends')),
       serve: () => () => 'unknown-service',
     },
-    undefined,
-    createBounds({ crypto, clock: new FakeClock(), handshakesPerSecond: 5, queueMb: 16, onRefused }),
+    createBounds({
+      crypto,
+      clock: new FakeClock(),
+      circuits: 10_000,
+      handshakesPerSecond: 5,
+      queueMb: 16,
+      onRefused,
+    }),
   )
   const options = { host: '127.0.0.1', port: 0, path: '/relay', maxConnections: 100, idleAfter, clock }
   const listener = await listenForLinks({ ...options, accept: relay.accept })
@@ -64,9 +71,31 @@ test('a flood is answered with puzzles, and a client beside it solves one and ha
 
   const table = new CircuitTable()
   await dialLink({ url, table, clock, idleAfter })
-  const hop = await openCircuit(table, responder, { crypto, clock })
-  await hop.ping()
-  // One more puzzle, and it was solved.
-  expect(refused.length + answered()).toBe(asked + 2)
+  // What a link has at first pays for one, at any price.
+  const first = await openCircuit(table, responder, { crypto, clock })
+  const second = await openCircuit(table, responder, { crypto, clock })
+  await Promise.all([first.ping(), second.ping()])
+  // For the other one a puzzle was set, and solved.
+  expect(refused.length + answered()).toBe(asked + 3)
   expect(new Set(refused)).toEqual(new Set(['puzzle-set']))
+})
+
+test('of one link only so much is read in one turn, so that others have theirs in between', async () => {
+  const table = new CircuitTable({ onCreate() {} })
+  const options = { host: '127.0.0.1', port: 0, path: '/relay', maxConnections: 100, idleAfter, clock }
+  const listener = await listenForLinks({ ...options, accept: () => table })
+  cleanUp.push(() => listener.close())
+  const flood = new CircuitTable()
+  await dialLink({ url: `ws://127.0.0.1:${listener.port}/relay`, table: flood, clock, idleAfter })
+  const count = 1536
+  for (let sent = 0; sent < count; sent++) flood.link.send(makeCell(0, command.padding, new Uint8Array(0)))
+  let [most, before] = [0, 0]
+  while (table.received < count && !flood.link.closed) {
+    await turn()
+    most = Math.max(most, table.received - before)
+    before = table.received
+  }
+  expect(table.received).toBe(count)
+  // Four messages, and what the socket and the parser had in hand.
+  expect(most).toBeLessThanOrEqual(512)
 })

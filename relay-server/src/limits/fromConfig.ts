@@ -1,7 +1,7 @@
 /** The limits that relay.yaml sets, as the parts take them. Those of a whole relay are shared out evenly to its workers. */
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Clock } from '@nightjar/shared/runtime'
-import { type IpGate, type LinkRates, SendMemory, TokenBucket } from '@nightjar/shared-node/link'
+import { type LinkRates, type LocalIpGate, SendMemory, TokenBucket } from '@nightjar/shared-node/link'
 import type { RelayConfig } from '../config.ts'
 import { createBounds, type RelayBounds } from './bounds.ts'
 import { createIpGate } from './ipGate.ts'
@@ -18,13 +18,14 @@ export function boundsOf(
 ): RelayBounds {
   return createBounds({
     ...context,
+    circuits: Math.ceil(limits.max_circuits / workers),
     handshakesPerSecond: limits.handshakes_per_second / workers,
     queueMb: limits.queue_mb / 2 / workers,
   })
 }
 
-/** Of the whole relay: its workers ask their parent's. */
-export function ipGateOf({ limits }: Limited, clock: Clock): IpGate {
+/** Of the whole relay: with workers it is their parent's. */
+export function ipGateOf({ limits }: Limited, clock: Clock): LocalIpGate {
   return createIpGate({ clock, perMinute: limits.connections_per_minute, atOnce: limits.connections_per_ip })
 }
 
@@ -40,7 +41,7 @@ export function memoryOf({ limits, workers }: Limited): SendMemory {
 }
 
 /** Of one link. */
-export function ratesOf({ limits }: Limited, bandwidth: TokenBucket | undefined, memory: SendMemory): LinkRates {
+export function ratesOf({ limits }: Limited, shared: Omit<LinkRates, 'cells'>): LinkRates {
   const perSecond = limits.cells_per_second
-  return { cells: perSecond === 0 ? undefined : { perSecond, atOnce: perSecond }, bandwidth, memory }
+  return { ...shared, cells: perSecond === 0 ? undefined : { perSecond, atOnce: perSecond } }
 }

@@ -7,12 +7,12 @@ import {
   puzzleProof,
   type Solution,
 } from '@nightjar/shared/handshake'
-import { limits } from '@nightjar/shared/limits'
-import { second } from '@nightjar/shared/runtime'
+import { minute, second } from '@nightjar/shared/runtime'
 import { codeOf, FakeClock, pattern } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { HandshakeGate, type LinkHandshakes } from './handshakes.ts'
+import { limits } from './limits.ts'
 import type { Refusal } from './refusal.ts'
 
 const perSecond = 100
@@ -111,6 +111,20 @@ describe('under load', () => {
     expect(seen).toEqual([least, least + 2, least + 4, limits.puzzleBits, limits.puzzleBits])
   })
 
+  test('a link through which no puzzle can be solved is served a little, however high the load', () => {
+    const link = gate.link()
+    for (let count = 0; count < 1000 * perSecond; count++) gate.countAnswered()
+    expect([answeredOf(link, 3), answeredOf(gate.link(), 3)]).toEqual([1, 1])
+  })
+
+  test("is as high when the machine's clock is set", () => {
+    for (let count = 0; count < 2 * perSecond; count++) gate.countAnswered()
+    clock.set(minute)
+    expect(gate.load).toBe(2)
+    clock.set(-2 * minute)
+    expect(gate.load).toBe(2)
+  })
+
   test('is over when it is over', () => {
     for (let count = 0; count < 4 * perSecond; count++) gate.countAnswered()
     expect(gate.price).toBe(256)
@@ -136,7 +150,7 @@ describe('a solution', () => {
   })
 
   test('is good until the end of the next window, and not once more in it', () => {
-    clock.advance(limits.puzzleWindow - (clock.now() % limits.puzzleWindow))
+    clock.advance(limits.puzzleWindow - (clock.elapsed() % limits.puzzleWindow))
     const link = spent()
     const early = solved(link)
     const late = solved(link)
@@ -184,6 +198,20 @@ describe('a solution', () => {
         ).toBeDefined()
       }
     }
+  })
+
+  test('of quiet times is none once much more is asked for', () => {
+    gate = new HandshakeGate({ ...gate.options, perSecond: 1000 })
+    const link = gate.link()
+    expect(answeredOf(link, burst)).toBe(burst)
+    const [slightly, much] = [solved(link), solved(link)]
+    const raise = (load: number) => {
+      while (gate.load < load) gate.countAnswered()
+      return gate.difficulty - limits.leastPuzzleBits
+    }
+    expect([raise(1.9), ask(link, slightly)]).toEqual([limits.puzzleLag, undefined])
+    expect([raise(2.5), ask(link, much)?.difficulty]).toEqual([3, limits.leastPuzzleBits + 3])
+    expect(refusals.at(-1)).toBe('puzzle-unsolved')
   })
 
   test('is remembered for so many of one link, and beyond that none is taken', () => {

@@ -10,9 +10,9 @@
 import { concat, readU32, u32 } from '@nightjar/shared/bytes'
 import type { Crypto } from '@nightjar/shared/crypto'
 import { type Challenge, decodeCreate, leadingZeroBits, puzzleProof, type Solution } from '@nightjar/shared/handshake'
-import { limits } from '@nightjar/shared/limits'
 import { type Clock, second } from '@nightjar/shared/runtime'
 import { TokenBucket } from '@nightjar/shared-node/link'
+import { limits } from './limits.ts'
 import type { OnRefused } from './refusal.ts'
 
 export interface HandshakeGateOptions {
@@ -40,7 +40,7 @@ export class HandshakeGate {
   constructor(options: HandshakeGateOptions) {
     this.options = options
     this.#secret = options.crypto.randomBytes(32)
-    this.#answeredAt = options.clock.now()
+    this.#answeredAt = options.clock.elapsed()
   }
 
   /** For a new link that came in. */
@@ -55,9 +55,12 @@ export class HandshakeGate {
     return this.#answered / (loadTime / second) / this.options.perSecond
   }
 
-  /** In handshakes of an idle relay. The fourth power: at twice the load a link is served a sixteenth as often. */
+  /**
+   * In handshakes of an idle relay. The fourth power: at twice the load a link is served a sixteenth as often. Never more
+   * than an allowance holds, or a relay's link, through which no puzzle can be solved, would not be served at all.
+   */
   get price(): number {
-    return Math.max(1, this.load ** 4)
+    return Math.min(Math.max(1, this.load ** 4), limits.handshakesPerLinkAtOnce)
   }
 
   /** Two bits more, which is four times the work, each time the load doubles. */
@@ -76,8 +79,8 @@ export class HandshakeGate {
   }
 
   #decay(): void {
-    const now = this.options.clock.now()
-    this.#answered *= Math.exp(-Math.max(0, now - this.#answeredAt) / loadTime)
+    const now = this.options.clock.elapsed()
+    this.#answered *= Math.exp(-(now - this.#answeredAt) / loadTime)
     this.#answeredAt = now
   }
 }
@@ -116,8 +119,9 @@ export class LinkHandshakes {
 
   #accept(hello: Uint8Array, { difficulty, nonce }: Solution): boolean {
     const { crypto, onRefused } = this.#gate.options
-    // A solution of few bits can be had by chance, without knowing the seed.
-    const windows = difficulty < limits.leastPuzzleBits ? [] : [this.#window, this.#window - 1]
+    // One of few bits can be had by chance, without knowing the seed; one that was got in quiet times was cheap.
+    const least = Math.max(limits.leastPuzzleBits, this.#gate.difficulty - limits.puzzleLag)
+    const windows = difficulty < least ? [] : [this.#window, this.#window - 1]
     for (const window of windows) {
       const proof = puzzleProof(crypto.hash, this.#gate.seed(this.#link, window, difficulty), hello, nonce)
       if (leadingZeroBits(proof) < difficulty) continue
@@ -139,9 +143,9 @@ export class LinkHandshakes {
   }
 
   #turnWindow(): void {
-    const window = Math.floor(this.#gate.options.clock.now() / limits.puzzleWindow)
-    // A clock that was set back opens no window again: what was accepted in it is forgotten.
-    if (window <= this.#window) return
+    // From 1 on, so that there is one before the first.
+    const window = 1 + Math.floor(this.#gate.options.clock.elapsed() / limits.puzzleWindow)
+    if (window === this.#window) return
     this.#acceptedBefore = window === this.#window + 1 ? this.#accepted : new Set()
     this.#accepted = new Set()
     this.#window = window

@@ -24,6 +24,16 @@ describe('new connections of an address', () => {
     expect(repeat(11, () => gate.admit('192.0.2.1'))).toEqual([...repeat(10, () => undefined), 'address-rate'])
   })
 
+  test("are as many when the machine's clock is set", () => {
+    const gate = gateOf(1, 100)
+    gate.admit('192.0.2.1')
+    clock.set(10 * minute)
+    expect(gate.admit('192.0.2.1')).toBe('address-rate')
+    clock.set(-20 * minute)
+    clock.advance(minute)
+    expect(gate.admit('192.0.2.1')).toBeUndefined()
+  })
+
   test('do not count where they were refused, so that waiting helps', () => {
     const gate = gateOf(1, 100)
     gate.admit('192.0.2.1')

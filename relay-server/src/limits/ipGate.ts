@@ -24,12 +24,12 @@ export interface LocalIpGate extends IpGate {
 export function createIpGate({ clock, perMinute, atOnce }: IpGateOptions): LocalIpGate {
   /** Open connections by address: no more entries than connections. */
   const open = new Map<string, number>()
-  /** When each address connected in the last minute, in the clock's milliseconds; who did so last is last. */
+  /** When each address connected in the last minute, as `Clock.elapsed` counts; who did so last is last. */
   const recent = new Map<string, number[]>()
 
   function admit(address: string): AddressRefusal | undefined {
     const key = addressKey(address)
-    const now = clock.now()
+    const now = clock.elapsed()
     forgetOld(now)
     if ((open.get(key) ?? 0) >= atOnce) return 'address-connections'
     const times = (recent.get(key) ?? []).filter((time) => now - time < minute)

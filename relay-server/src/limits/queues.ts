@@ -1,6 +1,8 @@
 /**
- * What waits in all queues of all circuits of a process together. Where that is too much, the longest queue is given up:
- * a peer that does not read has the longest, and loses its branch before anybody else loses anything.
+ * What waits in all queues of all circuits of a process together. Where that is too much, the longest queues are given
+ * up: a peer that does not read has the longest, and loses its branch before anybody else loses anything.
+ *
+ * Finding the longest takes a look at all. So that not every cell costs one, they are given up until there is some room.
  */
 import type { OnRefused } from './refusal.ts'
 
@@ -12,16 +14,19 @@ export interface Queue {
 }
 
 export interface QueuesOptions {
-  /** Cells that wait, and that may. */
+  /** Cells that wait, as a running total, and that may. */
   waiting(): number
   most(): number
   readonly onRefused: OnRefused
 }
 
+/** How much is left to wait once there was too much. */
+const enough = 7 / 8
+
 export class Queues {
   readonly #options: QueuesOptions
   /** Whatever has some, for as long as it is there. */
-  readonly owners = new Set<{ readonly longestQueue: Queue }>()
+  readonly owners = new Set<{ queues(): Iterable<Queue> }>()
   #isGivingUp = false
 
   constructor(options: QueuesOptions) {
@@ -35,20 +40,21 @@ export class Queues {
     if (this.#isGivingUp || waiting() <= most()) return
     this.#isGivingUp = true
     try {
-      while (waiting() > most() && this.#giveUpLongest());
+      this.#giveUpLongest()
     } finally {
       this.#isGivingUp = false
     }
   }
 
-  #giveUpLongest(): boolean {
-    let longest: Queue | undefined
-    for (const { longestQueue } of this.owners) {
-      if (longestQueue.cells > (longest?.cells ?? 0)) longest = longestQueue
+  #giveUpLongest(): void {
+    const { waiting, most, onRefused } = this.#options
+    const queues: Queue[] = []
+    for (const owner of this.owners) for (const queue of owner.queues()) if (queue.cells > 0) queues.push(queue)
+    queues.sort((one, other) => other.cells - one.cells)
+    for (const queue of queues) {
+      onRefused('queue-memory')
+      queue.giveUp()
+      if (waiting() <= most() * enough) return
     }
-    if (longest === undefined) return false
-    this.#options.onRefused('queue-memory')
-    longest.giveUp()
-    return true
   }
 }

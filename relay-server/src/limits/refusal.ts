@@ -11,10 +11,25 @@ export type Refusal =
   | 'puzzle-replayed'
   /** More solutions on one link than are remembered. */
   | 'puzzle-solutions'
-  /** A BEGIN beyond the rate of its branch. */
+  /** A handshake that would have had to wait behind too many. */
+  | 'handshake-queue'
+  /** A circuit beyond what one link may have, or beyond its share of those of the process. */
+  | 'link-circuits'
+  | 'circuit-share'
+  /** An EXTEND beyond the rate of its link. */
+  | 'extend-rate'
+  /** One beyond the share of its link in the links to that relay. */
+  | 'onward-share'
+  /** A stream beyond those that a branch may have at once, and a BEGIN beyond its rate. */
+  | 'streams'
   | 'begin-rate'
   /** The longest queue was given up, as all together were too long. */
   | 'queue-memory'
+  /** An answer beyond those of its branch that are not taken, or a question or answer beyond those of the process. */
+  | 'untaken-answers'
+  | 'answer-memory'
+  /** An answer of which nothing was taken for long was given up. */
+  | 'stalled-answer'
   | 'circuit-idle'
   | 'circuit-life'
 

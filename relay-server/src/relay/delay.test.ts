@@ -1,6 +1,7 @@
 import { cellSize } from '@nightjar/shared/cell'
 import { layerOffset, messageType, noStream, writeMessage } from '@nightjar/shared/circuit'
 import { limits } from '@nightjar/shared/limits'
+import { hour } from '@nightjar/shared/runtime'
 import { pattern } from '@nightjar/shared/testing'
 import fc from 'fast-check'
 import { beforeEach, describe, expect, test } from 'vitest'
@@ -67,6 +68,23 @@ describe('a delay', () => {
     expect(times).toEqual([255 * unit])
     await network.settle()
     expect(client.arrivals()).toMatchObject([{ type: messageType.pong }])
+  })
+
+  test('is as long whatever the clock is set to meanwhile', () => {
+    const { near } = network.wire('middle', 'gateway-1')
+    let departed = 0
+    near.onActivity = () => {
+      departed += 1
+    }
+    send(gateway, 20)
+    network.clock.set(-hour)
+    network.clock.advance(20 * unit)
+    expect(departed).toBe(1)
+    send(gateway, 20)
+    network.clock.set(2 * hour)
+    expect(departed).toBe(1)
+    network.clock.advance(20 * unit)
+    expect(departed).toBe(2)
   })
 
   test('acts at every later forwarder too', async () => {

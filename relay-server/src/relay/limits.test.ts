@@ -1,12 +1,14 @@
 /** Limits that a circuit keeps: puzzles before its handshake, its age, its BEGINs, and what all circuits may have waiting. */
-import { command, handshakeCells } from '@nightjar/shared/cell'
-import { CircuitTable, messageType, noStream, openCircuit } from '@nightjar/shared/circuit'
-import { limits } from '@nightjar/shared/limits'
+import { utf8 } from '@nightjar/shared/bytes'
+import { cellBodySize, command, destroyCell, handshakeCells, makeCell, splitHandshake } from '@nightjar/shared/cell'
+import { CircuitTable, type Hop, messageType, noStream, openCircuit } from '@nightjar/shared/circuit'
+import { helloSize } from '@nightjar/shared/handshake'
 import { hour, second } from '@nightjar/shared/runtime'
 import { codeOfAsync, turn } from '@nightjar/shared/testing'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { HandshakeGate } from '../limits/handshakes.ts'
+import { limits } from '../limits/limits.ts'
 import { ask, MemoryNetwork } from './testing/memoryNetwork.ts'
 import { RawClient, type RawHop } from './testing/rawClient.ts'
 
@@ -20,8 +22,15 @@ function load(name: string): void {
   const onRefused = (refusal: (typeof network.refused)[number]) => void network.refused.push(refusal)
   const gate = new HandshakeGate({ crypto: nativeCrypto, clock: network.clock, perSecond: 1, onRefused })
   for (let count = 0; count < 10; count++) gate.countAnswered()
-  expect(gate.price).toBeGreaterThan(limits.handshakesPerLinkAtOnce)
-  network.gates.set(name, gate)
+  expect(gate.price).toBe(limits.handshakesPerLinkAtOnce)
+  network.gates.set(name, {
+    link() {
+      const link = gate.link()
+      // All that it has: one.
+      expect(link.admit(new Uint8Array(helloSize))).toHaveProperty('hello')
+      return link
+    },
+  })
 }
 
 /** `promise`, with everything delivered, and the time passing that solving a puzzle takes. */
@@ -72,6 +81,102 @@ describe('a relay under load', () => {
   })
 })
 
+describe('circuits', () => {
+  /** How many of `count` circuits that a new link asks for are begun. */
+  async function begin(count: number): Promise<number> {
+    const { core } = network.relay('entry')
+    const before = core.counts.circuits
+    const wire = network.connect(new CircuitTable(), 'entry')
+    const body = splitHandshake(new Uint8Array(helloSize), cellBodySize)[0] as Uint8Array
+    for (let id = 1; id <= count; id++) wire.near.send(makeCell(id, command.create, body))
+    await network.settle()
+    return core.counts.circuits - before
+  }
+
+  test('of one link are its share of what the process may have, and there is room for more links', async () => {
+    network.mostCircuits = 90
+    expect(await begin(50)).toBe(10)
+    expect(network.refused).toEqual(Array(40).fill('circuit-share'))
+    expect(network.relay('entry').core.counts.handshakes.get('limit-reached')).toBe(40)
+    for (let links = 0; links < 20; links++) expect(await begin(50)).toBeGreaterThan(0)
+    const standing = network.circuits
+    expect(standing).toBeLessThan(90)
+    await network.open('entry')
+    expect(network.circuits).toBe(standing + 1)
+  })
+
+  test('of one link end where it has as many as any may', async () => {
+    expect(await begin(limits.circuitsPerLink + 3)).toBe(limits.circuitsPerLink)
+    expect(network.refused).toEqual(Array(3).fill('link-circuits'))
+  })
+})
+
+describe('handshakes', () => {
+  test('wait for their turn; a circuit that ended meanwhile takes none, and one on another link is not behind a flood', async () => {
+    const turns: (() => void)[] = []
+    network.nextTurn = (action) => void turns.push(action)
+    const flood = new RawClient(network, 'entry', 1)
+    const { hello } = await flood.hello(network.relay('entry').responder, 1)
+    const { core } = network.relay('entry')
+    const done = () => core.counts.handshakes.get('done') ?? 0
+    for (let id = 1; id <= 300; id++) {
+      for (const cell of handshakeCells(id, command.create, hello)) flood.wire.near.send(cell)
+      if (id > 1) flood.wire.near.send(destroyCell(id, 0))
+    }
+    await network.settle()
+    expect([done(), core.counts.circuits, turns.length]).toEqual([0, 1, 1])
+    const table = new CircuitTable()
+    network.connect(table, 'entry')
+    const opening = openCircuit(table, network.relay('entry').responder, network.context)
+    await network.settle()
+    expect(done()).toBe(0)
+    turns.shift()?.()
+    await network.run(opening)
+    expect(done()).toBe(2)
+    // What is left was given up by its client.
+    turns.shift()?.()
+    await network.settle()
+    expect([done(), turns.length, core.counts.circuits]).toEqual([2, 0, 2])
+  })
+
+  test('beyond what may wait are refused with that', async () => {
+    network.nextTurn = () => {}
+    const clients = Array.from({ length: 5 }, (_, index) => new RawClient(network, 'entry', index + 1))
+    const { hello } = await (clients[0] as RawClient).hello(network.relay('entry').responder, 1)
+    for (const { wire } of clients) {
+      for (let id = 1; id <= 250; id++) {
+        for (const cell of handshakeCells(id, command.create, hello)) wire.near.send(cell)
+      }
+    }
+    await network.settle()
+    const refused = 5 * 250 - limits.waitingHandshakes
+    expect(network.refused).toEqual(Array(refused).fill('handshake-queue'))
+    expect(network.relay('entry').core.counts.handshakes.get('limit-reached')).toBe(refused)
+  })
+})
+
+test('EXTENDs of one link to one relay have a rate, and what is beyond closes its branch alone', async () => {
+  const { table, hops } = await network.open('entry', 'middle')
+  const { core } = network.relay('entry')
+  const outcomes: (string | undefined)[] = []
+  for (let asked = 1; asked <= limits.extendsPerLinkAtOnce; asked++) {
+    const code = await codeOfAsync(async () => {
+      const hop = await network.grow(hops[0] as Hop, 'middle')
+      hop.close()
+    })
+    outcomes.push(code)
+  }
+  expect(outcomes.at(-1)).toBe('limit-reached')
+  expect(new Set(outcomes.slice(0, -1))).toEqual(new Set([undefined]))
+  expect(network.refused).toEqual(['extend-rate'])
+  // Another circuit of the link has no more, another relay has its own, and another link as well.
+  const second = await network.grow(table, 'entry')
+  expect(await codeOfAsync(() => network.grow(second, 'middle'))).toBe('limit-reached')
+  expect((await network.grow(second, 'gateway')).error).toBeUndefined()
+  await network.open('entry', 'middle')
+  expect(core.counts.branchesClosed.get('limit-reached')).toBe(2)
+})
+
 describe('a circuit', () => {
   test('on which nothing comes for an hour ends, everywhere', async () => {
     const { hops } = await network.open('entry', 'middle')
@@ -104,6 +209,17 @@ describe('a circuit', () => {
     network.clock.advance(hour)
     await network.settle()
     expect([ends, network.refused]).toEqual([['branch-retired'], ['circuit-life']])
+  })
+
+  test('has so many streams at once, and one that is refused is counted', async () => {
+    const client = new RawClient(network, 'entry')
+    const hop = await client.create('entry')
+    const service = utf8('sink')
+    for (let stream = 1; stream <= limits.streamsPerBranch + 1; stream++) {
+      client.send(hop, messageType.begin, stream, Uint8Array.of(1, service.length, ...service, 0, 0))
+    }
+    await network.settle()
+    expect(network.refused).toEqual(['streams'])
   })
 
   test('has so many BEGINs at once, and more as time passes', async () => {

@@ -255,6 +255,7 @@ function checkClient(model: Model): void {
 
 function checkRelays(model: Model): void {
   const { network, live } = model
+  expect(network.places).toBe(live.filter(({ parent }) => parent !== undefined).length)
   for (const { name, core, incoming, outgoing, sessions } of network.relays.values()) {
     const here = live.filter(({ relay }) => relay === name)
     const onward = live.filter(({ parent }) => parent?.relay === name)
@@ -299,7 +300,8 @@ test('after any schedule surviving hops work, lost ones have ended with a code, 
       model.closeAll()
       await network.settle()
       checkClient(model)
-      expect({ circuits: network.circuits, entries: network.entries }).toEqual({ circuits: 0, entries: 0 })
+      const { circuits, entries, places } = network
+      expect({ circuits, entries, places }).toEqual({ circuits: 0, entries: 0, places: 0 })
       for (const { core, sessions } of network.relays.values()) {
         expect(core.counts).toMatchObject({ branches: 0, queued: { forward: 0, backward: 0 } })
         for (const session of sessions) expect(session.ended).toBe(true)

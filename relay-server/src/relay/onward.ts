@@ -19,6 +19,7 @@ import { replySize } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { type Clock, millisecond, type Timer } from '@nightjar/shared/runtime'
 import { type RelayMeter, untimed } from './meter.ts'
+import type { Place } from './pool.ts'
 
 /** Cells one branch may send before another has its turn on a link that was behind. */
 const turn = 8
@@ -38,7 +39,7 @@ export interface OnwardEvents {
 
 interface Held {
   readonly cell: Uint8Array
-  /** When it may leave, in the clock's milliseconds. */
+  /** When it may leave, as `Clock.elapsed` counts. */
   readonly releaseAt: number
   /** As the meter gave it. */
   readonly startedAt: number
@@ -52,6 +53,7 @@ export interface OnwardOptions {
 }
 
 export class Onward implements CircuitEnd, Waiter {
+  readonly #place: Place
   readonly #table: CircuitTable
   readonly #clock: Clock
   readonly #events: OnwardEvents
@@ -65,14 +67,20 @@ export class Onward implements CircuitEnd, Waiter {
   #release: Timer | undefined
   #over = false
 
-  /** @throws NightjarError `limit-reached` or `link-lost` */
-  constructor(table: CircuitTable, crypto: Crypto, clock: Clock, options: OnwardOptions) {
-    this.#table = table
+  /** Leaves `place` when it is over. @throws NightjarError `link-lost` */
+  constructor(place: Place, crypto: Crypto, clock: Clock, options: OnwardOptions) {
+    this.#place = place
+    this.#table = place.table
     this.#clock = clock
     this.#events = options.events
     this.#meter = options.meter
     this.#mostHeld = options.mostHeld
-    this.#id = table.addFresh(crypto, this)
+    try {
+      this.#id = place.table.addFresh(crypto, this)
+    } catch (error) {
+      place.leave()
+      throw error
+    }
   }
 
   /** Cells that wait. */
@@ -95,7 +103,7 @@ export class Onward implements CircuitEnd, Waiter {
       return true
     }
     if (this.#held.length >= this.#mostHeld) return false
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
     const before = this.#held.at(-1)?.releaseAt ?? now
     const releaseAt = Math.max(now + delay * delayUnit, before)
     // Time that a sender asked for is not this relay's.
@@ -165,7 +173,7 @@ export class Onward implements CircuitEnd, Waiter {
     const first = this.#held[0]
     if (first === undefined || this.#over) return
     if (this.#isDue()) return this.#table.wait(this)
-    this.#release = this.#clock.after(first.releaseAt - this.#clock.now(), () => this.#sendDue())
+    this.#release = this.#clock.after(first.releaseAt - this.#clock.elapsed(), () => this.#sendDue())
   }
 
   #sendDue(): void {
@@ -181,7 +189,7 @@ export class Onward implements CircuitEnd, Waiter {
 
   #isDue(): boolean {
     const first = this.#held[0]
-    return first !== undefined && first.releaseAt <= this.#clock.now()
+    return first !== undefined && first.releaseAt <= this.#clock.elapsed()
   }
 
   #send(cell: Uint8Array, startedAt: number): void {
@@ -202,5 +210,6 @@ export class Onward implements CircuitEnd, Waiter {
     this.#meter.queued.forward -= this.#held.length
     this.#held.length = 0
     this.#table.remove(this.#id)
+    this.#place.leave()
   }
 }

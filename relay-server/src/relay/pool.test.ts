@@ -1,16 +1,19 @@
-import type { CircuitTable } from '@nightjar/shared/circuit'
+import { CircuitTable } from '@nightjar/shared/circuit'
 import type { Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
-import { limits } from '@nightjar/shared/limits'
 import { FakeClock, pattern, ScriptedLink, turn } from '@nightjar/shared/testing'
 import type { Dial, DialOptions } from '@nightjar/shared-node/link'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { LinkPool } from './pool.ts'
+import { limits } from '../limits/limits.ts'
+import type { Refusal } from '../limits/refusal.ts'
+import { LinkPool, type Place } from './pool.ts'
 import { describeRelay } from './testing/memoryNetwork.ts'
 
 const clock = new FakeClock()
 const relay = describeRelay('middle', pattern(32), clock.now())
 const other = describeRelay('gateway', pattern(32), clock.now())
+/** A link that came in. */
+const from = new CircuitTable()
 const end = { onCell() {}, onLinkClosed() {} }
 
 interface Call {
@@ -22,8 +25,10 @@ interface Call {
 
 let calls: Call[]
 let pool: LinkPool
+let refused: Refusal[]
 beforeEach(() => {
   calls = []
+  refused = []
   const dial: Dial = (options) =>
     new Promise((resolve, reject) => {
       const succeed = () => {
@@ -34,22 +39,28 @@ beforeEach(() => {
       }
       calls.push({ options, succeed, fail: () => reject(new NightjarError('connect-failed')) })
     })
-  pool = new LinkPool({ dial, clock, idleAfter: 1234, localAddress: '127.3.0.1', extraCa: 'PEM' })
+  const onRefused = (refusal: Refusal) => void refused.push(refusal)
+  pool = new LinkPool({ dial, clock, idleAfter: 1234, onRefused, localAddress: '127.3.0.1', extraCa: 'PEM' })
 })
+
+/** The link on which there was a place; it is not left. */
+async function linkTo(to: Relay): Promise<CircuitTable> {
+  return (await pool.placeTo(to, from)).table
+}
 
 /** A link to `to` that is up. */
 async function linked(to: Relay = relay): Promise<{ table: CircuitTable; link: ScriptedLink }> {
-  const pending = pool.linkTo(to)
+  const pending = linkTo(to)
   const link = (calls.at(-1) as Call).succeed()
   return { table: await pending, link }
 }
 
 test('a link is dialled once and shared, also while it is dialled', async () => {
-  const [first, second] = [pool.linkTo(relay), pool.linkTo(relay)]
+  const [first, second] = [linkTo(relay), linkTo(relay)]
   expect(calls).toHaveLength(1)
   calls[0]?.succeed()
   expect(await first).toBe(await second)
-  expect(await pool.linkTo(relay)).toBe(await first)
+  expect(await linkTo(relay)).toBe(await first)
   expect(calls).toHaveLength(1)
   const { table } = await linked(other)
   expect(table).not.toBe(await first)
@@ -59,7 +70,7 @@ test('a link is dialled once and shared, also while it is dialled', async () => 
 test('dialling is told address, pin and the rest', async () => {
   const pin = pattern(32)
   const pinned = { ...relay, addresses: [{ url: 'wss://relay.example.org/relay', pin }] }
-  void pool.linkTo(pinned)
+  void linkTo(pinned)
   expect(calls[0]?.options).toMatchObject({
     url: 'wss://relay.example.org/relay',
     pin,
@@ -71,7 +82,7 @@ test('dialling is told address, pin and the rest', async () => {
 })
 
 test('a failure goes to all who wait, and is forgotten', async () => {
-  const waiting = [pool.linkTo(relay), pool.linkTo(relay)]
+  const waiting = [linkTo(relay), linkTo(relay)]
   calls[0]?.fail()
   for (const each of waiting) await expect(each).rejects.toMatchObject({ code: 'connect-failed' })
   expect(pool.size).toBe(0)
@@ -81,7 +92,7 @@ test('a failure goes to all who wait, and is forgotten', async () => {
 
 test('further addresses are tried in their order', async () => {
   const two = { ...relay, addresses: [{ url: 'ws://127.0.0.1/a' }, { url: 'ws://127.0.0.1/b' }] }
-  const pending = pool.linkTo(two)
+  const pending = linkTo(two)
   calls[0]?.fail()
   await turn()
   expect(calls.map(({ options }) => options.url)).toEqual(['ws://127.0.0.1/a', 'ws://127.0.0.1/b'])
@@ -140,13 +151,13 @@ describe('close', () => {
     const second = await linked(other)
     await pool.close()
     expect([first.link.closedWith, second.link.closedWith]).toEqual(['draining', 'draining'])
-    await expect(pool.linkTo(relay)).rejects.toMatchObject({ code: 'draining' })
+    await expect(linkTo(relay)).rejects.toMatchObject({ code: 'draining' })
     expect(calls).toHaveLength(2)
   })
 
   test('waits for links that are being dialled, and closes them too', async () => {
-    const pending = pool.linkTo(relay)
-    const failing = pool.linkTo(other)
+    const pending = linkTo(relay)
+    const failing = linkTo(other)
     failing.catch(() => undefined)
     let closed = false
     const closing = pool.close().then(() => {
@@ -161,5 +172,80 @@ describe('close', () => {
     expect((await pending).link.closed).toBe(true)
     await expect(failing).rejects.toMatchObject({ code: 'connect-failed' })
     expect(pool.size).toBe(0)
+  })
+})
+
+describe('places', () => {
+  /** As many links that came in as it takes, each with all that it gets, until nothing is left or `most` have some. */
+  async function takeAll(most: number): Promise<Place[][]> {
+    const all: Place[][] = []
+    while (all.length < most) all.push(await takeShare(new CircuitTable()))
+    return all
+  }
+
+  async function takeShare(its: CircuitTable): Promise<Place[]> {
+    const places: Place[] = []
+    for (;;) {
+      const place = await placeOrNothing(its)
+      if (place === undefined) return places
+      places.push(place)
+    }
+  }
+
+  async function placeOrNothing(its: CircuitTable): Promise<Place | undefined> {
+    const dialled = calls.length
+    const pending = pool.placeTo(relay, its).catch((error: NightjarError) => error.code)
+    if (calls.length > dialled) calls.at(-1)?.succeed()
+    const place = await pending
+    if (typeof place !== 'string') return place
+    expect(place).toBe('limit-reached')
+    return undefined
+  }
+
+  test('one link that came in gets its share of what is free, and others are served beside it', async () => {
+    const greedy = await takeShare(from)
+    const all = limits.linksPerRelay * limits.circuitsPerLink
+    // An eighth of what it leaves.
+    expect(greedy).toHaveLength(Math.ceil((all * limits.shareOfFree) / (1 + limits.shareOfFree)))
+    expect(refused).toEqual(['onward-share'])
+    expect(await placeOrNothing(new CircuitTable())).toBeDefined()
+    greedy.pop()?.leave()
+    greedy.pop()?.leave()
+    expect(await placeOrNothing(from)).toBeDefined()
+  })
+
+  test('however many take what they get, there is a place for the next, on a further link where the first are full', async () => {
+    const all = await takeAll(40)
+    const taken = all.flat()
+    const tables = new Set(taken.map(({ table }) => table))
+    expect(tables.size).toBe(limits.linksPerRelay)
+    for (const table of tables) {
+      expect(taken.filter((place) => place.table === table).length).toBeLessThanOrEqual(limits.circuitsPerLink)
+    }
+    expect(await takeShare(new CircuitTable())).not.toEqual([])
+    expect(calls).toHaveLength(limits.linksPerRelay)
+  })
+
+  test('those that wait for a link to be dialled count', async () => {
+    const tables = Array.from({ length: 4 }, () => new CircuitTable())
+    const each = limits.circuitsPerLink / 3
+    const pending = tables.flatMap((its) => Array.from({ length: each }, () => pool.placeTo(relay, its)))
+    expect(calls).toHaveLength(2)
+    for (const call of calls) call.succeed()
+    const places = await Promise.all(pending)
+    const first = places.filter(({ table }) => table === places[0]?.table)
+    expect(first).toHaveLength(limits.circuitsPerLink)
+  })
+
+  test('are free again after a failure, and the relay is forgotten with the last', async () => {
+    const pending = pool.placeTo(relay, from)
+    calls[0]?.fail()
+    await expect(pending).rejects.toMatchObject({ code: 'connect-failed' })
+    const share = await takeShare(from)
+    expect(share.length).toBeGreaterThan(1000)
+    const [link] = new Set(share.map(({ table }) => table.link as ScriptedLink))
+    link?.lose()
+    for (const place of share) place.leave()
+    expect([pool.size, await takeShare(from)]).toMatchObject([0, { length: share.length }])
   })
 })

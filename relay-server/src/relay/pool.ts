@@ -1,23 +1,50 @@
-/** Links to other relays: dialled once, shared by all circuits that go there, closed when none does any more. */
+/**
+ * Links to other relays: dialled once, shared by all circuits that go there, closed when none does any more. A further
+ * one is dialled when all are full. Whoever is to put a circuit on one takes a place first; a link that came in has at
+ * most its share of them (limits/share.ts).
+ */
 import { CircuitTable } from '@nightjar/shared/circuit'
 import type { Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
-import { limits } from '@nightjar/shared/limits'
 import type { Clock } from '@nightjar/shared/runtime'
 import type { Dial, LinkRates } from '@nightjar/shared-node/link'
+import { limits } from '../limits/limits.ts'
+import type { OnRefused } from '../limits/refusal.ts'
+import { isFair } from '../limits/share.ts'
 
 export interface PoolOptions {
   readonly dial: Dial
   readonly clock: Clock
   readonly idleAfter: number
+  readonly onRefused: OnRefused
   readonly localAddress?: string | undefined
   readonly extraCa?: string | undefined
   readonly rates?: LinkRates | undefined
 }
 
+/** Room for one circuit on a link to another relay. */
+export interface Place {
+  readonly table: CircuitTable
+  /** To be called once, when it is not needed any more. */
+  leave(): void
+}
+
+interface OnwardLink {
+  readonly table: Promise<CircuitTable>
+  taken: number
+}
+
+/** One other relay. */
+interface Peer {
+  /** Those that new circuits may take. */
+  readonly links: Set<OnwardLink>
+  /** Places by the links that came in, those on links that drain included. */
+  readonly held: Map<CircuitTable, number>
+}
+
 export class LinkPool {
   readonly #options: PoolOptions
-  readonly #tables = new Map<string, Promise<CircuitTable>>()
+  readonly #peers = new Map<string, Peer>()
   /** Links to relays that drain: what is on them goes on, and what is new takes another. */
   readonly #left = new Set<CircuitTable>()
   #closed = false
@@ -27,30 +54,67 @@ export class LinkPool {
   }
 
   get size(): number {
-    return this.#tables.size
+    return [...this.#peers.values()].reduce((sum, { links }) => sum + links.size, 0)
   }
 
-  /** The link to `relay`, dialled if there is none. @throws NightjarError `connect-failed` */
-  linkTo(relay: Relay): Promise<CircuitTable> {
-    if (this.#closed) return Promise.reject(new NightjarError('draining'))
-    const id = relay.id
-    const known = this.#tables.get(id)
-    if (known !== undefined) return known
-    const dialled = this.#dial(relay, () => {
-      if (this.#tables.get(id) === dialled) this.#tables.delete(id)
-    })
-    this.#tables.set(id, dialled)
-    return dialled
+  /**
+   * A place on a link to `relay`, dialled if there is none, for a circuit that came in on `from`.
+   * @throws NightjarError `limit-reached`, `connect-failed` or `draining`
+   */
+  async placeTo(relay: Relay, from: CircuitTable): Promise<Place> {
+    if (this.#closed) throw new NightjarError('draining')
+    const peer = this.#peers.get(relay.id) ?? { links: new Set(), held: new Map() }
+    this.#peers.set(relay.id, peer)
+    if (!isFair(peer.held.get(from) ?? 0, freePlaces(peer))) {
+      this.#options.onRefused('onward-share')
+      throw new NightjarError('limit-reached')
+    }
+    const link = [...peer.links].find(({ taken }) => taken < limits.circuitsPerLink) ?? this.#open(relay, peer)
+    const leave = this.#take(relay, peer, link, from)
+    try {
+      return { table: await link.table, leave }
+    } catch (error) {
+      leave()
+      throw error
+    }
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    const pending = [...this.#tables.values()]
-    this.#tables.clear()
+    const pending = [...this.#peers.values()].flatMap(({ links }) => [...links])
+    for (const { links } of this.#peers.values()) links.clear()
     for (const { link } of [...this.#left]) link.close('draining')
-    for (const result of await Promise.allSettled(pending)) {
+    for (const result of await Promise.allSettled(pending.map(({ table }) => table))) {
       if (result.status === 'fulfilled') result.value.link.close('draining')
     }
+  }
+
+  #take(relay: Relay, peer: Peer, link: OnwardLink, from: CircuitTable): () => void {
+    link.taken += 1
+    peer.held.set(from, (peer.held.get(from) ?? 0) + 1)
+    return () => {
+      link.taken -= 1
+      const left = (peer.held.get(from) ?? 0) - 1
+      if (left > 0) peer.held.set(from, left)
+      else peer.held.delete(from)
+      this.#forgetUnused(relay, peer)
+    }
+  }
+
+  #open(relay: Relay, peer: Peer): OnwardLink {
+    const link: OnwardLink = {
+      table: this.#dial(relay, () => {
+        peer.links.delete(link)
+        this.#forgetUnused(relay, peer)
+      }),
+      taken: 0,
+    }
+    peer.links.add(link)
+    return link
+  }
+
+  #forgetUnused(relay: Relay, peer: Peer): void {
+    if (peer.links.size === 0 && peer.held.size === 0) this.#peers.delete(relay.id)
   }
 
   async #dial(relay: Relay, forget: () => void): Promise<CircuitTable> {
@@ -96,4 +160,10 @@ export class LinkPool {
       this.#closeWhenUnused(table, table.size === 0)
     })
   }
+}
+
+/** Those on links that are not open yet included. */
+function freePlaces({ links }: Peer): number {
+  const taken = [...links].reduce((sum, link) => sum + link.taken, 0)
+  return limits.linksPerRelay * limits.circuitsPerLink - taken
 }

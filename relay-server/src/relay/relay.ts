@@ -1,11 +1,15 @@
 /** The relay proper: a table of circuits for each link that comes in, and what all of them share. */
 import { command, destroyCell, goawayCell } from '@nightjar/shared/cell'
 import { CircuitTable } from '@nightjar/shared/circuit'
-import { toWire } from '@nightjar/shared/errors'
-import { limits } from '@nightjar/shared/limits'
-import { createBounds, defaultBounds, type RelayBounds } from '../limits/bounds.ts'
+import { type ErrorCode, toWire } from '@nightjar/shared/errors'
+import type { RelayBounds } from '../limits/bounds.ts'
+import { LinkExtends } from '../limits/extends.ts'
+import { HandshakeQueue } from '../limits/handshakeQueue.ts'
+import { limits } from '../limits/limits.ts'
 import { Queues } from '../limits/queues.ts'
-import { type CircuitBounds, type CircuitHost, RelayCircuit } from './circuit.ts'
+import { isFair } from '../limits/share.ts'
+import { RelayCircuit } from './circuit.ts'
+import type { CircuitBounds, CircuitHost } from './host.ts'
 import { countCode, type OnForwarded, RelayMeter } from './meter.ts'
 
 export interface RelayCore {
@@ -16,29 +20,32 @@ export interface RelayCore {
   readonly counts: Readonly<RelayMeter>
 }
 
-export function createRelay(
-  host: CircuitHost,
-  onForwarded?: OnForwarded,
-  bounds: RelayBounds = createBounds({ crypto: host.crypto, clock: host.clock, ...defaultBounds, onRefused: () => {} }),
-): RelayCore {
+export function createRelay(host: CircuitHost, bounds: RelayBounds, onForwarded?: OnForwarded): RelayCore {
+  const { onRefused } = bounds
   const meter = new RelayMeter(onForwarded)
   const queues = new Queues({
     waiting: () => meter.queued.forward + meter.queued.backward,
     most: () => bounds.queuedCells,
-    onRefused: bounds.onRefused,
+    onRefused,
   })
+  const handshakeQueue = new HandshakeQueue(host.nextTurn, onRefused)
   const tables = new Set<CircuitTable>()
   let isDraining = false
 
   function accept(): CircuitTable {
-    const circuitBounds: CircuitBounds = { handshakes: bounds.handshakes.link(), queues, onRefused: bounds.onRefused }
+    const circuitBounds: CircuitBounds = {
+      handshakes: bounds.handshakes.link(),
+      extends: new LinkExtends(host.clock),
+      handshakeQueue,
+      queues,
+      onRefused,
+    }
     let lastRefused: number | undefined
     const table: CircuitTable = new CircuitTable({
       onCreate(circuitId, cell) {
-        const refusal = isDraining ? 'draining' : table.size >= limits.circuitsPerLink ? 'limit-reached' : undefined
+        // The cells of one CREATE come one after another, and each finds no circuit.
+        const refusal = refusalFor(table, circuitId !== lastRefused)
         if (refusal !== undefined) {
-          // The cells of one CREATE come one after another, and each finds no circuit.
-          if (circuitId !== lastRefused) countCode(meter.handshakes, refusal)
           lastRefused = circuitId
           return table.link.send(destroyCell(circuitId, toWire(refusal)))
         }
@@ -53,6 +60,17 @@ export function createRelay(
     })
     tables.add(table)
     return table
+  }
+
+  /** Why `table` may not have another circuit. */
+  function refusalFor(table: CircuitTable, isCounted: boolean): ErrorCode | undefined {
+    const isFull = table.size >= limits.circuitsPerLink
+    if (!isDraining && !isFull && isFair(table.size, bounds.circuits - meter.circuits)) return undefined
+    const code = isDraining ? 'draining' : 'limit-reached'
+    if (!isCounted) return code
+    countCode(meter.handshakes, code)
+    if (!isDraining) onRefused(isFull ? 'link-circuits' : 'circuit-share')
+    return code
   }
 
   function drain(seconds: number): void {

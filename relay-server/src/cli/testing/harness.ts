@@ -50,6 +50,7 @@ export async function createHarness(): Promise<Harness> {
         crypto: nobleCrypto,
         clock: {
           now: () => harness.now,
+          elapsed: () => 0,
           // A clock that stands still: no command waits for it.
           after: () => ({ cancel() {} }),
         },

@@ -7,8 +7,10 @@ import type { DhKeyPair } from '@nightjar/shared/crypto'
 import { EnvelopeSession } from '@nightjar/shared/envelope'
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { purpose, type Responder, type ResponderSecrets, startHandshake } from '@nightjar/shared/handshake'
-import { pattern, turn } from '@nightjar/shared/testing'
+import { FakeClock, pattern, turn } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
+import type { Refusal } from '../../limits/refusal.ts'
+import { AnswerMemory } from '../answerMemory.ts'
 import type { Gateway } from '../gateway.ts'
 import { serveGateway } from '../session.ts'
 
@@ -26,6 +28,10 @@ export async function makeKeys(): Promise<TestKeys> {
 }
 
 export class TestCircuit {
+  readonly clock = new FakeClock()
+  /** Of the gateway's process: more than one circuit may fill. */
+  readonly memory = new AnswerMemory(100 * 2 ** 20)
+  readonly refused: Refusal[] = []
   readonly client: StreamMux
   readonly server: StreamMux
   /** Whether the link towards the client takes cells; `server.pump()` tells of a change. */
@@ -51,6 +57,9 @@ export class TestCircuit {
           },
         },
       },
+      clock: this.clock,
+      memory: this.memory,
+      onRefused: (refusal) => void this.refused.push(refusal),
       gateway,
       secrets: () => ({
         identity: keys.responder.identity,

@@ -5,7 +5,7 @@ import type { Json, Question } from '@nightjar/shared/rpc'
 import { second } from '@nightjar/shared/runtime'
 import { FakeClock } from '@nightjar/shared/testing'
 import type { Followed, Listener } from '../followStream.ts'
-import { createGateway, type Gateway } from '../gateway.ts'
+import { createGateway, type OwnGateway } from '../gateway.ts'
 import { passing } from './context.ts'
 import { ScriptedChain } from './scriptedChain.ts'
 
@@ -51,7 +51,7 @@ export class Client implements Listener {
 export class WatchStage {
   readonly clock = new FakeClock()
   readonly chain = new ScriptedChain(this.clock)
-  readonly gateway: Gateway
+  readonly gateway: OwnGateway
   /** What the gateway gets for chance. */
   chance = 0.5
 

@@ -22,11 +22,12 @@ import { FakeClock, ScriptedLink, turn } from '@nightjar/shared/testing'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import type { Dial } from '@nightjar/shared-node/link'
 import type { RelayBounds } from '../../limits/bounds.ts'
+import type { NextTurn } from '../../limits/handshakeQueue.ts'
 import { HandshakeGate } from '../../limits/handshakes.ts'
 import type { Refusal } from '../../limits/refusal.ts'
-import type { CircuitHost } from '../circuit.ts'
+import type { CircuitHost } from '../host.ts'
 import type { Direction } from '../meter.ts'
-import { LinkPool } from '../pool.ts'
+import { LinkPool, type Place } from '../pool.ts'
 import { createRelay, type RelayCore } from '../relay.ts'
 
 export type Side = 'near' | 'far'
@@ -110,9 +111,15 @@ export class MemoryNetwork {
   /** Services by the names of relays that have others than those of the tests. */
   readonly services = new Map<string, CircuitHost['serve']>()
   /** By the names of relays, for links to come: what else than a generous one decides on handshakes. */
-  readonly gates = new Map<string, HandshakeGate>()
+  readonly gates = new Map<string, Pick<HandshakeGate, 'link'>>()
+  /** When relays do what they put off: at once, unless a test says otherwise. */
+  nextTurn: NextTurn = (action) => action()
+  /** Circuits that each relay may have. */
+  mostCircuits = Number.POSITIVE_INFINITY
   /** What each relay may have waiting. */
   queuedCells = Number.POSITIVE_INFINITY
+  /** Places on links between relays that somebody took and has not left. */
+  places = 0
   /** What relays refused. */
   readonly refused: Refusal[] = []
   /** Seals with a key that was wiped, or with a key and a nonce that were used before: must stay empty. */
@@ -214,11 +221,13 @@ export class MemoryNetwork {
       outgoing.push(table)
       return this.connect(table, to, name).near
     }
-    const pool = new LinkPool({ dial, clock: this.clock, idleAfter: limits.linkIdle })
+    const bounds = this.#bounds(name)
+    const pool = new LinkPool({ dial, clock: this.clock, idleAfter: limits.linkIdle, onRefused: bounds.onRefused })
     const core = createRelay(
       {
         crypto,
         clock: this.clock,
+        nextTurn: (action) => this.nextTurn(action),
         secrets: () => ({
           identity: relay.identity,
           findKey: (keyId) => (hex(keyId) === hex(relay.onionKeys[0]?.id as Uint8Array) ? keyPair : undefined),
@@ -228,7 +237,7 @@ export class MemoryNetwork {
           const found = [...this.relays.values()].find(({ relay }) => relay.id === hex(identity))
           return found === undefined || this.unknown.has(found.name) ? undefined : found.relay
         },
-        linkTo: (target) => pool.linkTo(target),
+        placeTo: async (target, from) => this.#counted(await pool.placeTo(target, from)),
         serve: (onEnded) => {
           const own = this.services.get(name)
           if (own !== undefined) return own(onEnded)
@@ -240,19 +249,33 @@ export class MemoryNetwork {
           return serveTests(session)
         },
       },
+      bounds,
       (direction, milliseconds) => this.timed.push({ relay: name, direction, milliseconds }),
-      this.#bounds(name),
     )
     const responder = responderOf(relay, 'onion', this.clock.now())
     return { name, relay, responder, core, pool, incoming, outgoing, sessions }
   }
 
+  #counted({ table, leave }: Place): Place {
+    this.places += 1
+    return {
+      table,
+      leave: () => {
+        this.places -= 1
+        leave()
+      },
+    }
+  }
+
   #bounds(name: string): RelayBounds {
     const onRefused = (refusal: Refusal) => void this.refused.push(refusal)
     const generous = new HandshakeGate({ crypto: nativeCrypto, clock: this.clock, perSecond: 1e9, onRefused })
-    const queuedCells = () => this.queuedCells
+    const [circuits, queuedCells] = [() => this.mostCircuits, () => this.queuedCells]
     return {
       handshakes: { link: () => (this.gates.get(name) ?? generous).link() },
+      get circuits() {
+        return circuits()
+      },
       get queuedCells() {
         return queuedCells()
       },

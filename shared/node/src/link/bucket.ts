@@ -13,20 +13,25 @@ export class TokenBucket {
   readonly #clock: Clock
   readonly #rate: Rate
   #tokens: number
-  /** In the clock's milliseconds. */
+  /** In milliseconds of `Clock.elapsed`. */
   #filledAt: number
 
   constructor(clock: Clock, rate: Rate) {
     this.#clock = clock
     this.#rate = rate
     this.#tokens = rate.atOnce
-    this.#filledAt = clock.now()
+    this.#filledAt = clock.elapsed()
+  }
+
+  /** Whether `count` are there. */
+  has(count: number): boolean {
+    this.#fill()
+    return this.#tokens >= count
   }
 
   /** Takes `count` if they are there. */
   take(count: number): boolean {
-    this.#fill()
-    if (this.#tokens < count) return false
+    if (!this.has(count)) return false
     this.#tokens -= count
     return true
   }
@@ -45,9 +50,8 @@ export class TokenBucket {
   }
 
   #fill(): void {
-    const now = this.#clock.now()
-    // A clock that was set back gives nothing, and takes nothing away.
-    const passed = Math.max(0, now - this.#filledAt)
+    const now = this.#clock.elapsed()
+    const passed = now - this.#filledAt
     this.#filledAt = now
     this.#tokens = Math.min(this.#rate.atOnce, this.#tokens + (passed / second) * this.#rate.perSecond)
   }

@@ -1,15 +1,18 @@
 /** Connections that are refused or ended before they are links, on real sockets. */
-import { connect, type Socket } from 'node:net'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { limits } from '@nightjar/shared/limits'
 import { minute, second } from '@nightjar/shared/runtime'
 import { FakeClock, turn } from '@nightjar/shared/testing'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import {
+  type AddressRefusal,
   type IpGate,
   type LinkRefusal,
   type Listener,
   type ListenOptions,
+  type LocalIpGate,
   listenForLinks,
   listProxies,
   subprotocol,
@@ -34,11 +37,11 @@ class Stage extends Watched {
   readonly released: string[] = []
   links = 0
   listener: Listener | undefined
-  verdict: ReturnType<IpGate['admit']>
+  verdict: AddressRefusal | undefined
 
   async listen(changes: Partial<ListenOptions> = {}): Promise<string> {
     const options = { host: '127.0.0.1', port: 0, path: '/relay', maxConnections: 1000, idleAfter: minute }
-    const ipGate: IpGate = {
+    const ipGate: LocalIpGate = {
       admit: (address) => {
         this.asked.push(address)
         this.changed()
@@ -108,39 +111,24 @@ describe('an address', () => {
     },
   )
 
-  test.each<[string, Stage['verdict'], LinkRefusal]>([
-    ['has too many', 'address-connections', 'address-connections'],
-    ['has too many, as another process says', Promise.resolve('address-rate' as const), 'address-rate'],
-  ])('that %s is reset, and counted no further', async (_, verdict, reason) => {
+  test('that has too many is reset, and counted no further', async () => {
     const stage = new Stage()
     await stage.listen()
-    stage.verdict = verdict
+    stage.verdict = 'address-connections'
     expect(await (await tcp(stage.port)).ended).toBe('reset')
-    expect([stage.refused, stage.released]).toEqual([[reason], []])
+    expect([stage.refused, stage.released]).toEqual([['address-connections'], []])
   })
 
-  test('that nobody can count gets nothing', async () => {
-    const stage = new Stage()
-    await stage.listen({ ipGate: { admit: () => Promise.reject(new Error('the parent is gone')), release() {} } })
-    expect(await (await tcp(stage.port)).ended).toBe('reset')
-    expect(stage.refused).toEqual(['address-unknown'])
-  })
-
-  test('that has gone before the answer came is released', async () => {
+  test('that is refused takes nothing of what there is for all', async () => {
     const stage = new Stage()
     await stage.listen()
-    let answer: (verdict: undefined) => void = () => {}
-    stage.verdict = new Promise((resolve) => {
-      answer = resolve
-    })
-    const { ended } = await tcp(stage.port)
-    await stage.until(() => stage.asked.length === 1)
-    stage.clock.advance(limits.upgradeTimeout)
-    // The other side is told after this one is done with it.
-    await ended
-    await turn()
-    answer(undefined)
-    await stage.until(() => stage.released.length === 1)
+    stage.verdict = 'address-rate'
+    for (let count = 0; count < limits.acceptsAtOnce + 1; count++) await (await tcp(stage.port)).ended
+    expect(new Set(stage.refused)).toEqual(new Set(['address-rate']))
+    stage.verdict = undefined
+    await tcp(stage.port)
+    await stage.until(() => stage.asked.length === limits.acceptsAtOnce + 2)
+    expect(stage.refused).toHaveLength(limits.acceptsAtOnce + 1)
   })
 })
 
@@ -163,6 +151,60 @@ describe('behind a proxy', () => {
     stage.verdict = 'address-rate'
     expect(await upgrade(url, { 'x-forwarded-for': '198.51.100.1' })).toBe(429)
     expect(stage.refused).toEqual(['address-rate'])
+  })
+
+  describe('clients that another process counts', () => {
+    /** A relay whose port is another process's, which has it asked about the clients of proxies. */
+    async function handed(stage: Stage, ipGate: IpGate): Promise<string> {
+      await stage.listen({ proxies, handed: { ipGate } })
+      const front = createServer({ pauseOnConnect: true }, (socket) => stage.listener?.take(socket, undefined))
+      await new Promise<void>((resolve) => front.listen(0, '127.0.0.1', resolve))
+      cleanUp.push(() => void front.close())
+      return `ws://127.0.0.1:${(front.address() as AddressInfo).port}/relay`
+    }
+    const headers = { 'x-forwarded-for': '198.51.100.1' }
+
+    test('wait for what it says', async () => {
+      const stage = new Stage()
+      const url = await handed(stage, { admit: async () => 'address-rate' as const, release() {} })
+      expect(await upgrade(url, headers)).toBe(429)
+      expect(stage.refused).toEqual(['address-rate'])
+    })
+
+    test('get nothing where it is gone', async () => {
+      const stage = new Stage()
+      const url = await handed(stage, { admit: () => Promise.reject(new Error('the parent is gone')), release() {} })
+      expect(await upgrade(url, headers)).toBe(429)
+      expect(stage.refused).toEqual(['address-unknown'])
+    })
+
+    test('are given back where they have gone before the answer came', async () => {
+      const stage = new Stage()
+      let answer: (verdict: undefined) => void = () => {}
+      const released: string[] = []
+      const url = await handed(stage, {
+        admit(address) {
+          stage.asked.push(address)
+          stage.changed()
+          return new Promise((resolve) => {
+            answer = resolve
+          })
+        },
+        release(address) {
+          released.push(address)
+          stage.changed()
+        },
+      })
+      const { socket, ended } = await tcp(Number(new URL(url).port))
+      socket.write(`${upgradeHead}Sec-WebSocket-Protocol: ${subprotocol}\r\nX-Forwarded-For: 198.51.100.1\r\n\r\n`)
+      await stage.until(() => stage.asked.length === 1)
+      stage.clock.advance(limits.upgradeTimeout)
+      await ended
+      await turn()
+      answer(undefined)
+      await stage.until(() => released.length === 1)
+      expect(released).toEqual(['198.51.100.1'])
+    })
   })
 
   test('that is not listed, the header is nothing', async () => {
@@ -226,6 +268,26 @@ describe('a connection', () => {
   })
 })
 
+test('where the system gives no connections, it is told once a minute and counted, and those that come are taken', async () => {
+  const servers: Server[] = []
+  const note = (message: unknown) => void servers.push((message as { server: Server }).server)
+  subscribe('tracing:net.server.listen:asyncStart', note)
+  const stage = new Stage()
+  const told: (string | undefined)[] = []
+  await stage.listen({ onProblem: ({ code, detail }) => told.push(`${code}: ${detail}`) })
+  unsubscribe('tracing:net.server.listen:asyncStart', note)
+  const [server] = servers as [Server]
+  const fail = () => server.emit('error', Object.assign(new Error('accept'), { code: 'ENFILE' }))
+  fail()
+  fail()
+  expect(told).toEqual(['limit-reached: the system gives no connection: ENFILE'])
+  stage.clock.advance(minute)
+  fail()
+  expect([told.length, stage.refused]).toEqual([2, ['accept-failed', 'accept-failed', 'accept-failed']])
+  await tcp(stage.port)
+  await stage.until(() => stage.asked.length === 1)
+})
+
 test('a storm of connections is looked at no faster than it may, and so many are half-open at once', async () => {
   const stage = new Stage()
   await stage.listen()
@@ -235,15 +297,17 @@ test('a storm of connections is looked at no faster than it may, and so many are
   expect(await (await tcp(stage.port)).ended).toBe('reset')
   expect(stage.refused).toEqual(['half-open'])
   for (const socket of held) socket.destroy()
-  await stage.until(() => stage.released.length === limits.halfOpen)
+  await stage.until(() => stage.released.length === limits.halfOpen + 1)
   for (let count = limits.halfOpen + 1; count < limits.acceptsAtOnce; count++) {
     const { socket } = await tcp(stage.port)
     socket.destroy()
   }
-  await stage.until(() => stage.released.length === limits.acceptsAtOnce - 1)
+  await stage.until(() => stage.released.length === limits.acceptsAtOnce)
   expect(await (await tcp(stage.port)).ended).toBe('reset')
   expect(stage.refused).toEqual(['half-open', 'accept-rate'])
+  // Which has cost the address nothing.
+  expect(stage.asked).toHaveLength(limits.acceptsAtOnce)
   stage.clock.advance(second)
   await tcp(stage.port)
-  await stage.until(() => stage.asked.length === limits.acceptsAtOnce)
+  await stage.until(() => stage.asked.length === limits.acceptsAtOnce + 1)
 })

@@ -1,12 +1,11 @@
 /**
- * What a connection must pass before a byte of it is read: how many come, how many have not become links yet, and how
- * many come from one address. Then it has a deadline until it is a link, or until its one question is answered.
+ * What a connection goes through that has passed the front (front.ts): how many there are that are no links yet, a deadline
+ * until it is one, or until its one question is answered, and whom it speaks for where a proxy opened it.
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { limits } from '@nightjar/shared/limits'
 import type { Clock, Timer } from '@nightjar/shared/runtime'
-import { TokenBucket } from './bucket.ts'
 import type { LinkRefusal } from './link.ts'
 import { forwardedAddress, type Proxies, plainAddress } from './proxies.ts'
 
@@ -23,7 +22,7 @@ export interface IpGate {
 
 export interface DoorOptions {
   readonly clock: Clock
-  /** Without it every address has as many as it likes. */
+  /** Where addresses were counted, and clients of proxies are. Without it every address has as many as it likes. */
   readonly ipGate?: IpGate | undefined
   /** Connections of these are counted for those they speak for. */
   readonly proxies?: Proxies | undefined
@@ -32,24 +31,28 @@ export interface DoorOptions {
 
 export class Door {
   readonly #options: DoorOptions
-  readonly #accepts: TokenBucket
   /** Deadlines of connections that are no links, by `keyOf`. */
   readonly #halfOpen = new Map<string, Timer>()
 
   constructor(options: DoorOptions) {
     this.#options = options
-    this.#accepts = new TokenBucket(options.clock, { perSecond: limits.acceptsPerSecond, atOnce: limits.acceptsAtOnce })
   }
 
-  /** Whether `socket`, which is not being read yet, may go on. Where not, it is reset. */
-  async enter(socket: Socket): Promise<boolean> {
-    // What went wrong is told by its `close`; until it is handed on nobody else listens.
+  /** Whether `socket`, which is not being read yet and was counted for `address`, may go on. Where not, it is reset. */
+  enter(socket: Socket, address: string | undefined): boolean {
+    // Whoever reads it listens for more; what goes wrong until then is told by its `close`.
     socket.on('error', () => {})
-    const refusal = this.#count(socket) ?? (await this.#countAddress(socket, this.#directAddress(socket)))
-    if (refusal === undefined) return !socket.destroyed
-    this.#options.onRefused?.(refusal)
-    socket.resetAndDestroy()
-    return false
+    if (address !== undefined) this.#releaseWith(socket, address)
+    if (this.#halfOpen.size >= limits.halfOpen) {
+      this.#options.onRefused?.('half-open')
+      socket.resetAndDestroy()
+      return false
+    }
+    if (socket.destroyed) return false
+    const key = keyOf(socket)
+    this.#halfOpen.set(key, this.#deadline(socket, limits.upgradeTimeout))
+    socket.once('close', () => this.#forget(key))
+    return true
   }
 
   /** Why the client that a listed proxy speaks for gets no link; undefined where it does, and for everybody else. */
@@ -57,7 +60,7 @@ export class Door {
     const { proxies, onRefused } = this.#options
     const peer = plainAddress(request.socket.remoteAddress ?? '')
     if (proxies?.has(peer) !== true) return undefined
-    const refusal = await this.#countAddress(request.socket, forwardedAddress(request.headers, peer, proxies))
+    const refusal = await this.#count(request.socket, forwardedAddress(request.headers, peer, proxies))
     if (refusal !== undefined) onRefused?.(refusal)
     return refusal
   }
@@ -75,18 +78,9 @@ export class Door {
     this.#forget(keyOf(socket))
   }
 
-  #count(socket: Socket): LinkRefusal | undefined {
-    if (!this.#accepts.take(1)) return 'accept-rate'
-    if (this.#halfOpen.size >= limits.halfOpen) return 'half-open'
-    const key = keyOf(socket)
-    this.#halfOpen.set(key, this.#deadline(socket, limits.upgradeTimeout))
-    socket.once('close', () => this.#forget(key))
-    return undefined
-  }
-
-  async #countAddress(socket: Socket, address: string | undefined): Promise<LinkRefusal | undefined> {
+  async #count(socket: Socket, address: string): Promise<LinkRefusal | undefined> {
     const { ipGate } = this.#options
-    if (ipGate === undefined || address === undefined) return undefined
+    if (ipGate === undefined) return undefined
     let refusal: LinkRefusal | undefined
     try {
       refusal = await ipGate.admit(address)
@@ -94,16 +88,14 @@ export class Door {
       // Nobody counts: then nobody comes in.
       return 'address-unknown'
     }
-    if (refusal !== undefined) return refusal
-    if (socket.destroyed) ipGate.release(address)
-    else socket.once('close', () => ipGate.release(address))
-    return undefined
+    if (refusal === undefined) this.#releaseWith(socket, address)
+    return refusal
   }
 
-  /** Undefined for proxies, whose clients are known when the headers are read. */
-  #directAddress(socket: Socket): string | undefined {
-    const address = plainAddress(socket.remoteAddress ?? '')
-    return this.#options.proxies?.has(address) === true ? undefined : address
+  #releaseWith(socket: Socket, address: string): void {
+    const release = () => this.#options.ipGate?.release(address)
+    if (socket.destroyed) release()
+    else socket.once('close', release)
   }
 
   #deadline(socket: Socket, delay: number): Timer {

@@ -255,16 +255,6 @@ describe('messages that come in', () => {
     expect(seen.cells.every(({ length }) => length === cellSize)).toBe(true)
   })
 
-  test('may come in fragments', async () => {
-    const { seen, peer } = await listening()
-    const bytes = Buffer.concat([cell(1), cell(2)])
-    peer.socket.send(bytes.subarray(0, 700), { fin: false })
-    peer.socket.send(bytes.subarray(700, 1500), { fin: false })
-    peer.socket.send(bytes.subarray(1500), { fin: true })
-    await seen.until(() => seen.cells.length === 2)
-    expect(seen.cells.map(indexOf)).toEqual([1, 2])
-  })
-
   test.each<[string, (peer: BareSocket) => void, number, ErrorCode]>([
     ['text', (peer) => peer.socket.send('hello'), 4001, 'protocol-violation'],
     ['text of a cell’s size', (peer) => peer.socket.send('x'.repeat(cellSize)), 4001, 'protocol-violation'],
@@ -276,11 +266,20 @@ describe('messages that come in', () => {
     ['65 cells', (peer) => peer.socket.send(Buffer.alloc(65 * cellSize)), 1009, 'protocol-violation'],
     ['a megabyte', (peer) => peer.socket.send(Buffer.alloc(1024 * 1024)), 1009, 'protocol-violation'],
     [
-      '65 cells in fragments',
+      'two fragments',
       (peer) => {
-        for (const index of range(65)) peer.socket.send(cell(index), { fin: index === 64 })
+        peer.socket.send(cell(1).subarray(0, 700), { fin: false })
+        peer.socket.send(cell(1).subarray(700), { fin: true })
       },
-      1009,
+      1008,
+      'protocol-violation',
+    ],
+    [
+      'fragments without a byte and without an end',
+      (peer) => {
+        for (const _ of range(2)) peer.socket.send(Buffer.alloc(0), { fin: false })
+      },
+      1008,
       'protocol-violation',
     ],
   ])('of %s close the link, and none of it is handed on', async (_, send, closeCode, told) => {

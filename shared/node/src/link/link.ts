@@ -14,16 +14,25 @@ import { type Rate, TokenBucket } from './bucket.ts'
 export const subprotocol = 'nightjar.link.1'
 const closeCodeBase = 4000
 const messageBytes = limits.cellsPerMessage * cellSize
+/** Read of one link in one turn of the event loop: bounds how long a flood keeps the cells of others waiting. */
+const bytesPerTurn = 4 * messageBytes
 
-/** Options of `ws` that both ends share: no deflate, and no message larger than a full batch. */
+/**
+ * Options of `ws` that both ends share: no deflate, no message larger than a full batch or of more frames than one, and
+ * none that comes in crumbs: a full batch is 120 pieces where the network carries the least that IPv4 allows, 576 bytes.
+ */
 export const socketOptions = {
   perMessageDeflate: false,
   maxPayload: messageBytes,
+  maxFragments: 1,
+  maxBufferedChunks: 1024,
   closeTimeout: 2 * second,
 } as const
 
 /** What ended or refused something because of a limit. Names of kinds, never of clients. */
 export type LinkRefusal =
+  /** The system gave none, for want of files or memory. */
+  | 'accept-failed'
   /** More connections than the relay looks at. */
   | 'accept-rate'
   | 'half-open'
@@ -37,6 +46,8 @@ export type LinkRefusal =
   | 'malformed-request'
   | 'no-link'
   | 'connections'
+  /** A link that nobody used gave way to a new one. */
+  | 'unused'
   | 'malformed-frame'
   | 'control-frames'
   | 'slow-reader'
@@ -49,6 +60,22 @@ export interface LinkRates {
   readonly bandwidth?: TokenBucket | undefined
   /** Of all links that are given the same. */
   readonly memory?: SendMemory | undefined
+  /** Counts what all links that are given the same carry. */
+  readonly traffic?: LinkTraffic | undefined
+  /** Counts how often one of them was not read for a while. */
+  readonly heldBack?: HeldBack | undefined
+}
+
+/** By what the link was ahead of: its own rate, or that of all together. */
+export interface HeldBack {
+  cells: number
+  bandwidth: number
+}
+
+/** Bytes of messages that links took and gave. */
+export interface LinkTraffic {
+  received: number
+  sent: number
 }
 
 /** What links have handed to their sockets. Where that is too much together, each says sooner that it takes no more. */
@@ -102,7 +129,12 @@ export class WebSocketLink implements Link {
   readonly #cells: TokenBucket | undefined
   readonly #bandwidth: TokenBucket | undefined
   readonly #memory: SendMemory | undefined
+  readonly #traffic: LinkTraffic | undefined
+  readonly #heldBack: HeldBack | undefined
   #control: TokenBucket | undefined
+  /** Bytes read in this turn of the event loop. */
+  #readNow = 0
+  /** Not read until then, as more came than may. */
   #reading: Timer | undefined
 
   constructor(socket: WebSocket, options: LinkOptions) {
@@ -110,12 +142,14 @@ export class WebSocketLink implements Link {
     this.#clock = options.clock
     this.#events = options.events
     this.#idleAfter = options.idleAfter
-    this.#lastReceived = options.clock.now()
+    this.#lastReceived = options.clock.elapsed()
     this.#lastSent = this.#lastReceived
     this.#watch = this.#scheduleWatch()
     this.#onRefused = (refusal) => options.onRefused?.(refusal)
-    const { cells, bandwidth, memory } = options.rates ?? {}
+    const { cells, bandwidth, memory, traffic, heldBack } = options.rates ?? {}
     this.#memory = memory
+    this.#traffic = traffic
+    this.#heldBack = heldBack
     this.#cells = cells && new TokenBucket(options.clock, cells)
     this.#bandwidth = bandwidth
     socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary))
@@ -172,7 +206,8 @@ export class WebSocketLink implements Link {
     this.#batch = undefined
     if (spareBatches.length < mostSpare) spareBatches.push(batch)
     this.#bandwidth?.owe(message.length)
-    if (this.#unsent === 0) this.#lastSent = this.#clock.now()
+    if (this.#traffic !== undefined) this.#traffic.sent += message.length
+    if (this.#unsent === 0) this.#lastSent = this.#clock.elapsed()
     this.#unsent += message.length
     if (this.#memory !== undefined) this.#memory.unsent += message.length
     this.#socket.send(message, (error) => {
@@ -186,7 +221,7 @@ export class WebSocketLink implements Link {
     if (this.#closed) return
     this.#unsent -= bytes
     if (this.#memory !== undefined) this.#memory.unsent -= bytes
-    this.#lastSent = this.#clock.now()
+    this.#lastSent = this.#clock.elapsed()
     if (!this.#askedWhileFull || this.#unsent > this.#mostBuffered / 2) return
     this.#askedWhileFull = false
     this.#events.onWritable()
@@ -194,29 +229,46 @@ export class WebSocketLink implements Link {
 
   #onMessage(data: RawData, isBinary: boolean): void {
     if (this.#closed) return
-    this.#lastReceived = this.#clock.now()
+    this.#lastReceived = this.#clock.elapsed()
     if (!isBinary || !(data instanceof Buffer) || data.length === 0 || data.length % cellSize !== 0) {
       this.#onRefused('malformed-frame')
       return this.close('protocol-violation')
     }
     this.#cells?.owe(data.length / cellSize)
     this.#bandwidth?.owe(data.length)
+    if (this.#traffic !== undefined) this.#traffic.received += data.length
+    this.#takeTurn(data.length)
     this.#keepToRates()
     for (let offset = 0; offset < data.length && !this.#closed; offset += cellSize) {
       this.#events.onCell(new Uint8Array(data.buffer, data.byteOffset + offset, cellSize))
     }
   }
 
+  /** The system would hand out two megabytes of one socket before it looks at another: others have their turn sooner. */
+  #takeTurn(bytes: number): void {
+    if (this.#readNow === 0) {
+      setImmediate(() => {
+        const wasLong = this.#readNow >= bytesPerTurn
+        this.#readNow = 0
+        if (wasLong && this.#reading === undefined) this.#socket.resume()
+      })
+    }
+    this.#readNow += bytes
+    if (this.#readNow >= bytesPerTurn) this.#socket.pause()
+  }
+
   /** Stops reading while more came than may; the other side is then slowed down by TCP. */
   #keepToRates(): void {
     if (this.#reading !== undefined || this.#closed) return
-    const debt = Math.max(this.#cells?.debt ?? 0, this.#bandwidth?.debt ?? 0)
+    const [own, shared] = [this.#cells?.debt ?? 0, this.#bandwidth?.debt ?? 0]
+    const debt = Math.max(own, shared)
     if (debt === 0) return
+    if (this.#heldBack !== undefined) this.#heldBack[own > shared ? 'cells' : 'bandwidth'] += 1
     this.#socket.pause()
     this.#reading = this.#clock.after(Math.min(debt, limits.longestPause), () => {
       this.#reading = undefined
       // Its silence was ours.
-      this.#lastReceived = this.#clock.now()
+      this.#lastReceived = this.#clock.elapsed()
       this.#socket.resume()
       // Others may have taken what all share.
       this.#keepToRates()
@@ -240,7 +292,7 @@ export class WebSocketLink implements Link {
 
   #scheduleWatch(): Timer {
     return this.#clock.after(Math.min(this.#idleAfter, limits.linkStall) / 2, () => {
-      const now = this.#clock.now()
+      const now = this.#clock.elapsed()
       if (this.#unsent > 0 && now - this.#lastSent > limits.linkStall) return this.#abandonSlow('timed-out')
       if (now - this.#lastReceived > this.#idleAfter) return this.close('idle')
       this.#watch = this.#scheduleWatch()

@@ -1,12 +1,13 @@
-/** What a listener does for the life of its relay: draining, new certificates, connections that a parent process accepted. */
+/** What a listener does for the life of its relay: draining, new certificates, connections of a parent process, no room. */
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { equalBytes } from '@nightjar/shared/bytes'
 import { command, makeCell } from '@nightjar/shared/cell'
-import { minute } from '@nightjar/shared/runtime'
+import { limits } from '@nightjar/shared/limits'
+import { hour, minute } from '@nightjar/shared/runtime'
 import { FakeClock } from '@nightjar/shared/testing'
-import { afterEach, beforeAll, expect, test } from 'vitest'
+import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Listener, type ListenOptions, listenForLinks, spkiHash } from './index.ts'
 import {
   type Certificates,
@@ -48,13 +49,22 @@ test('a relay that drains refuses new links, and those that stand go on', async 
 })
 
 test('connections that another process accepted are links like any other', async () => {
-  const { listener } = await listen({ isHanded: true })
+  let handed: ListenOptions['handed']
+  const asked: string[] = []
+  const released = new Promise<string>((release) => {
+    handed = { ipGate: { admit: (address) => void asked.push(address), release } }
+  })
+  const { listener } = await listen({ handed })
   expect(listener.port).toBe(0)
-  const front = createServer({ pauseOnConnect: true }, (socket: Socket) => listener.take(socket)).listen(0, '127.0.0.1')
+  const take = (socket: Socket) => listener.take(socket, '192.0.2.1')
+  const front = createServer({ pauseOnConnect: true }, take).listen(0, '127.0.0.1')
   cleanUp.push(() => void front.close())
   await once(front, 'listening')
-  await connectBare(`ws://127.0.0.1:${(front.address() as AddressInfo).port}/relay`)
+  const peer = await connectBare(`ws://127.0.0.1:${(front.address() as AddressInfo).port}/relay`)
   expect(listener.connections).toBe(1)
+  // Counted by whoever accepted it, who is told of its end.
+  peer.socket.terminate()
+  expect([await released, asked]).toEqual(['192.0.2.1', []])
 })
 
 test('a new certificate is shown to those who come next, and those who are there stay', async () => {
@@ -75,4 +85,47 @@ test('a new certificate is shown to those who come next, and those who are there
   expect(shows(await dial(), certificates.elsewhere.pin)).toBe(true)
   expect(before.destroyed).toBe(false)
   expect(() => listener.renewTls({ ...certificates.signed, key: certificates.elsewhere.key })).toThrow()
+})
+
+describe('where there is no room', () => {
+  /** A table for each link that comes, and the clock. */
+  async function crowded(maxConnections: number) {
+    const seen: RecordingTable[] = []
+    const clock = new FakeClock()
+    const accept = () => {
+      const table = new RecordingTable()
+      // No circuit yet.
+      table.table.remove(keptCircuit)
+      seen.push(table)
+      return table.table
+    }
+    const refused: string[] = []
+    const onRefused = (reason: string) => void refused.push(reason)
+    const { listener } = await listen({ maxConnections, idleAfter: hour, clock, accept, onRefused })
+    return { seen, clock, refused, listener, url: `ws://127.0.0.1:${listener.port}/relay` }
+  }
+
+  test('the oldest link that nobody uses gives way to a new one, with a code that clients know', async () => {
+    const { url, seen, clock, refused, listener } = await crowded(3)
+    const [used, unused] = [await connectBare(url), await connectBare(url)]
+    const end = { onCell() {}, onLinkClosed() {} }
+    seen[0]?.table.add(1, end)
+    clock.advance(limits.linkUnused)
+    const young = await connectBare(url)
+    await connectBare(url)
+    await unused.until(() => unused.closeCode !== undefined)
+    expect([unused.closeCode, used.closeCode, young.closeCode]).toEqual([4024, undefined, undefined])
+    expect([refused, listener.connections]).toEqual([['unused'], 3])
+    // The others are used, or have just come.
+    expect(await refusal(url)).toBe(503)
+    expect(refused).toEqual(['unused', 'connections'])
+  })
+
+  test('and where there is, they stay: clients keep a spare one warm', async () => {
+    const { url, clock } = await crowded(3)
+    const spare = await connectBare(url)
+    clock.advance(limits.linkUnused)
+    await connectBare(url)
+    expect(spare.closeCode).toBeUndefined()
+  })
 })

@@ -1,30 +1,34 @@
 /** Accepts links: an HTTP(S) server that upgrades one path to WebSocket and answers a few plain GETs. */
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https'
-import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { CircuitTable } from '@nightjar/shared/circuit'
-import { NightjarError } from '@nightjar/shared/errors'
+import type { NightjarError } from '@nightjar/shared/errors'
+import { limits } from '@nightjar/shared/limits'
 import { type Clock, second } from '@nightjar/shared/runtime'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { Door, type IpGate } from './door.ts'
+import { type LocalIpGate, openFront } from './front.ts'
 import { type LinkRates, type LinkRefusal, socketOptions, subprotocol, WebSocketLink } from './link.ts'
 import type { Proxies } from './proxies.ts'
 
 export interface ListenOptions {
   readonly host: string
   readonly port: number
-  /** Another process listens there, and hands its connections on: `take`. */
-  readonly isHanded?: boolean
+  /** Another process has the front, and hands its connections on: `take`. It counts the clients of proxies, too. */
+  readonly handed?: { readonly ipGate: IpGate } | undefined
   readonly path: string
   readonly tls?: TlsIdentity | undefined
   readonly maxConnections: number
   readonly idleAfter: number
   readonly clock: Clock
-  readonly ipGate?: IpGate | undefined
+  readonly ipGate?: LocalIpGate | undefined
   readonly proxies?: Proxies | undefined
   readonly rates?: LinkRates | undefined
   onRefused?(refusal: LinkRefusal): void
+  /** The system gives no connections. */
+  onProblem?(error: NightjarError): void
   /** A link was accepted. */
   onLink?(): void
   /** A table for each new link. */
@@ -44,8 +48,8 @@ export interface Listener {
   readonly port: number
   /** Links open now. */
   readonly connections: number
-  /** A connection that another process accepted. */
-  take(socket: Socket): void
+  /** A connection that another process accepted, and for which address it was counted. */
+  take(socket: Socket, address: string | undefined): void
   /** Connections that come from now on are shown this certificate. @throws where key and certificate do not fit */
   renewTls(tls: TlsIdentity): void
   /** New links are refused from now on, with HTTP 503; those that stand go on. */
@@ -54,9 +58,18 @@ export interface Listener {
   close(): Promise<void>
 }
 
+interface OpenLink {
+  readonly webSocket: WebSocket
+  readonly table: CircuitTable
+  /** When it was opened, in milliseconds of `Clock.elapsed`. */
+  readonly since: number
+}
+
 /** @throws NightjarError `connect-failed` where the address cannot be listened on. */
 export async function listenForLinks(options: ListenOptions): Promise<Listener> {
-  const door = new Door(options)
+  const { clock, proxies } = options
+  const onRefused = (linkRefusal: LinkRefusal) => options.onRefused?.(linkRefusal)
+  const door = new Door({ clock, proxies, onRefused, ipGate: options.handed?.ipGate ?? options.ipGate })
   const respond = (request: IncomingMessage, response: ServerResponse) => {
     door.asked(request.socket)
     answerPlain(options, request, response)
@@ -73,7 +86,7 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
   let isRefusing = false
-  const links = new Map<WebSocketLink, WebSocket>()
+  const links = new Map<WebSocketLink, OpenLink>()
   const connections = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     connections.add(socket)
@@ -96,15 +109,15 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
     const refusal = pathOf(request) !== options.path ? 404 : offersSubprotocol(request) ? undefined : 400
     if (refusal !== undefined) return turnAway(socket, refusal, 'no-link')
     if ((await door.enterForwarded(request)) !== undefined) return refuse(socket, 429)
-    if (isRefusing || links.size >= options.maxConnections) return turnAway(socket, 503, 'connections')
+    if (isRefusing || (links.size >= options.maxConnections && !closeUnused()))
+      return turnAway(socket, 503, 'connections')
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       door.linked(request.socket)
       const table = options.accept()
-      const { clock, idleAfter, rates } = options
-      const onRefused = (linkRefusal: LinkRefusal) => options.onRefused?.(linkRefusal)
+      const { idleAfter, rates } = options
       const link = new WebSocketLink(webSocket, { clock, events: table, idleAfter, rates, onRefused })
       table.attach(link)
-      links.set(link, webSocket)
+      links.set(link, { webSocket, table, since: clock.elapsed() })
       webSocket.once('close', () => links.delete(link))
       options.onLink?.()
     })
@@ -115,34 +128,39 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
     refuse(socket, status)
   }
 
-  async function take(socket: Socket): Promise<void> {
-    if (!(await door.enter(socket))) return
+  /**
+   * Clients keep a spare link warm on which there is no circuit, and who does no more than that looks the same: such links
+   * stand until there is no room, and then the oldest gives way.
+   */
+  function closeUnused(): boolean {
+    const before = clock.elapsed() - limits.linkUnused
+    const unused = [...links].find(([, { table, since }]) => table.size === 0 && since <= before)?.[0]
+    if (unused === undefined) return false
+    links.delete(unused)
+    onRefused('unused')
+    unused.close('idle')
+    return true
+  }
+
+  function take(socket: Socket, address: string | undefined): void {
+    if (!door.enter(socket, address)) return
     server.emit('connection', socket)
     socket.resume()
   }
 
-  // In front of TLS and HTTP, so that both begin only for connections that may have them.
-  const front = createTcpServer(
-    { pauseOnConnect: true, noDelay: true, allowHalfOpen: options.tls === undefined },
-    (socket) => void take(socket),
-  )
   // Node looks after slow requests from this event on.
   server.emit('listening')
 
-  await new Promise<void>((resolve, reject) => {
-    if (options.isHanded === true) return resolve()
-    front.once('error', (cause) => reject(new NightjarError('connect-failed', { detail: 'cannot listen', cause })))
-    front.listen({ host: options.host, port: options.port }, resolve)
-  })
+  // In front of TLS and HTTP, so that both begin only for connections that may have them.
+  const allowHalfOpen = options.tls === undefined
+  const front = options.handed === undefined ? await openFront({ ...options, allowHalfOpen, take }) : undefined
 
   return {
-    port: (front.address() as AddressInfo | null)?.port ?? 0,
+    port: front?.port ?? 0,
     get connections() {
       return links.size
     },
-    take(socket) {
-      void take(socket)
-    },
+    take,
     renewTls(tls) {
       if (server instanceof HttpsServer) server.setSecureContext({ ...tls, minVersion: 'TLSv1.3' })
     },
@@ -150,8 +168,8 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
       isRefusing = true
     },
     async close() {
-      const closed = Promise.all([front, server].map((each) => new Promise((resolve) => each.close(resolve))))
-      await Promise.all([...links].map(([link, webSocket]) => closeLink(link, webSocket)))
+      const closed = Promise.all([front?.close(), new Promise((resolve) => server.close(resolve))])
+      await Promise.all([...links].map(([link, { webSocket }]) => closeLink(link, webSocket)))
       // What is left is no link: someone who says nothing, or has not finished saying it, would keep us here for ever.
       for (const socket of connections) socket.destroy()
       await closed

@@ -6,6 +6,7 @@ const longestTimeout = 2 ** 31 - 1
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   after(delay, action) {
     let timer: NodeJS.Timeout
     const arm = (left: number) => {

@@ -43,6 +43,13 @@ describe('systemClock', () => {
     expect(action).toHaveBeenCalledTimes(1)
   })
 
+  test('says how long something takes, though the machine’s clock is set meanwhile', () => {
+    const [at, began] = [systemClock.now(), systemClock.elapsed()]
+    vi.setSystemTime(at - 60_000)
+    vi.advanceTimersByTime(1000)
+    expect([systemClock.now() - at, systemClock.elapsed() - began]).toEqual([-59_000, 1000])
+  })
+
   test('waits longer than setTimeout can, and can be cancelled on the way', () => {
     const delay = 3 * 2 ** 31
     const action = vi.fn()

@@ -1,0 +1,87 @@
+/**
+ * Places at a provider, one for each connection that it is asked over. Who finds none waits in line, and not for longer
+ * than the patience: it is told so then, and what it wanted to ask is never sent.
+ */
+import type { Clock, Timer } from '@nightjar/shared/runtime'
+
+export interface PlacesOptions {
+  readonly places: number
+  /** Milliseconds. */
+  readonly patience: number
+  readonly clock: Clock
+}
+
+interface Waiting {
+  readonly due: number
+  onPlace(): void
+  onTooLate(): void
+}
+
+/** No connection was free in time. */
+export class Crowded extends Error {}
+
+export class Places {
+  readonly #options: PlacesOptions
+  /** Who waited longest comes first, and is due first. */
+  readonly #line = new Set<Waiting>()
+  #free: number
+  #next: Timer | undefined
+
+  constructor(options: PlacesOptions) {
+    this.#options = options
+    this.#free = options.places
+  }
+
+  /** Takes a place where one is free; else false. */
+  takeFree(): boolean {
+    if (this.#free === 0) return false
+    this.#free -= 1
+    return true
+  }
+
+  /** Resolves with a place taken. @throws Crowded */
+  wait(): Promise<void> {
+    const due = this.#options.clock.now() + this.#options.patience
+    return new Promise((resolve, reject) => {
+      const onTooLate = () => reject(new Crowded('no connection was free in time'))
+      this.#line.add({ due, onPlace: resolve, onTooLate })
+      this.#next ??= this.#options.clock.after(this.#options.patience, () => this.#turnAway())
+    })
+  }
+
+  leave(): void {
+    const [first] = this.#line
+    if (first === undefined) {
+      this.#free += 1
+      return
+    }
+    this.#line.delete(first)
+    if (this.#line.size === 0) this.#stop()
+    first.onPlace()
+  }
+
+  /** Nobody waits any more. */
+  close(): void {
+    for (const { onTooLate } of this.#line) onTooLate()
+    this.#line.clear()
+    this.#stop()
+  }
+
+  #turnAway(): void {
+    const now = this.#options.clock.now()
+    for (const waiting of this.#line) {
+      if (waiting.due > now) {
+        this.#next = this.#options.clock.after(waiting.due - now, () => this.#turnAway())
+        return
+      }
+      this.#line.delete(waiting)
+      waiting.onTooLate()
+    }
+    this.#next = undefined
+  }
+
+  #stop(): void {
+    this.#next?.cancel()
+    this.#next = undefined
+  }
+}

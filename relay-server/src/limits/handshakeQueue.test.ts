@@ -1,0 +1,89 @@
+import { beforeEach, describe, expect, test } from 'vitest'
+import { HandshakeQueue } from './handshakeQueue.ts'
+import { limits } from './limits.ts'
+import type { Refusal } from './refusal.ts'
+
+let turns: (() => void)[]
+let answered: string[]
+let refused: string[]
+let counted: Refusal[]
+let queue: HandshakeQueue
+beforeEach(() => {
+  turns = []
+  answered = []
+  refused = []
+  counted = []
+  queue = new HandshakeQueue(
+    (action) => void turns.push(action),
+    (refusal) => void counted.push(refusal),
+  )
+})
+
+const links = new Map<string, object>()
+
+/** Handshakes of the link called `link`: `a1`, `a2` … */
+function ask(link: string, count: number, isWanted = () => true): void {
+  const its = links.get(link) ?? {}
+  links.set(link, its)
+  for (let number = 1; number <= count; number++) {
+    const name = `${link}${number}`
+    queue.add(its, {
+      answer() {
+        if (isWanted()) answered.push(name)
+        return isWanted()
+      },
+      refuse: () => void refused.push(name),
+    })
+  }
+}
+
+/** One turn of the event loop: what was answered in it. */
+function takeTurn(): string[] {
+  answered = []
+  turns.shift()?.()
+  return answered
+}
+
+test('one of a link is answered in each turn, in order, and nothing before the first', () => {
+  ask('a', 3)
+  expect([answered, turns.length]).toEqual([[], 1])
+  expect([takeTurn(), takeTurn(), takeTurn()]).toEqual([['a1'], ['a2'], ['a3']])
+  expect(turns).toEqual([])
+  ask('a', 1)
+  expect(takeTurn()).toEqual(['a1'])
+})
+
+test('links take turns: one that floods delays itself alone', () => {
+  ask('flood', 500)
+  takeTurn()
+  ask('quiet', 1)
+  expect(takeTurn()).toEqual(['flood2', 'quiet1'])
+})
+
+test('so many in one turn, and each link has its own before any has another', () => {
+  const names = Array.from({ length: limits.handshakesPerTurn + 2 }, (_, index) => String.fromCharCode(97 + index))
+  for (const name of names) ask(name, 2)
+  const order = [takeTurn(), takeTurn(), takeTurn()]
+  expect(order.every(({ length }) => length === limits.handshakesPerTurn)).toBe(true)
+  expect(order.flat()).toEqual([...names.map((name) => `${name}1`), ...names.map((name) => `${name}2`)])
+})
+
+test('those that nobody waits for any more cost no turn', () => {
+  let isWanted = true
+  ask('storm', 300, () => isWanted)
+  isWanted = false
+  ask('quiet', 1)
+  expect(takeTurn()).toEqual(['quiet1'])
+  expect(turns).toEqual([])
+})
+
+describe('where too many wait', () => {
+  test('the link that has most loses its last', () => {
+    ask('flood', limits.waitingHandshakes)
+    ask('quiet', 2)
+    expect(refused).toEqual([`flood${limits.waitingHandshakes}`, `flood${limits.waitingHandshakes - 1}`])
+    ask('flood', 1)
+    expect([refused.at(-1), counted]).toEqual(['flood1', Array(3).fill('handshake-queue')])
+    expect(takeTurn()).toEqual(['flood1', 'quiet1'])
+  })
+})

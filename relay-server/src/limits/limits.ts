@@ -1,0 +1,51 @@
+/**
+ * Every bound that a relay keeps, each with the attack (or the accident) that it stops: those of the protocol, and below
+ * them its own. What relay.yaml says of one takes its place (config.ts, fromConfig.ts); docs/operator-guide.md lists what
+ * operators can set, with the metric that tells when it was reached.
+ *
+ * Sizes are bytes, cells or places as named, durations milliseconds.
+ */
+import { limits as protocol } from '@nightjar/shared/limits'
+import { minute } from '@nightjar/shared/runtime'
+
+export const limits = {
+  ...protocol,
+
+  /** `max_connections`. Links at once: bounds sockets and TLS states, of which each has some forty kilobytes. */
+  connections: 1000,
+  /** `connections_per_minute`. New connections of one address: bounds what one machine costs in TLS handshakes. */
+  connectionsPerMinute: 20,
+  /** `connections_per_ip`. Of one address at once: bounds what one machine takes of the above. */
+  connectionsPerAddress: 50,
+  /** `connection_timeout`. A link that nothing comes over: bounds links whose peers are gone without a word. */
+  connectionIdle: 5 * minute,
+  /** `max_circuits`. Circuits of all links, half-made ones too: bounds memory, some ten kilobytes for each. */
+  circuits: 65_536,
+  /**
+   * One link has at most this part of the places that are free, of circuits here and on links onward alike: bounds what
+   * a few can take from all. However many take what they may, there is a place for whoever comes next.
+   */
+  shareOfFree: 1 / 8,
+  /**
+   * EXTENDs per second, and at once, from one link to one relay: bounds what one link uses up of `handshakesPerLink`,
+   * the allowance at that relay that all clients of this one share. A half.
+   */
+  extendsPerLink: 50,
+  extendsPerLinkAtOnce: 200,
+  /** Links to one other relay, the next opened when all are full: bounds sockets, and the circuits of one relay here. */
+  linksPerRelay: 4,
+  /** `handshakes_per_second`. Answered without work of whoever asks: bounds the time that floods take. */
+  handshakesPerSecond: 1000,
+  /** Handshakes that wait for their turn: bounds memory and waiting. Beyond, whoever has most waiting loses the last. */
+  waitingHandshakes: 1024,
+  /** Answered in one turn of the event loop, each of another link: bounds how long cells wait for handshakes. */
+  handshakesPerTurn: 4,
+  /** Zero bits that a solution may lack of what is asked for by now: bounds what is gained by puzzles of quiet times. */
+  puzzleLag: 2,
+  /** `cells_per_second`. Read of one link: bounds what one client takes of a processor. */
+  cellsPerSecond: 65_536,
+  /** `bandwidth_mbit`. Of all links, both ways, in megabits per second, 0 = no bound: bounds what floods cost in traffic. */
+  bandwidthMbit: 0,
+  /** `queue_mb`. MiB of cells that wait, in sockets and circuits: bounds memory that readers who do not read take. */
+  queueMb: 256,
+} as const

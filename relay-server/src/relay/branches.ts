@@ -1,0 +1,159 @@
+/** The branches of a relay's circuit: EXTEND opens one on a link to the next relay, and each ends by itself or is ended. */
+import { equalBytes } from '@nightjar/shared/bytes'
+import { HandshakeAssembler, splitHandshake } from '@nightjar/shared/cell'
+import {
+  type CircuitTable,
+  decodeExtend,
+  type Extend,
+  encodeBranchClosed,
+  encodeBranchGoaway,
+  encodeExtended,
+  layerCapacity,
+  messageHeaderSize,
+  messageType,
+} from '@nightjar/shared/circuit'
+import { asNightjarError, type ErrorCode, NightjarError, toWire, violation } from '@nightjar/shared/errors'
+import { maxDepth } from '@nightjar/shared/handshake'
+import { limits } from '@nightjar/shared/limits'
+import type { CircuitBounds, CircuitHost } from './host.ts'
+import { countCode, type RelayMeter } from './meter.ts'
+import { Onward } from './onward.ts'
+import { queueLimit } from './queueLimit.ts'
+
+export interface BranchesOptions {
+  /** Of the hop whose branches they are, 1 = entry. */
+  readonly depth: number
+  /** The link that the circuit came in on. */
+  readonly from: CircuitTable
+  /** Sends a message to the client. */
+  tell(type: number, data: Uint8Array): void
+  /** A RELAY cell that came from `branch`, to be overwritten. */
+  onBackward(branch: number, cell: Uint8Array): void
+  /** `branch` is over: what waits of it is to be forgotten. */
+  onEnded(branch: number): void
+}
+
+export class Branches {
+  readonly #host: CircuitHost
+  readonly #meter: RelayMeter
+  readonly #bounds: CircuitBounds
+  readonly #options: BranchesOptions
+  readonly #onwards = new Map<number, Onward>()
+  /** The highest number that was used. */
+  #last = 0
+  #extend = new HandshakeAssembler()
+  #extending: number | undefined
+  #over = false
+
+  constructor(host: CircuitHost, meter: RelayMeter, bounds: CircuitBounds, options: BranchesOptions) {
+    this.#host = host
+    this.#meter = meter
+    this.#bounds = bounds
+    this.#options = options
+  }
+
+  /** Each branch with the cells that wait for its link. */
+  *held(): Generator<readonly [branch: number, cells: number]> {
+    for (const [branch, onward] of this.#onwards) yield [branch, onward.held]
+  }
+
+  /** Takes a part of EXTEND. @throws NightjarError `protocol-violation` */
+  receiveExtend(part: Uint8Array): void {
+    const whole = this.#extend.push(part)
+    if (whole === undefined) return
+    this.#extend = new HandshakeAssembler()
+    const extend = decodeExtend(whole)
+    if (extend.branch <= this.#last) throw violation('branch number used before')
+    if (this.#extending !== undefined) throw violation('two EXTENDs at once')
+    if (this.#options.depth === maxDepth) throw violation('EXTEND beyond the longest path')
+    this.#last = extend.branch
+    this.#extending = extend.branch
+    this.#grow(extend).catch((error: unknown) => {
+      const { code } = asNightjarError(error)
+      countCode(this.#meter.branchesClosed, code)
+      this.lose(extend.branch, code)
+    })
+  }
+
+  /**
+   * Sends an opened RELAY cell on along `branch`, `delay` units from now.
+   * @throws NightjarError `protocol-violation` for a branch that never was
+   */
+  passOn(branch: number, cell: Uint8Array, delay: number, startedAt: number): void {
+    const onward = this.#onwards.get(branch)
+    if (onward === undefined) {
+      // The client may not have heard yet that the branch is gone.
+      if (branch <= this.#last) return
+      throw violation('cell for a branch that never was')
+    }
+    if (!onward.passOn(cell, delay, startedAt)) this.lose(branch, 'overflow')
+  }
+
+  /** The client asked for it. @throws NightjarError `protocol-violation` for a branch that never was */
+  close(branch: number, code: ErrorCode): void {
+    if (branch === 0 || branch > this.#last) throw violation('TRUNCATE of a branch that never was')
+    if (this.#extending === branch) this.#extending = undefined
+    const onward = this.#onwards.get(branch)
+    if (onward !== undefined) this.#end(onward, code)
+    this.#onwards.delete(branch)
+    this.#options.onEnded(branch)
+  }
+
+  /** It is gone by itself: tells the client. The rest of the circuit goes on. */
+  lose(branch: number, code: ErrorCode): void {
+    if (this.#over) return
+    this.close(branch, code)
+    this.#options.tell(messageType.branchClosed, encodeBranchClosed(branch, toWire(code)))
+  }
+
+  /** The circuit is over. */
+  closeAll(code: ErrorCode): void {
+    this.#over = true
+    for (const onward of this.#onwards.values()) this.#end(onward, code)
+    this.#onwards.clear()
+  }
+
+  async #grow(extend: Extend): Promise<void> {
+    const { depth, from } = this.#options
+    if (this.#onwards.size >= limits.branchesPerCircuit) throw new NightjarError('limit-reached')
+    const relay = this.#host.findRelay(extend.identity)
+    if (relay === undefined) throw new NightjarError('unknown-relay')
+    // Two hops at one relay would be two that know the same, and circuits that go round in it.
+    if (equalBytes(extend.identity, this.#host.secrets().identity)) throw new NightjarError('refused')
+    if (!this.#bounds.extends.admit(relay.id)) {
+      this.#bounds.onRefused('extend-rate')
+      throw new NightjarError('limit-reached')
+    }
+    // `extend` is a view into the cell, which is gone after the first wait.
+    const { branch } = extend
+    const hello = Uint8Array.from(extend.hello)
+    const place = await this.#host.placeTo(relay, from)
+    if (this.#over || this.#extending !== branch) return place.leave()
+    const onward = new Onward(place, this.#host.crypto, this.#host.clock, {
+      meter: this.#meter,
+      mostHeld: queueLimit(depth),
+      events: {
+        onReply: (reply) => this.#tellExtended(branch, reply),
+        onBackward: (cell) => this.#options.onBackward(branch, cell),
+        onLost: (code) => this.lose(branch, code),
+        onGoaway: (seconds) => this.#options.tell(messageType.branchGoaway, encodeBranchGoaway(branch, seconds)),
+      },
+    })
+    this.#onwards.set(branch, onward)
+    this.#meter.branches += 1
+    onward.create(hello)
+  }
+
+  #tellExtended(branch: number, reply: Uint8Array): void {
+    const { depth, tell } = this.#options
+    this.#extending = undefined
+    const parts = splitHandshake(encodeExtended(branch, reply), layerCapacity(depth) - messageHeaderSize)
+    for (const part of parts) tell(messageType.extended, part)
+  }
+
+  #end(onward: Onward, code: ErrorCode): void {
+    onward.close()
+    this.#meter.branches -= 1
+    countCode(this.#meter.branchesClosed, code)
+  }
+}

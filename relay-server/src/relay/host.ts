@@ -1,0 +1,37 @@
+/** What a circuit needs of its relay, and what bounds it there. */
+import type { Accept, CircuitTable } from '@nightjar/shared/circuit'
+import type { Crypto } from '@nightjar/shared/crypto'
+import type { Relay } from '@nightjar/shared/directory'
+import type { ResponderSecrets } from '@nightjar/shared/handshake'
+import type { Clock } from '@nightjar/shared/runtime'
+import type { LinkExtends } from '../limits/extends.ts'
+import type { HandshakeQueue, NextTurn } from '../limits/handshakeQueue.ts'
+import type { LinkHandshakes } from '../limits/handshakes.ts'
+import type { Queues } from '../limits/queues.ts'
+import type { OnRefused } from '../limits/refusal.ts'
+import type { Place } from './pool.ts'
+
+export interface CircuitHost {
+  readonly crypto: Crypto
+  readonly clock: Clock
+  readonly nextTurn: NextTurn
+  /** The keys to answer handshakes with, now. */
+  secrets(): ResponderSecrets
+  /** The relay of that identity in the verified network document. */
+  findRelay(identity: Uint8Array): Relay | undefined
+  /** A place on a link to `relay`, for a circuit of the link `from`. */
+  placeTo(relay: Relay, from: CircuitTable): Promise<Place>
+  /** The services of this relay for one circuit; called at its first BEGIN. Listeners are told when the circuit ends. */
+  serve(onEnded: (listener: () => void) => void): Accept
+}
+
+/** What keeps a circuit within what its link, and the process, can bear. */
+export interface CircuitBounds {
+  /** Of its link. */
+  readonly handshakes: Pick<LinkHandshakes, 'admit'>
+  readonly extends: LinkExtends
+  /** Of the process. */
+  readonly handshakeQueue: HandshakeQueue
+  readonly queues: Queues
+  readonly onRefused: OnRefused
+}
