@@ -72,6 +72,12 @@ describe('each relay of a path', () => {
         expect((await sumOf(relay, 'nightjar_cells_total', label)) % 1024).toBe(0)
       }
       expect((await sumOf(relay, 'nightjar_handshakes_total', 'code="done"')) % 8).toBe(0)
+      // Links carry that and more.
+      for (const direction of ['received', 'sent']) {
+        const megabytes = (await sumOf(relay, 'nightjar_link_bytes_total', `direction="${direction}"`)) / 1024 ** 2
+        expect(megabytes).toBeGreaterThanOrEqual(1)
+        expect(Number.isInteger(megabytes)).toBe(true)
+      }
     }
     const [entry] = relays as [LocalRelay]
     await until('cells are timed', async () => (await sumOf(entry, 'nightjar_forwarding_seconds_count')) > 0)

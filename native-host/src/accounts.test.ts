@@ -33,6 +33,7 @@ function start(settings: Partial<Config['accounts']> = {}) {
       follow: async () => ({ stop() {} }),
       distrust: () => 'petrel',
       nameOf: () => 'petrel',
+      operatorOf: () => 'operator',
     },
     settings: { ...defaults, ...settings },
     onChange() {
@@ -76,6 +77,17 @@ test('a chain that nobody serves is said at once, and nothing of it is watched',
   const { ask, accounts } = start()
   expect(await codeOfAsync(() => ask('eth_getBalance', [a, 'latest'], 404))).toBe('chain-not-served')
   expect(accounts.status).toMatchObject({ watched: 0, freshnessSeconds: 12 })
+})
+
+test('a wallet may have more accounts watched than a site', async () => {
+  const { ask, accounts } = start()
+  for (let each = 0; each < 30; each++) {
+    await codeOfAsync(() =>
+      ask('eth_getBalance', [`0x${(each + 1).toString(16).padStart(2, '0').repeat(20)}`, 'latest']),
+    )
+  }
+  expect(accounts.status.watched).toBe(30)
+  accounts.stop()
 })
 
 test('only the newest reports are shown', async () => {

@@ -16,7 +16,7 @@ import type { Config } from './config.ts'
 export interface AccountsOptions {
   readonly crypto: Crypto
   readonly clock: Clock
-  readonly client: Pick<Client, 'request' | 'follow' | 'ready' | 'distrust' | 'nameOf'>
+  readonly client: Pick<Client, 'request' | 'follow' | 'ready' | 'distrust' | 'nameOf' | 'operatorOf'>
   readonly settings: Config['accounts']
   /** Something was reported that the status shows. */
   onChange(): void
@@ -32,6 +32,8 @@ export interface DaemonAccounts {
 
 /** Reports that the status shows of each sort, the newest ones. */
 const reportsShown = 20
+/** Accounts of one chain that are watched for one caller: its wallet may have as many as are watched at all. */
+const watchable = 100
 
 export function openAccounts(options: AccountsOptions): DaemonAccounts {
   const { crypto, clock, client, onChange } = options
@@ -43,6 +45,7 @@ export function openAccounts(options: AccountsOptions): DaemonAccounts {
     random: () => fractionOf(crypto),
     request: (order, onAnswered) => client.request(order, onAnswered),
     follow: (order, handler) => client.follow(order, handler),
+    operatorOf: (gateway) => client.operatorOf(gateway),
     settings: () => settings,
     reports: {
       onLie({ group, chain, gateway, what, at }) {
@@ -50,7 +53,10 @@ export function openAccounts(options: AccountsOptions): DaemonAccounts {
         if (lies.length > reportsShown) lies.shift()
         onChange()
       },
-      onDisagreement: onChange,
+      onDisagreement({ chain, outvoted = [] }) {
+        for (const { group, gateway } of outvoted) distrust(group, chain, gateway)
+        onChange()
+      },
       onLinking: onChange,
     },
   }
@@ -72,7 +78,7 @@ export function openAccounts(options: AccountsOptions): DaemonAccounts {
     async request({ group, chain, call }) {
       if (!options.settings.apart) return client.request({ group, chain, call })
       await client.ready(group, chain)
-      return accounts.request({ site: group, chain, call, own })
+      return accounts.request({ site: group, chain, call, own, watchable })
     },
 
     get status() {

@@ -147,8 +147,10 @@ async function serve(context: DaemonContext, config: Config, bridge: Bridge): Pr
       keeper.stop()
       await endpoint.close()
       await shield.close()
-      accounts.stop()
+      // In this order: a watch that is lost with its branch lingers at its gateway (docs/protocol.md). Ended one by one, in the
+      // same second, they would show the gateways' provider which accounts are of one wallet.
       await client.stop()
+      accounts.stop()
       await saved()
       // Last: whoever waits for the daemon's end takes the closing socket for it.
       await bridge.close()

@@ -40,6 +40,8 @@ export const limits = {
   linkStall: 30 * second,
   /** Links that no circuit uses are closed after this. */
   linkIdle: 5 * minute,
+  /** A link on which there is no circuit gives way to a new one from this age on: bounds links that only take the room. */
+  linkUnused: 2 * minute,
   /** A dialled link must be up within this: bounds half-open sockets. */
   dialTimeout: 4 * second,
 
@@ -104,6 +106,15 @@ export const limits = {
   paddedAnswerCells: 256,
   /** Bytes of unfinished questions a gateway holds per branch: bounds memory taken by questions that never end. */
   questionBytesPerBranch: 4 * 1024 * 1024,
+  /** Questions of one branch that a gateway asks at once; more wait their turn: bounds what one client makes it do. */
+  questionsAtOnce: 32,
+  /**
+   * Bytes of answers that a client has not taken, per branch: beyond half of them none of its questions is asked, and an
+   * answer that goes beyond all is dropped. Bounds memory of a slow reader; two of the largest find room.
+   */
+  answerBytesPerBranch: 64 * 1024 * 1024,
+  /** An answer of which 64 cells are not taken within this, twice at most, is given up: bounds the same in time. */
+  answerStall: 30 * second,
   /**
    * Streams of the service `follow` on one circuit, heads and watches together: bounds what a gateway reads, seals and
    * sends for one client without being asked again.

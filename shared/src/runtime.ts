@@ -14,8 +14,10 @@ export interface Timer {
 }
 
 export interface Clock {
-  /** Milliseconds since the Unix epoch. */
+  /** Milliseconds since the Unix epoch: the machine's clock, which is set back and forth. For points in time. */
   now(): number
+  /** Milliseconds since some moment, which nobody sets: for how long something takes. A machine's sleep may count or not. */
+  elapsed(): number
   /** Calls `action` once, `delay` milliseconds from now, unless cancelled. */
   after(delay: number, action: () => void): Timer
 }

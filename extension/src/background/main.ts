@@ -32,6 +32,7 @@ const sessionKey = 'session'
 
 const clock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   after(delay, action) {
     const timer = setTimeout(action, delay)
     return { cancel: () => clearTimeout(timer) }

@@ -2,19 +2,38 @@
  * What every branch of an isolation group is, wherever it ends: a hop below a trunk's middle that is watched while it
  * stands, knows when it was last used, and, once retired, closes with the last of what runs on it. What runs on it is
  * told by gatewayBranch.ts (sealed records) and exitBranch.ts (tcp streams).
+ *
+ * Where a relay on its way drains, it is left at a random moment within the time that there is: branches that left in the
+ * same instant would show the relays at their ends, working together, whose they are.
  */
 import type { Hop } from '@nightjar/shared/circuit'
 import { type Relay, responderOf } from '@nightjar/shared/directory'
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
-import type { Clock } from '@nightjar/shared/runtime'
+import { type Clock, minute, second } from '@nightjar/shared/runtime'
 import type { TrunkSlot } from './trunk.ts'
 import { watchHop } from './watch.ts'
+
+/** What comes on a branch just before it is left has that much time yet: longer than an answer takes. */
+const underWay = 30 * second
+/** No longer than a relay that drains is passed over (health.ts), or what leaves it would come back to it. */
+const longestAtEnd = 1 * minute
+
+/**
+ * For how many milliseconds of the `seconds` that a relay has left branches leave it. The rest is for what is under way on
+ * the last of them.
+ */
+export function timeToLeave(seconds: number, longest: number): number {
+  const left = Math.max(seconds * second, 0)
+  return Math.min(left - Math.min(left / 2, underWay), longest)
+}
 
 export interface BranchOptions {
   readonly clock: Clock
   readonly slot: TrunkSlot
   /** Where the branch ends. */
   readonly relay: Relay
+  /** A number in [0, 1). */
+  random(): number
 }
 
 export abstract class Branch {
@@ -24,20 +43,21 @@ export abstract class Branch {
   protected readonly clock: Clock
   #retired = false
   #leaving = false
-  /** In the clock's milliseconds. */
+  readonly #leavingListeners: (() => void)[] = []
+  /** In the clock's elapsed milliseconds. */
   lastUsed: number
 
-  constructor({ clock, slot, relay }: BranchOptions, hop: Hop) {
+  constructor({ clock, slot, relay, random }: BranchOptions, hop: Hop) {
     this.relay = relay
     this.slot = slot
     this.hop = hop
     this.clock = clock
-    this.lastUsed = clock.now()
-    hop.onGoaway(() => this.#leave())
+    this.lastUsed = clock.elapsed()
+    hop.onGoaway((seconds) => clock.after(random() * timeToLeave(seconds, longestAtEnd), () => this.#leave()))
     watchHop(hop, { clock, code: 'timed-out', isBusy: () => this.isExpecting, before: slot.trunk?.hop })
   }
 
-  /** Whether a relay on its way drains, so that what is new belongs on another branch. */
+  /** Whether it is time to leave it, as a relay on its way drains: what is new belongs on another branch. */
   get isLeaving(): boolean {
     return this.#leaving
   }
@@ -62,7 +82,13 @@ export abstract class Branch {
     return this.hop.error
   }
 
-  /** Told once, with the seconds that its relay has left; 0 where its trunk is replaced. */
+  /** Told once, when it is time to leave it. It stays while something runs on it, or is followed. */
+  onLeaving(listener: () => void): void {
+    if (this.#leaving) listener()
+    else this.#leavingListeners.push(listener)
+  }
+
+  /** Told once, at once, with the seconds that its relay has left; 0 where its trunk is replaced. */
   onGoaway(listener: (seconds: number) => void): void {
     this.hop.onGoaway(listener)
   }
@@ -83,14 +109,17 @@ export abstract class Branch {
     this.hop.close()
   }
 
-  /** Closes it where it is retired or to be left, and the last of what ran on it has ended. */
+  /** Closes it where it is retired or to be left, and the last of what ran on it has ended. What is followed moves first. */
   closeIfOver(): void {
-    if ((this.#retired || this.#leaving) && this.running === 0) this.hop.close('branch-retired')
+    const isOver = this.#retired || (this.#leaving && !this.isFollowed)
+    if (isOver && this.running === 0) this.hop.close('branch-retired')
   }
 
   /** Unlike a retired one it takes what comes until it was quiet once: its user may not know of a successor yet. */
   #leave(): void {
+    if (this.error !== undefined) return
     this.#leaving = true
+    for (const listener of this.#leavingListeners.splice(0)) listener()
     this.closeIfOver()
   }
 

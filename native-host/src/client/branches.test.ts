@@ -98,7 +98,7 @@ describe('branches', () => {
     const asked = watch(busy.ask(question))
     await net.settle()
     // Set back instead of waiting: in ten minutes the request would time out.
-    Object.assign(carrierOf(busy), { lastUsed: net.clock.now() - idleFor })
+    Object.assign(carrierOf(busy), { lastUsed: net.clock.elapsed() - idleFor })
     await net.clock.elapse(1)
     expect(idle.error?.code).toBe('branch-retired')
     expect(open.all).toEqual([carrierOf(busy)])
@@ -166,7 +166,7 @@ describe('a full trunk', () => {
     const first = await net.run(get('group 0'))
     first.follow(question, { onOutcome() {}, onEnd() {} })
     const rest = await net.run(Promise.all(Array.from({ length: 31 }, (_, index) => get(`group ${index + 1}`))))
-    Object.assign(carrierOf(first), { lastUsed: 0 })
+    Object.assign(carrierOf(first), { lastUsed: -1 })
     expect(await net.run(open.hasRoom('me'))).toBe(true)
     await net.run(get('group 32'))
     expect(first.error).toBeUndefined()

@@ -3,7 +3,7 @@
  * retries) and to exits (TCP connections).
  * The daemon has one; `nightjar-load` has many.
  */
-import { independenceOf } from '@nightjar/shared/accounts'
+import { independenceOf, shareOf } from '@nightjar/shared/accounts'
 import type { Party, Status } from '@nightjar/shared/bridge'
 import { equalBytes } from '@nightjar/shared/bytes'
 import type { CircuitContext } from '@nightjar/shared/circuit'
@@ -31,7 +31,7 @@ import { Exits, type TcpOrder } from './exits.ts'
 import { GatewayBranch, type GreetedBranch } from './gatewayBranch.ts'
 import { RelayHealth } from './health.ts'
 import { OpenBranches, sealingOn } from './openBranches.ts'
-import { assignGateway, isGateway, rankGateways, rankLastingly, servesChain, shareOf } from './selection.ts'
+import { assignGateway, isGateway, rankGateways, rankLastingly, servesChain, shareKey } from './selection.ts'
 import { Trunks } from './trunks.ts'
 
 const maintainEvery = 1 * minute
@@ -87,6 +87,8 @@ export interface Client {
   distrust(group: string, chain: number, gateway: string): string
   /** What the network document calls the relay of that identity; '' where it knows none. */
   nameOf(identity: string): string
+  /** Who runs it, as that says; undefined where it knows none. */
+  operatorOf(identity: string): string | undefined
   /** For those who seal themselves: the group's gateways, best first. @throws NightjarError `chain-not-served`, `no-path` */
   gateways(group: string, chain: number): readonly { readonly relay: Relay; readonly avoided: boolean }[]
   /**
@@ -148,6 +150,16 @@ export function createClient(options: ClientOptions): Client {
   const branches = new Branches(sealingOn(openBranches, { crypto, clock, health, random }))
   const exits = new Exits({ crypto, clock, health, openBranches, trunks, state, network, random })
 
+  function relayOf(identity: string): Relay | undefined {
+    try {
+      return network().byIdentity.get(identity)
+    } catch (error) {
+      // Without a valid document nobody is known. Else it is a bug of ours.
+      if (!(error instanceof NightjarError)) throw error
+      return undefined
+    }
+  }
+
   function requireChain(chain: number): Network {
     const document = network()
     if (!servesChain(document, chain)) throw new NightjarError('chain-not-served', { facts: { chain } })
@@ -166,7 +178,7 @@ export function createClient(options: ClientOptions): Client {
     const rank = isOrdinary ? rankGateways : rankLastingly
     const choice = { group: role.kind === 'share' ? role.family : group, chain, now }
     const found = trunks.rank((path) => rank(crypto, document, state, { ...choice, path }))
-    const fitting = role.kind === 'share' ? shareOf(found.ranked, role.index, role.of) : found.ranked
+    const fitting = role.kind === 'share' ? shareOf(found.ranked, role, shareKey(crypto, state)) : found.ranked
     const [first] = fitting
     if (first === undefined) throw new NightjarError('no-path')
     if (isOrdinary && assignGateway(crypto, state, group, first, now)) onStateChange()
@@ -246,9 +258,11 @@ export function createClient(options: ClientOptions): Client {
 
     async stop() {
       maintenance?.cancel()
+      // First, with all that is followed: it is then lost to its gateways, and not followed anew on another branch.
+      const stopped = trunks.stop()
       branches.closeAll()
       openBranches.closeAll()
-      await trunks.stop()
+      await stopped
     },
 
     request: (order, onAnswered) => counted(fulfil(told(onAnswered), order)),
@@ -267,7 +281,9 @@ export function createClient(options: ClientOptions): Client {
       return relay.name
     },
 
-    nameOf: (identity) => network().byIdentity.get(identity)?.name ?? '',
+    nameOf: (identity) => relayOf(identity)?.name ?? '',
+
+    operatorOf: (identity) => relayOf(identity)?.operator,
 
     async exchange(branch, record) {
       const answer = await counted(branch.exchange(record))

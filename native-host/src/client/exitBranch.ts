@@ -15,11 +15,6 @@ const lifetimeJitter = 2 * minute
 const streamsPerLife = 50_000
 const nothing = { data: new Uint8Array(0), end: false }
 
-export interface ExitBranchOptions extends BranchOptions {
-  /** A number in [0, 1), for the lifetime's jitter. */
-  random(): number
-}
-
 export interface ExitOrder extends Target {
   /** Aborted where nobody waits for the connection any more, before it stands. */
   readonly signal?: AbortSignal | undefined
@@ -32,14 +27,14 @@ export class ExitBranch extends Branch {
   readonly #retireAt: number
   #opened = 0
   #connecting = 0
-  /** When a stream last sent something, in the clock's milliseconds. */
+  /** When a stream last sent something, in the clock's elapsed milliseconds. */
   #lastSent = Number.NEGATIVE_INFINITY
   /** When something last came on a stream, likewise. */
   #lastReceived = Number.NEGATIVE_INFINITY
 
-  constructor(options: ExitBranchOptions, hop: Hop) {
+  constructor(options: BranchOptions, hop: Hop) {
     super(options, hop)
-    this.#retireAt = this.clock.now() + lifetime + (options.random() - 0.5) * 2 * lifetimeJitter
+    this.#retireAt = this.clock.elapsed() + lifetime + (options.random() - 0.5) * 2 * lifetimeJitter
   }
 
   /** Streams that are open, in one direction at least. */
@@ -54,7 +49,7 @@ export class ExitBranch extends Branch {
 
   /** Whether it has done its time, and a fresh one should take the streams that come. */
   get isDue(): boolean {
-    return this.isLeaving || this.#opened >= streamsPerLife || this.clock.now() >= this.#retireAt
+    return this.isLeaving || this.#opened >= streamsPerLife || this.clock.elapsed() >= this.#retireAt
   }
 
   /** Whether it has as many streams as an exit allows on one. */
@@ -62,7 +57,7 @@ export class ExitBranch extends Branch {
     return this.running >= limits.tcpStreamsPerBranch
   }
 
-  /** Since when nothing was asked of it, sent or received on it, in the clock's milliseconds. */
+  /** Since when nothing was asked of it, sent or received on it, in the clock's elapsed milliseconds. */
   get quietSince(): number {
     return Math.max(this.lastUsed, this.#lastSent, this.#lastReceived)
   }
@@ -97,7 +92,7 @@ export class ExitBranch extends Branch {
         resolve()
       },
       onData: (data) => {
-        this.#lastReceived = this.clock.now()
+        this.#lastReceived = this.clock.elapsed()
         if (joined !== undefined) return joined.onData(data)
         stream.consumed()
         end('protocol-violation')
@@ -113,7 +108,7 @@ export class ExitBranch extends Branch {
     this.#opened += 1
     this.#connecting += 1
     this.slot.busy += 1
-    this.lastUsed = this.clock.now()
+    this.lastUsed = this.clock.elapsed()
     try {
       await within(this.clock, timeout, connected, () => {
         stream.reset('timed-out')
@@ -134,7 +129,7 @@ export class ExitBranch extends Branch {
       connected: stream.connected,
       consumed: stream.consumed,
       send: (data, end) => {
-        this.#lastSent = this.clock.now()
+        this.#lastSent = this.clock.elapsed()
         this.slot.lastSent = this.#lastSent
         stream.send(data, end)
         if (end) this.#noteEnd()
@@ -147,12 +142,12 @@ export class ExitBranch extends Branch {
   }
 
   #noteEnd(): void {
-    this.lastUsed = this.clock.now()
+    this.lastUsed = this.clock.elapsed()
     this.closeIfOver()
   }
 }
 
 /** @throws NightjarError where the trunk is not up, or the exit cannot be reached */
-export async function openExitBranch(options: ExitBranchOptions): Promise<ExitBranch> {
+export async function openExitBranch(options: BranchOptions): Promise<ExitBranch> {
   return new ExitBranch(options, await extendTo(options))
 }

@@ -101,7 +101,7 @@ export class ExitBranches {
 
   /** @throws NightjarError `too-many-sites` where something moves on all of them */
   #makePlace(): void {
-    const isQuiet = (since: number) => since <= this.#options.clock.now() - quietAfter
+    const isQuiet = (since: number) => since <= this.#options.clock.elapsed() - quietAfter
     const [first] = [...this.#standing]
       .filter(({ running, quietSince }) => running === 0 || isQuiet(quietSince))
       .sort((a, b) => Number(a.running > 0) - Number(b.running > 0) || a.quietSince - b.quietSince)

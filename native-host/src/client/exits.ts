@@ -98,7 +98,7 @@ export class Exits {
     const ranked = this.#rank(order)
     const areAllFailing = () => ranked.every((exit) => health.isAvoided(exit))
     const isProbe = areAllFailing()
-    if (isProbe && this.#outage !== undefined && (this.#isProbing || clock.now() < this.#outage.at + probeEvery)) {
+    if (isProbe && this.#outage !== undefined && (this.#isProbing || clock.elapsed() < this.#outage.at + probeEvery)) {
       throw this.#outage.error
     }
     if (isProbe) this.#isProbing = true
@@ -106,7 +106,7 @@ export class Exits {
       await this.#tryExits(ranked, order, join)
     } catch (cause) {
       const error = asNightjarError(cause)
-      if (areAllFailing() && !ownDoing.has(error.code)) this.#outage = { at: clock.now(), error }
+      if (areAllFailing() && !ownDoing.has(error.code)) this.#outage = { at: clock.elapsed(), error }
       throw error
     } finally {
       if (isProbe) this.#isProbing = false
@@ -123,19 +123,19 @@ export class Exits {
 
   async #tryExits(ranked: readonly Relay[], order: TcpOrder, join: Join): Promise<void> {
     const { clock, health } = this.#options
-    const deadline = clock.now() + connectTimeout
+    const deadline = clock.elapsed() + connectTimeout
     const left = new Set(ranked)
     let refused = 0
     for (let attempt = 1; ; attempt++) {
       const exit = health.sort([...left])[0] as Relay
-      const until = Math.min(clock.now() + attemptTimeout, deadline)
+      const until = Math.min(clock.elapsed() + attemptTimeout, deadline)
       try {
         return await this.#connectThrough(exit, order, until, join)
       } catch (cause) {
         const error = asNightjarError(cause)
         if (!lost.has(error.code)) left.delete(exit)
         if (refusals.has(error.code)) refused += 1
-        const isLast = attempt === exitsTried || refused === 2 || left.size === 0 || clock.now() >= deadline
+        const isLast = attempt === exitsTried || refused === 2 || left.size === 0 || clock.elapsed() >= deadline
         if (isLast || ownDoing.has(error.code)) throw error
       }
     }
@@ -145,11 +145,11 @@ export class Exits {
     const { clock, health } = this.#options
     const late = () => new NightjarError('timed-out', { detail: 'branch to an exit' })
     // A branch that comes too late for this connection is there for the next one.
-    const branch = await within(clock, until - clock.now(), this.#branches.get(order.group, exit), late)
+    const branch = await within(clock, until - clock.elapsed(), this.#branches.get(order.group, exit), late)
     if (order.signal?.aborted) throw new NightjarError('cancelled')
     if (branch.isFull) throw new NightjarError('limit-reached', { detail: 'streams of a branch' })
     try {
-      await branch.connect(order, until - clock.now(), join)
+      await branch.connect(order, until - clock.elapsed(), join)
       health.worked(exit)
     } catch (cause) {
       const error = asNightjarError(cause)

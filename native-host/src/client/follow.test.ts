@@ -1,7 +1,7 @@
 import type { NightjarError } from '@nightjar/shared/errors'
 import { type Follower, requestsPerBranch } from '@nightjar/shared/requests'
 import type { Question } from '@nightjar/shared/rpc'
-import { minute } from '@nightjar/shared/runtime'
+import { minute, second } from '@nightjar/shared/runtime'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { afterEach, describe, expect, test } from 'vitest'
 import { freshState } from '../state/store.ts'
@@ -111,6 +111,16 @@ describe('what a group follows', () => {
     expect(telling()).not.toContain(gateway.relay.name)
   })
 
+  // Found by review: it was ended, at all gateways in the same second, where what is lost lingers.
+  test('is lost, and not ended, when the client stops', async () => {
+    const { net, client, follow, all } = await start()
+    for (const group of ['a', 'b', 'c']) await follow(group)
+    await client.stop()
+    await net.settle()
+    const ends = all.flatMap(({ followed }) => followed.map(({ endedWith }) => endedWith))
+    expect(ends).toEqual(['link-lost', 'link-lost', 'link-lost'])
+  })
+
   test('does not come back when the client stops', async () => {
     const { net, client, follow, all } = await start()
     const { stop } = await follow('me')
@@ -123,16 +133,19 @@ describe('what a group follows', () => {
 
 describe('independent groups', () => {
   test('follow heads at three operators, whatever fails', async () => {
-    const { follow, telling, net } = await start(6)
-    await follow('heads 0 1')
+    const { follow, telling, client, net } = await start(6)
+    // Of six operators one of three shares has two at least.
+    const isShared = (index: number) => client.gateways(`heads ${index} 1`, 1).length > 1
+    const [first = 0, ...others] = [0, 1, 2].sort((a, b) => Number(isShared(b)) - Number(isShared(a)))
+    await follow(`heads ${first} 1`)
     const [gone] = telling()
-    for (const index of [1, 2]) await follow(`heads ${index} 1`)
+    for (const index of others) await follow(`heads ${index} 1`)
     const stay = telling().filter((name) => name !== gone)
     expect(new Set(telling()).size).toBe(3)
     // Whoever steps in for one that is gone is none of those that the others have.
     net.named(gone as string).kill()
     await net.settle()
-    await follow('heads 0 1')
+    await follow(`heads ${first} 1`)
     expect(new Set(telling()).size).toBe(3)
     expect(telling()).toEqual(expect.arrayContaining(stay))
   })
@@ -199,4 +212,49 @@ test('more groups than one trunk has places for go to the other', async () => {
   const groups = Array.from({ length: 60 }, (_, index) => `group ${index}`)
   for (const group of groups) await ask(group)
   expect(client.status().branches).toBe(60)
+})
+
+// Found by review: all branches of a trunk moved in the same instant.
+describe('when a relay on the way drains', () => {
+  const groups = Array.from({ length: 10 }, (_, index) => `group ${index}`)
+
+  test.each(['entry', 'middle'] as const)(
+    'the %s: each group moves at a moment of its own, with a successor first, and goes on',
+    async (role) => {
+      const { net, client, follow, all, telling, push } = await start(12)
+      const followed = await Promise.all(groups.map((group) => follow(group)))
+      const before = telling()
+      const relays = client.status().trunks.map((trunk) => trunk[role].name)
+      const beginnings = () => all.reduce((sum, each) => sum + each.followed.length, 0)
+      let [begun, leastHops] = [beginnings(), Number.POSITIVE_INFINITY]
+      for (const name of new Set(relays)) net.named(name).drain(60)
+      const moves: number[] = []
+      for (let seconds = 1; seconds <= 31; seconds++) {
+        await net.clock.elapse(1 * second)
+        await net.settle()
+        moves.push(beginnings() - begun)
+        begun = beginnings()
+        leastHops = Math.min(leastHops, telling().length)
+      }
+      expect(moves.reduce((sum, count) => sum + count, 0)).toBe(groups.length)
+      // Ten moments in thirty seconds: fewer than four different seconds once in a billion times.
+      expect(moves.filter((count) => count > 0).length).toBeGreaterThanOrEqual(4)
+      expect([telling().sort(), leastHops]).toEqual([before.sort(), groups.length])
+      for (const name of new Set(relays)) expect(net.named(name).hops.size).toBe(0)
+      await push('on')
+      expect(followed.map(({ told }) => told)).toEqual(groups.map(() => ['on']))
+    },
+  )
+
+  test('its gateway: another one takes over before the old branch ends', async () => {
+    const { net, follow, telling, push } = await start()
+    const { told } = await follow('me')
+    const [gone] = telling()
+    net.named(gone as string).drain(30)
+    await net.clock.elapse(15 * second)
+    await net.settle()
+    expect(telling()).not.toContain(gone)
+    await push('on')
+    expect(told).toEqual(['on'])
+  })
 })

@@ -42,7 +42,7 @@ export class GatewayBranch extends Branch implements Carrier {
   async exchange(record: Uint8Array): Promise<Uint8Array> {
     this.refuseIfRetired()
     this.#running += 1
-    this.lastUsed = this.clock.now()
+    this.lastUsed = this.clock.elapsed()
     try {
       // Looked at in the same step in which the stream is opened, or others would take the place meanwhile.
       while (!this.#hasFreeStream()) await new Promise<void>((resolve) => this.#freed.push(resolve))
@@ -58,7 +58,7 @@ export class GatewayBranch extends Branch implements Carrier {
   follow(record: Uint8Array, cells: number, handler: FollowHandler): Following {
     this.refuseIfRetired()
     if (!this.#hasFreeStream()) throw new NightjarError('limit-reached', { detail: 'streams of a branch' })
-    this.lastUsed = this.clock.now()
+    this.lastUsed = this.clock.elapsed()
     let isOver = false
     const over = () => {
       if (!isOver) this.#followed -= 1
@@ -68,20 +68,22 @@ export class GatewayBranch extends Branch implements Carrier {
       stream: () => stream,
       size: recordSize(cells),
       onRecord: (each) => {
-        this.lastUsed = this.clock.now()
+        this.lastUsed = this.clock.elapsed()
         handler.onRecord(each)
       },
-      onEnd(code) {
+      onEnd: (code) => {
         over()
         handler.onEnd(code)
+        this.closeIfOver()
       },
     })
     const stream: Stream = this.hop.streams.open(service.follow, nothing, cutting, { data: record, end: true })
     this.#followed += 1
     return {
-      stop() {
+      stop: () => {
         over()
         stream.reset('cancelled')
+        this.closeIfOver()
       },
     }
   }

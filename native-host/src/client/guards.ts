@@ -17,6 +17,8 @@ export class GuardLinks {
   readonly #health: RelayHealth
   readonly #extraCa: string | undefined
   readonly #tables = new Map<string, Promise<CircuitTable>>()
+  /** Links to guards that drain: what is on them goes on, and what is new takes another. */
+  readonly #left = new Set<CircuitTable>()
   #stopped = false
 
   constructor(options: { dial: Dial; clock: Clock; health: RelayHealth; extraCa?: string | undefined }) {
@@ -53,17 +55,21 @@ export class GuardLinks {
     this.#stopped = true
     const pending = [...this.#tables.values()]
     this.#tables.clear()
+    for (const { link } of [...this.#left]) link.close('done')
     for (const result of await Promise.allSettled(pending)) {
       if (result.status === 'fulfilled') result.value.link.close('done')
     }
   }
 
   async #dialAny(guard: Relay, forget: () => void): Promise<CircuitTable> {
-    const table = new CircuitTable({
-      onClosed: forget,
+    const table: CircuitTable = new CircuitTable({
+      onClosed: () => {
+        this.#left.delete(table)
+        forget()
+      },
       onGoaway: (seconds) => {
         this.#health.drains(guard, seconds)
-        // What is on the link goes on; the next link is to whoever listens there then.
+        this.#left.add(table)
         forget()
       },
     })

@@ -19,7 +19,7 @@ export class RelayHealth {
     const id = relay.id
     const count = (this.#failures.get(id)?.count ?? 0) + 1
     const pause = Math.min(firstPause * 2 ** (count - 1), longestPause)
-    this.#failures.set(id, { count, avoidUntil: this.#clock.now() + pause })
+    this.#failures.set(id, { count, avoidUntil: this.#clock.elapsed() + pause })
   }
 
   /**
@@ -27,7 +27,7 @@ export class RelayHealth {
    * carries the news could else keep clients away from relays that work, and steer them to others.
    */
   drains(relay: Relay, seconds: number): void {
-    const until = this.#clock.now() + Math.min(seconds * second, longestPause)
+    const until = this.#clock.elapsed() + Math.min(seconds * second, longestPause)
     this.#draining.set(relay.id, Math.max(until, this.#draining.get(relay.id) ?? 0))
   }
 
@@ -46,7 +46,7 @@ export class RelayHealth {
   }
 
   isAvoided(relay: Relay): boolean {
-    return this.#isDraining(relay) || (this.#failures.get(relay.id)?.avoidUntil ?? 0) > this.#clock.now()
+    return this.#isDraining(relay) || (this.#failures.get(relay.id)?.avoidUntil ?? 0) > this.#clock.elapsed()
   }
 
   /**
@@ -62,6 +62,6 @@ export class RelayHealth {
   }
 
   #isDraining(relay: Relay): boolean {
-    return (this.#draining.get(relay.id) ?? 0) > this.#clock.now()
+    return (this.#draining.get(relay.id) ?? 0) > this.#clock.elapsed()
   }
 }

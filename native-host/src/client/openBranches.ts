@@ -53,11 +53,11 @@ export class OpenBranches {
     relay: Relay,
     make: (options: BranchOptions) => Promise<T>,
   ): Promise<T> {
-    const { health, clock } = this.#options
+    const { health, clock, random } = this.#options
     const slot = this.#place(relay, await this.#options.slotsFor(group))
     this.#count(slot, 1)
     try {
-      const opened = await make({ clock, slot, relay })
+      const opened = await make({ clock, slot, relay, random })
       health.tookNew(relay)
       this.#keep(opened.branch)
       return opened
@@ -110,7 +110,7 @@ export class OpenBranches {
     const { clock, random } = this.#options
     const patience = idleAfter + (random() - 0.5) * 2 * idleJitter
     const look = () => {
-      const left = branch.lastUsed + patience - clock.now()
+      const left = branch.lastUsed + patience - clock.elapsed()
       if (left <= 0 && branch.running === 0) branch.retire()
       else timer = clock.after(left > 0 ? left : lookAgainAfter, look)
     }

@@ -1,3 +1,4 @@
+import { shareOf } from '@nightjar/shared/accounts'
 import type { Relay } from '@nightjar/shared/directory'
 import { day } from '@nightjar/shared/runtime'
 import { describeGateway, describeRelay, networkOf } from '@nightjar/shared/testing'
@@ -5,7 +6,7 @@ import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { State } from '../state/store.ts'
-import { assignGateway, type GatewayChoice, preferredTrunk, rankGateways, servesChain } from './selection.ts'
+import { assignGateway, type GatewayChoice, preferredTrunk, rankGateways, servesChain, shareKey } from './selection.ts'
 import { stateOf } from './testing/seeded.ts'
 
 const now = Date.UTC(2026, 0, 1)
@@ -139,6 +140,13 @@ describe('assignGateway', () => {
     assign(other, label, one)
     expect(other.gateways[0]?.group).not.toBe(state.gateways[0]?.group)
   })
+})
+
+test('who confirms whom is each client’s own choice, and lasting', () => {
+  const relays = gateways(12)
+  const share = (secret: number) => names(shareOf(relays, { index: 0, of: 3 }, shareKey(nativeCrypto, stateOf(secret))))
+  expect(share(1)).toEqual(share(1))
+  expect(share(1)).not.toEqual(share(2))
 })
 
 test('groups are spread evenly over the trunks, each always on the same', () => {

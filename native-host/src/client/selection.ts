@@ -124,10 +124,9 @@ export function rankLastingly(crypto: Crypto, network: Network, state: State, ch
     .map(({ relay }) => relay)
 }
 
-/** Of `ranked` those of every `of`th operator, from number `index` on: no two such shares have an operator in common. */
-export function shareOf(ranked: readonly Relay[], index: number, of: number): Relay[] {
-  const operators = [...new Set(ranked.map(({ operator }) => operator))]
-  return ranked.filter(({ operator }) => operators.indexOf(operator) % of === index)
+/** By whom shares of operators are told apart (shared/accounts, shareOf): this client's own, and lasting. */
+export function shareKey(crypto: Crypto, state: State): (name: string) => string {
+  return (name) => hex(hashOf(crypto, state, 'share', name, new Uint8Array(0)))
 }
 
 export interface ExitChoice {

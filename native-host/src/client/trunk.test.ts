@@ -1,4 +1,5 @@
-import { minute, second } from '@nightjar/shared/runtime'
+import { responderOf } from '@nightjar/shared/directory'
+import { hour, minute, second } from '@nightjar/shared/runtime'
 import { describe, expect, test } from 'vitest'
 import { TestNetwork } from './testing/network.ts'
 import { makeSlot } from './testing/slot.ts'
@@ -117,6 +118,20 @@ describe('a trunk that goes silent', () => {
     expect(slot.trunk?.middle.name).toBe('r2')
   })
 
+  test('is given up as soon where the machine’s clock is set back meanwhile, or forth', async () => {
+    for (const change of [-1 * hour, 1 * hour]) {
+      const { net, slot, path } = await up()
+      path.middle = 'r2'
+      net.named('r1').silent = true
+      net.clock.set(change)
+      await net.clock.elapse(20 * second)
+      expect(slot.trunk?.middle.name).toBe('r1')
+      await net.clock.elapse(10 * second)
+      await net.settle()
+      expect(slot.trunk?.middle.name).toBe('r2')
+    }
+  })
+
   test('with its whole link: the entry is to blame, and the link is closed', async () => {
     const { net, slot, path, failures } = await up()
     const [link] = net.named('r0').links
@@ -189,6 +204,19 @@ describe('attempts', () => {
     expect(net.named('r0').hops.size).toBe(1)
   })
 
+  // Found by review: the one before was forgotten and went on, twice as often in all.
+  test('are one chain, though both relays of the trunk drain', async () => {
+    const { net, path, builds } = await up()
+    path.entry = 'r3'
+    net.named('r3').up = false
+    for (const name of ['r0', 'r1']) {
+      net.named(name).drain(60)
+      await net.settle()
+    }
+    await net.clock.elapse(10 * second)
+    expect(builds).toEqual([0, 0, 0, 200, 600, 1400, 3000, 6200])
+  })
+
   test('go on where the choice itself fails', async () => {
     const { net, slot, path, builds } = await start()
     path.middle = 'nobody'
@@ -221,6 +249,24 @@ describe('stop', () => {
     await net.settle()
     expect(slot.trunk).toBeUndefined()
     expect([net.named('r0').hops.size, net.named('r1').hops.size]).toEqual([0, 0])
+  })
+
+  // Found by review: nobody knew of the link to a guard that drained, and it stayed open.
+  test('closes the link of a trunk that is being let go, too', async () => {
+    const { net, slot, path, links } = await up()
+    const [old] = net.named('r0').links
+    path.entry = 'r3'
+    await net.run(
+      slot.trunk?.hop.extend(responderOf(net.named('g0').relay, 'onion', net.clock.now())) as Promise<unknown>,
+    )
+    net.named('r0').drain(30)
+    await net.settle()
+    expect([slot.trunk?.entry.name, old?.a.closed]).toEqual(['r3', false])
+    slot.stop()
+    await links.stop()
+    expect(old?.a.closed).toBe(true)
+    await net.clock.elapse(1 * minute)
+    expect(net.named('r0').hops.size).toBe(0)
   })
 
   test('during a pause ends the attempts', async () => {

@@ -1,12 +1,13 @@
 /**
  * One trunk slot: keeps a circuit entry–middle up, and rebuilds it when it is lost. Failures are counted against the
  * relay that failed, so that the next attempt takes the spare. Where one of the two drains, the next trunk is built first;
- * the old one then ends with the last of its branches.
+ * the branches of the old one then leave it at random moments, each for itself, and it ends with the last of them.
  */
 import { type CircuitContext, type CircuitTable, type Hop, openCircuit } from '@nightjar/shared/circuit'
 import { type Relay, responderOf } from '@nightjar/shared/directory'
 import { asNightjarError, type NightjarError } from '@nightjar/shared/errors'
-import { type Clock, millisecond, second, type Timer } from '@nightjar/shared/runtime'
+import { type Clock, millisecond, minute, second, type Timer } from '@nightjar/shared/runtime'
+import { timeToLeave } from './branch.ts'
 import type { GuardLinks } from './guards.ts'
 import type { RelayHealth } from './health.ts'
 import { watchHop } from './watch.ts'
@@ -21,8 +22,8 @@ export interface Trunk {
 
 interface OpenTrunk extends Trunk {
   readonly entryHop: Hop
-  /** A relay of it drains. */
-  isLeaving: boolean
+  /** When a relay of it that drains will end it, in the clock's elapsed milliseconds. */
+  endsAt: number | undefined
 }
 
 export interface TrunkOptions {
@@ -41,6 +42,8 @@ const longestPause = 15 * second
 const hurryPause = 1 * second
 /** How often to look whether a trunk that was replaced has branches yet. */
 const letGoEvery = 250 * millisecond
+/** However long a relay drains: by then each branch has been renewed, as branches are, on the next trunk. */
+const longestLeave = 12 * minute
 
 export class TrunkSlot {
   readonly #options: TrunkOptions
@@ -48,12 +51,12 @@ export class TrunkSlot {
   #building = false
   #stopped = false
   #failures = 0
-  /** In the clock's milliseconds. */
+  /** In the clock's elapsed milliseconds. */
   #lastFailure = 0
   #retry: Timer | undefined
   /** Requests under way on the trunk's branches: silence is then noticed sooner. */
   busy = 0
-  /** When a tcp stream on one of them last sent something, in the clock's milliseconds: that is to be answered too. */
+  /** When a tcp stream on one of them last sent something, in the clock's elapsed milliseconds: that is to be answered too. */
   lastSent = Number.NEGATIVE_INFINITY
   lastError: NightjarError | undefined
 
@@ -83,7 +86,7 @@ export class TrunkSlot {
 
   /** A request waits: tries at once instead of at the end of the pause, though not more often than once a second. */
   hurry(): void {
-    const isEarly = this.#failures > 3 && this.#options.clock.now() - this.#lastFailure < hurryPause
+    const isEarly = this.#failures > 3 && this.#options.clock.elapsed() - this.#lastFailure < hurryPause
     if (this.#retry === undefined || isEarly) return
     this.#retry.cancel()
     this.#retry = undefined
@@ -91,7 +94,7 @@ export class TrunkSlot {
   }
 
   async #build(): Promise<void> {
-    if (this.#building || this.#stopped || this.#trunk?.isLeaving === false) return
+    if (this.#building || this.#stopped || (this.#trunk !== undefined && this.#trunk.endsAt === undefined)) return
     this.#building = true
     try {
       await this.#open(this.#options.choose())
@@ -105,7 +108,7 @@ export class TrunkSlot {
       this.#building = false
       this.#options.onChange()
       // Told to leave while it was still being opened.
-      if (this.#trunk?.isLeaving === true && this.#retry === undefined) this.#scheduleRetry()
+      if (this.#trunk?.endsAt !== undefined && this.#retry === undefined) this.#scheduleRetry()
     }
   }
 
@@ -125,10 +128,10 @@ export class TrunkSlot {
     for (const relay of [entry, middle]) health.tookNew(relay)
     if (this.#stopped) return entryHop.close()
     this.#watch(table, entryHop, hop)
-    const trunk: OpenTrunk = { entry, middle, hop, entryHop, isLeaving: false }
+    const trunk: OpenTrunk = { entry, middle, hop, entryHop, endsAt: undefined }
     const before = this.#trunk
     this.#trunk = trunk
-    if (before !== undefined) this.#letGo(before)
+    if (before !== undefined) this.#letGo(before, new Set())
     hop.onClosed((error) => this.#lost(trunk, error))
     entryHop.onGoaway((seconds) => this.#leave(trunk, entry, seconds))
     hop.onGoaway((seconds) => this.#leave(trunk, middle, seconds))
@@ -164,17 +167,27 @@ export class TrunkSlot {
 
   /** Builds another trunk while this one goes on. */
   #leave(trunk: OpenTrunk, relay: Relay, seconds: number): void {
-    this.#options.health.drains(relay, seconds)
-    trunk.isLeaving = true
+    const { clock, health } = this.#options
+    health.drains(relay, seconds)
+    trunk.endsAt = Math.min(trunk.endsAt ?? Number.POSITIVE_INFINITY, clock.elapsed() + seconds * second)
     void this.#build()
   }
 
-  /** Has the branches of a trunk that was replaced move, those too that were on their way, and closes it after them. */
-  #letGo(trunk: OpenTrunk): void {
-    for (const branch of trunk.hop.branches) branch.goaway(0)
-    this.#options.clock.after(letGoEvery, () => {
+  /**
+   * Has the branches of a trunk that was replaced move, those too that were on their way, and closes it after them.
+   * @param told those that know when to
+   */
+  #letGo(trunk: OpenTrunk, told: Set<Hop>): void {
+    const { clock, random } = this.#options
+    const left = ((trunk.endsAt ?? clock.elapsed()) - clock.elapsed()) / second
+    for (const branch of trunk.hop.branches) {
+      if (told.has(branch)) continue
+      told.add(branch)
+      clock.after(random() * timeToLeave(left, longestLeave), () => branch.goaway(0))
+    }
+    clock.after(letGoEvery, () => {
       if (trunk.hop.branchCount === 0) trunk.entryHop.close('done')
-      else if (!this.#stopped) this.#letGo(trunk)
+      else if (!this.#stopped) this.#letGo(trunk, told)
     })
   }
 
@@ -194,7 +207,8 @@ export class TrunkSlot {
 
   #scheduleRetry(): void {
     if (this.#stopped) return
-    this.#lastFailure = this.#options.clock.now()
+    this.#retry?.cancel()
+    this.#lastFailure = this.#options.clock.elapsed()
     const pause = Math.min(firstPause * 2 ** Math.min(this.#failures, 10), longestPause)
     this.#retry = this.#options.clock.after(pause * (0.5 + this.#options.random() / 2), () => {
       this.#retry = undefined

@@ -32,13 +32,13 @@ export function watchHop(hop: Hop, options: WatchOptions): void {
 
   function look(): void {
     if (hop.error !== undefined) return
-    const notBefore = clock.now() - (options.isBusy() ? quietBusy : quietIdle)
+    const notBefore = clock.elapsed() - (options.isBusy() ? quietBusy : quietIdle)
     if (hop.lastHeard > notBefore || (before !== undefined && before.lastHeard <= notBefore)) return next()
     void ask()
   }
 
   async function ask(): Promise<void> {
-    const asked = clock.now()
+    const asked = clock.elapsed()
     options.onAsk?.()
     await within(clock, pingTimeout, hop.ping(), () => new NightjarError('timed-out')).catch(() => undefined)
     // Whatever came meanwhile is as good as the answer, which may have to queue behind it.

@@ -89,7 +89,7 @@ export class BridgeSession implements Session {
 
   close(): void {
     this.#isClosed = true
-    for (const end of this.#followed.values()) end()
+    // What is followed is lost with its branch and not ended: its watches linger (docs/protocol.md).
     for (const { branch } of this.#branches.values()) branch.retire()
   }
 
@@ -120,10 +120,10 @@ export class BridgeSession implements Session {
     const number = this.#lastBranch
     const carried: Carried = { branch, waiting: new Map() }
     this.#branches.set(number, carried)
-    branch.onGoaway(() => {
-      // Lost to what comes, so that the browser opens another; what is under way is answered yet.
-      if (branch.error === undefined)
-        this.#send({ event: 'branch-lost', branch: number, code: 'draining', requests: [] })
+    branch.onLeaving(() => {
+      // Over for what comes, so that the browser opens another; what is under way is answered yet.
+      this.#send({ event: 'branch-lost', branch: number, code: 'branch-retired', requests: [] })
+      branch.retire()
     })
     branch.onClosed(({ code }) => {
       this.#branches.delete(number)

@@ -1,17 +1,18 @@
 /**
  * One user's branches: a model in time of requests/branches.ts and client/openBranches.ts, over the product's own choice of
- * gateways. A branch is renewed after 10 minutes ± 2, the next one opened first (docs/protocol.md, "Circuits are trees"); it
- * is lost with its trunk or its gateway.
+ * gateways. A branch is renewed after 10 minutes ± 2, the next one opened first (docs/protocol.md, "Circuits are trees"), and
+ * likewise at a random moment when a relay on its way drains; it is lost with its trunk or its gateway.
  */
 import type { Relay } from '@nightjar/shared/directory'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import { minute, pause, second } from '@nightjar/shared/runtime'
+import { hour, minute, pause, second } from '@nightjar/shared/runtime'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
+import { timeToLeave } from '../client/branch.ts'
 import { assignGateway, rankGateways } from '../client/selection.ts'
 import type { State } from '../state/store.ts'
 import type { Chance } from './chance.ts'
 import type { LabClock } from './clock.ts'
-import { type Trunk, Trunks } from './trunks.ts'
+import { drainSeconds, type Trunk, Trunks } from './trunks.ts'
 import type { MiddleRecord, Views } from './views.ts'
 import { chainId, type World } from './world.ts'
 
@@ -25,6 +26,7 @@ const greetingCells = 4
 export interface Branch {
   readonly id: number
   readonly number: number
+  readonly group: string
   readonly trunk: Trunk
   readonly gateway: Relay
   /** Milliseconds from here to the gateway. */
@@ -62,10 +64,16 @@ export class Branches {
   constructor(options: BranchesOptions, onGatewayLost: (id: string) => void) {
     this.#options = options
     const { world, clock } = options
-    this.trunks = new Trunks({ ...options, onLost: (trunk) => this.#lose(trunk) })
+    this.trunks = new Trunks({
+      ...options,
+      onLost: (trunk) => this.#lose(trunk),
+      onReplaced: (trunk) => this.#leave((branch) => branch.trunk === trunk),
+    })
     for (const { id } of world.network.relays) {
       for (const { from } of world.outagesOf(id)) {
         if (from < clock.now()) continue
+        const drainsAt = Math.max(from - drainSeconds * second, clock.now())
+        clock.after(drainsAt - clock.now(), () => this.#leave(({ gateway }) => gateway.id === id))
         clock.after(from - clock.now(), () => {
           onGatewayLost(id)
           this.#loseGateway(id)
@@ -77,10 +85,10 @@ export class Branches {
   /** The group's own. @throws NightjarError `network-unreachable` */
   of(group: string): Promise<Branch> {
     const gateway = this.#gatewayOf(group)
-    const key = `${group}\0${gateway.id}`
+    const key = keyOf(group, gateway)
     const known = this.#branches.get(key)
     if (known !== undefined && !known.isClosed) return Promise.resolve(known)
-    const opening = this.#opening.get(key) ?? this.#open(group, gateway, key)
+    const opening = this.#opening.get(key) ?? this.#open(group, gateway)
     this.#opening.set(key, opening)
     return opening.finally(() => this.#opening.delete(key))
   }
@@ -105,7 +113,7 @@ export class Branches {
     return this.#options.clock.now()
   }
 
-  async #open(group: string, gateway: Relay, key: string): Promise<Branch> {
+  async #open(group: string, gateway: Relay): Promise<Branch> {
     const { clock, chance, nextId, user, views } = this.#options
     const trunk = await this.#trunkOf(group)
     const id = nextId()
@@ -116,6 +124,7 @@ export class Branches {
     const branch: Branch = {
       id,
       number,
+      group,
       trunk,
       gateway,
       latency,
@@ -130,8 +139,8 @@ export class Branches {
     this.#atGateway(branch, 'open', 2 * latency)
     await pause(clock, 4 * latency)
     if (trunk.isLost) throw new NightjarError('link-lost')
-    this.#branches.set(key, branch)
-    clock.after(dueAt - this.#now, () => void this.#renew(group, branch, key))
+    this.#branches.set(keyOf(group, gateway), branch)
+    clock.after(dueAt - this.#now, () => void this.#renew(branch))
     return branch
   }
 
@@ -144,12 +153,12 @@ export class Branches {
     throw new NightjarError('network-unreachable')
   }
 
-  async #renew(group: string, old: Branch, key: string): Promise<void> {
+  async #renew(old: Branch): Promise<void> {
     if (old.isClosed) return
     const isWanted = old.followers.size > 0 || old.lastUsed > this.#now - 1 * minute
     if (isWanted) {
       try {
-        await this.#open(group, old.gateway, key)
+        await this.#open(old.group, this.#isThere(old.gateway) ? old.gateway : this.#gatewayOf(old.group))
       } catch (error) {
         // The trunk has gone, and the old branch with it.
         if (!(error instanceof NightjarError)) throw error
@@ -160,20 +169,35 @@ export class Branches {
 
   /** Its own while that serves, else the next by its own ranking. */
   #gatewayOf(group: string): Relay {
-    const { world, state } = this.#options
-    const ranked = this.#rankings.get(group) ?? this.#rank(group)
-    this.#rankings.set(group, ranked)
-    const isThere = ({ id }: Relay) => world.outagesOf(id).every(({ from, to }) => this.#now < from || this.#now > to)
-    const gateway = ranked.find(isThere) ?? ranked[0]
+    const { state } = this.#options
+    // As long as the client keeps one (client.ts): by then the gateways of the other groups are known.
+    const key = `${Math.floor(this.#now / hour)} ${group}`
+    const ranked = this.#rankings.get(key) ?? this.#rank(group)
+    this.#rankings.set(key, ranked)
+    const gateway = ranked.find((relay) => this.#isThere(relay)) ?? ranked[0]
     if (gateway === undefined) throw new NightjarError('no-path')
     assignGateway(nativeCrypto, state, group, gateway, this.#now)
     return gateway
+  }
+
+  /** And does not drain. */
+  #isThere({ id }: Relay): boolean {
+    const outages = this.#options.world.outagesOf(id)
+    return outages.every(({ from, to }) => this.#now < from - drainSeconds * second || this.#now > to)
   }
 
   #rank(group: string): readonly Relay[] {
     const { world, state } = this.#options
     const choice = { group, chain: chainId, path: this.trunks.pinned, now: this.#now }
     return rankGateways(nativeCrypto, world.network, state, choice)
+  }
+
+  /** Each at a moment of its own. */
+  #leave(isConcerned: (branch: Branch) => boolean): void {
+    const { clock, chance } = this.#options
+    for (const branch of [...this.#branches.values()].filter(isConcerned)) {
+      clock.after(chance.next() * timeToLeave(drainSeconds, minute), () => void this.#renew(branch))
+    }
   }
 
   #lose(trunk: Trunk): void {
@@ -197,6 +221,10 @@ export class Branches {
     const time = round(this.#now + delay - world.start)
     views.write('gateway', { gateway: gateway.name, branch: id, event, time })
   }
+}
+
+function keyOf(group: string, gateway: Relay): string {
+  return `${group}\0${gateway.id}`
 }
 
 /** To a tenth of a millisecond. */

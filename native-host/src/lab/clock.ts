@@ -21,6 +21,10 @@ export class LabClock implements Clock {
     return this.#now
   }
 
+  elapsed(): number {
+    return this.#now
+  }
+
   after(delay: number, action: () => void): Timer {
     const pending: Pending = { due: this.#now + Math.max(delay, 0), order: this.#order++, action }
     this.#push(pending)

@@ -5,7 +5,7 @@
  */
 import type { Relay } from '@nightjar/shared/directory'
 import { recordOverhead } from '@nightjar/shared/envelope'
-import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
+import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import type { Follower, Following, FollowOrder, Order } from '@nightjar/shared/requests'
 import { type Call, encodeQuestion, methodOf, type Outcome, type Question } from '@nightjar/shared/rpc'
 import { pause } from '@nightjar/shared/runtime'
@@ -41,19 +41,42 @@ export class Path {
   }
 
   /** @throws NightjarError where there is no path, or it was lost each time */
-  async request(order: Order): Promise<Outcome> {
+  async request(order: Order, onAnswered?: (gateway: string) => void): Promise<Outcome> {
     const { clock } = this.#options
     for (let attempt = 0; attempt < attempts; attempt++) {
       const branch = await this.#branches.of(order.group)
       const { outcome, latency } = this.#exchange(branch, order.call)
       await pause(clock, latency)
-      if (!branch.isClosed) return outcome
+      if (branch.isClosed) continue
+      onAnswered?.(branch.gateway.id)
+      return outcome
     }
     throw new NightjarError('link-lost')
   }
 
-  /** @throws NightjarError where there is no path */
-  async follow({ group, question }: FollowOrder, handler: Follower): Promise<Following> {
+  /** Over the lives of branches, as the product's `follow`. @throws NightjarError where there is no path */
+  async follow(order: FollowOrder, follower: Follower): Promise<Following> {
+    let isOver = false
+    const onEnd = (code: ErrorCode) => {
+      if (isOver) return
+      if (code !== 'branch-retired') return follower.onEnd(code)
+      begin().then(keep, (error: unknown) => follower.onEnd(asNightjarError(error).code))
+    }
+    const begin = () => this.#followOnce(order, { ...follower, onEnd })
+    const keep = (next: Following) => {
+      following = next
+      if (isOver) next.stop()
+    }
+    let following = await begin()
+    return {
+      stop() {
+        isOver = true
+        following.stop()
+      },
+    }
+  }
+
+  async #followOnce({ group, question }: FollowOrder, handler: Follower): Promise<Following> {
     const branch = await this.#branches.of(group)
     this.#branches.seen(branch, { event: 'follow', up: cellsOf(question), down: 0 })
     const isWatch = question.method === 'nightjar_watch'

@@ -67,8 +67,10 @@ function watching({ path, clock, chance, own, settings }: StrategyOptions): Ask 
     clock,
     random: () => chance.next(),
     crypto: nativeCrypto,
-    request: (order) => path.request(order),
+    request: (order, onAnswered) => path.request(order, onAnswered),
     follow: (order, handler) => path.follow(order, handler),
+    // Each of the lab's gateways has one of its own.
+    operatorOf: (gateway) => gateway,
     settings: () => ({ ...defaultSettings, ...settings }),
     reports: { onLie() {}, onDisagreement() {}, onLinking() {} },
   })

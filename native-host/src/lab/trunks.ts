@@ -1,6 +1,7 @@
 /**
- * One user's two trunks: a model of client/trunks.ts in time, over the pins that the product's own selection makes. They
- * are lost with their relays, and all at once where the user's machine sleeps or loses its network.
+ * One user's two trunks: a model of client/trunks.ts in time, over the pins that the product's own selection makes. One is
+ * replaced when a relay of it drains, before that restarts; all are lost at once where the user's machine sleeps or loses its
+ * network.
  */
 import type { Relay } from '@nightjar/shared/directory'
 import { minute, second } from '@nightjar/shared/runtime'
@@ -12,6 +13,8 @@ import type { LabClock } from './clock.ts'
 import type { Outage, World } from './world.ts'
 
 export const usualSleeps = 3
+/** For how many seconds a relay drains before it restarts: what it does unless it is told otherwise. */
+export const drainSeconds = 30
 const trunkCount = 2
 
 export interface Trunk {
@@ -34,6 +37,8 @@ export interface TrunksOptions {
   readonly sleepsPerDay: number
   nextId(): number
   onLost(trunk: Trunk): void
+  /** It has a successor, and its branches are to leave it. */
+  onReplaced(trunk: Trunk): void
 }
 
 export class Trunks {
@@ -61,10 +66,14 @@ export class Trunks {
       this.#at(from + chance.between(1 * second, 30 * second), () => this.#loseAll(to - clock.now()))
     }
     for (const [index, middle] of middles.entries()) {
-      for (const { from } of world.outagesOf(middle.id)) this.#at(from, () => this.#loseThrough(middle, index))
+      this.#whenDraining(middle, () => this.#replaceThrough(middle, index))
     }
     const [guard] = guards
-    for (const { from } of guard ? world.outagesOf(guard.id) : []) this.#at(from, () => this.#loseAll(this.#repair()))
+    if (guard !== undefined) {
+      this.#whenDraining(guard, () => {
+        for (let index = 0; index < trunkCount; index++) this.#replace(index)
+      })
+    }
   }
 
   isAsleep(time: number): boolean {
@@ -83,26 +92,32 @@ export class Trunks {
   }
 
   #loseAll(pause: number): void {
-    for (let index = 0; index < trunkCount; index++) this.#lose(index, pause)
+    for (let index = 0; index < trunkCount; index++) {
+      const trunk = this.#slots[index]
+      if (trunk === undefined) continue
+      this.#slots[index] = undefined
+      trunk.isLost = true
+      this.#options.onLost(trunk)
+      this.#options.clock.after(pause, () => this.#open(index))
+    }
   }
 
-  #loseThrough(middle: Relay, spare: number): void {
+  #replaceThrough(middle: Relay, spare: number): void {
     const index = this.#slots.findIndex((trunk) => trunk?.middle === middle)
     const next = this.#middles[spare === trunkCount ? Math.max(index, 0) : trunkCount]
-    if (index >= 0) this.#lose(index, this.#repair(), next)
+    if (index >= 0) this.#replace(index, next)
   }
 
-  #lose(index: number, pause: number, middle?: Relay): void {
+  /** The next one is there first. */
+  #replace(index: number, middle?: Relay): void {
     const trunk = this.#slots[index]
     if (trunk === undefined) return
-    this.#slots[index] = undefined
-    trunk.isLost = true
-    this.#options.onLost(trunk)
-    this.#options.clock.after(pause, () => this.#open(index, middle))
+    this.#open(index, middle)
+    this.#options.onReplaced(trunk)
   }
 
-  #repair(): number {
-    return this.#options.chance.between(0.3 * second, 3 * second)
+  #whenDraining(relay: Relay, action: () => void): void {
+    for (const { from } of this.#options.world.outagesOf(relay.id)) this.#at(from - drainSeconds * second, action)
   }
 
   #at(time: number, action: () => void): void {

@@ -2,18 +2,19 @@
  * One account of one chain, watched at its own gateway: registered once, told at each block of the grid after a delay
  * that nobody else knows. What it was told is checked and remembered by block.
  *
- * When it registers it also reads the account once, so that its first value does not wait for the chain's next block.
+ * When it registers it also reads the account once, so that its first value does not wait for the chain's next block. Where
+ * the settings give another grid, it registers anew at a time of its own.
  */
 import { NightjarError } from '../errors/index.ts'
 import type { Outcome } from '../rpc/index.ts'
-import { second, type Timer } from '../runtime.ts'
+import { pause, second, type Timer } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 import { type AccountsContext, accountGroup, watchCells } from './context.ts'
 import type { Grid } from './grid.ts'
 import type { Heads } from './heads.ts'
-import { readParts, readProven, whereabouts } from './reading.ts'
+import { namesIn, readParts, readProven } from './reading.ts'
 import { Registration } from './registration.ts'
-import { type Claim, check, claimOf, type State } from './state.ts'
+import { type Checked, type Claim, check, claimOf, fitsItself, type State } from './state.ts'
 import type { Trust } from './trust.ts'
 
 /** The shortest that the longest pause of a registration may be set to. */
@@ -35,7 +36,8 @@ export interface AccountWatchOptions {
 
 export class AccountWatch {
   readonly #options: AccountWatchOptions
-  readonly #registration: Registration
+  #grid: Grid
+  #registration: Registration
   /** By number of the block. */
   readonly #states = new Map<number, State>()
   /** Gateways that were caught and left. What they said before is judged after that. */
@@ -44,20 +46,14 @@ export class AccountWatch {
   #isSilent = false
   #isStopped = false
   #look: Timer | undefined
+  #renewal: Timer | undefined
+  /** Its gateway is asked to prove what did not fit. */
+  #isProving = false
 
   constructor(options: AccountWatchOptions) {
-    const { context, chain, account, grid } = options
     this.#options = options
-    // Kept when it registers again: whoever knows it takes up the schedule that went on at the gateway.
-    const delay = Math.floor(context.random() * grid.longestDelay)
-    const params = [{ account, stride: grid.stride, delay }]
-    this.#registration = new Registration({
-      context,
-      order: { group: accountGroup(account), question: { chain, cells: watchCells, method: 'nightjar_watch', params } },
-      longestPause: Math.max(context.settings().coldSpread, Math.min(leastPause, 3 * grid.slot)),
-      onOutcome: (outcome, gateway) => this.#onPush(outcome, gateway),
-      onRegistered: () => void this.#readNow(),
-    })
+    this.#grid = options.grid
+    this.#registration = this.#registrationFor(options.grid)
   }
 
   start(): void {
@@ -68,6 +64,7 @@ export class AccountWatch {
   stop(): void {
     this.#isStopped = true
     this.#look?.cancel()
+    this.#renewal?.cancel()
     this.#registration.stop()
   }
 
@@ -109,36 +106,34 @@ export class AccountWatch {
   }
 
   async #take(claim: Claim, gateway: string, evidence: unknown): Promise<void> {
-    const { account, chain, heads, trust } = this.#options
-    const agreement = await heads.agree(claim.number, claim.hash)
-    const checked = await check(account, claim, agreement)
-    // Its gateway looked up the block and read the account one after the other: the chain may have changed in between.
-    const where = checked.kind === 'lie' ? await this.#whereabouts(claim) : 'there'
-    if (this.#isStopped || where === 'replaced') return
+    const { context, chain, account, trust } = this.#options
+    let checked = await this.#check(claim)
+    if (checked.kind === 'unconfirmed') {
+      // Those whose heads are followed may hear of its block later.
+      await pause(context.clock, this.#grid.slot)
+      checked = await this.#check(claim)
+    }
+    if (this.#isStopped) return
     if (checked.kind === 'state') {
       this.#silentSlots = 0
       this.#isSilent = false
-      return this.#remember(checked.state)
-    }
-    if (checked.kind === 'lie' && where === 'there') {
+      this.#remember(checked.state)
+    } else if (checked.kind === 'lie' && !(await fitsItself(account, claim))) {
       if (this.#liars.has(gateway)) return
       this.#liars.add(gateway)
-      const group = accountGroup(account)
-      trust.lie({ group, gateway, chain, what: checked.what, evidence: { claim: evidence, block: agreement } })
+      const { what } = checked
+      trust.lie({ group: accountGroup(account), gateway, chain, what, evidence: { claim: evidence } })
       this.#registration.again()
-    } else if (checked.kind === 'elsewhere' || where === 'disputed') {
-      trust.disagree({ chain, what: 'watch', number: claim.number, gateways: [gateway] })
+    } else if (checked.kind === 'lie') {
+      // Its gateway looked up the block and read the account one after the other: the chain may have changed in between.
+      if (!this.#isProving) await this.#read(claim.number)
+    } else if (checked.kind === 'elsewhere') {
+      trust.disagree({ chain, what: 'watch', number: claim.number, gateways: namesIn(gateway) })
     }
   }
 
-  async #whereabouts({ number, hash }: Claim): Promise<'there' | 'replaced' | 'disputed'> {
-    try {
-      return await whereabouts(this.#options, number, hash ?? '')
-    } catch (error) {
-      // The path is gone, and the registration finds out too. Else it is a bug of ours.
-      if (!(error instanceof NightjarError)) throw error
-      return 'disputed'
-    }
+  async #check(claim: Claim): Promise<Checked> {
+    return check(this.#options.account, claim, await this.#options.heads.agree(claim.number, claim.hash))
   }
 
   #remember(state: State): void {
@@ -149,10 +144,15 @@ export class AccountWatch {
 
   /** Reads the account at the newest block of the grid, in its own group. */
   async #readNow(): Promise<void> {
-    const { grid, heads } = this.#options
+    const { heads } = this.#options
     await heads.known()
-    const number = heads.newestOn(grid)
+    const number = heads.newestOn(this.#grid)
     if (number === undefined || this.#isStopped || this.#states.has(number)) return
+    await this.#read(number)
+  }
+
+  async #read(number: number): Promise<void> {
+    this.#isProving = true
     try {
       const state = (await readProven(this.#options, number)) ?? (await readParts(this.#options, number))
       if (state !== undefined && !this.#isStopped) this.#remember(state)
@@ -161,24 +161,60 @@ export class AccountWatch {
       if (!(error instanceof NightjarError)) throw error
       // Reported by now: what the same gateway tells is not waited for.
       if (error.code === 'answer-refuted' && !this.#isStopped) this.#registration.again()
+    } finally {
+      this.#isProving = false
     }
   }
 
-  /** Looks once in a slot whether the chain has gone on without a value having come. */
+  /** Looks once in a slot whether the chain has gone on without a value having come, and whether the grid is still that. */
   #lookLater(): void {
-    const { context, grid, heads, onChange } = this.#options
-    this.#look = context.clock.after(grid.slot, () => {
+    this.#look = this.#options.context.clock.after(this.#grid.slot, () => {
       this.#lookLater()
+      void this.#renewLater()
       // While it waits to register again, its gateway has nothing to say.
       if (!this.#registration.isStanding) return
       const [newest = -1] = this.numbers
-      const isBehind = (heads.newestOn(grid) ?? -1) > newest
+      const isBehind = (this.#options.heads.newestOn(this.#grid) ?? -1) > newest
       this.#silentSlots = isBehind ? this.#silentSlots + 1 : 0
       if (this.#silentSlots < patientSlots) return
       this.#silentSlots = 0
       this.#isSilent = true
       this.#registration.again()
-      onChange()
+      this.#options.onChange()
     })
   }
+
+  /** The settings may have changed: accounts that all took that up at once would show that they belong together. */
+  async #renewLater(): Promise<void> {
+    const { context, heads } = this.#options
+    const grid = await heads.grid()
+    if (this.#isStopped || this.#renewal !== undefined || isSame(grid, this.#grid)) return
+    this.#renewal = context.clock.after(context.random() * context.settings().coldSpread, () => {
+      this.#renewal = undefined
+      this.#registration.stop()
+      this.#grid = grid
+      this.#registration = this.#registrationFor(grid)
+      this.#registration.start()
+    })
+  }
+
+  #registrationFor(grid: Grid): Registration {
+    const { context, chain, account } = this.#options
+    // Kept when it registers again: whoever knows it takes up the schedule that went on at the gateway.
+    const delay = Math.floor(context.random() * grid.longestDelay)
+    const params = [{ account, stride: grid.stride, delay }]
+    return new Registration({
+      context,
+      order: { group: accountGroup(account), question: { chain, cells: watchCells, method: 'nightjar_watch', params } },
+      get longestPause() {
+        return Math.max(context.settings().coldSpread, Math.min(leastPause, 3 * grid.slot))
+      },
+      onOutcome: (outcome, gateway) => this.#onPush(outcome, gateway),
+      onRegistered: () => void this.#readNow(),
+    })
+  }
+}
+
+function isSame(one: Grid, other: Grid): boolean {
+  return one.stride === other.stride && one.slot === other.slot && one.longestDelay === other.longestDelay
 }

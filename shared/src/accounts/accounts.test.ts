@@ -24,6 +24,7 @@ describe('a call goes', () => {
     await stage.settled(stage.ask('eth_gasPrice'))
     await stage.settled(stage.ask('eth_call', [balanceOf(stranger), 'latest']))
     await stage.settled(stage.ask('eth_call', [balanceOf(a), 'latest']))
+    await stage.clock.elapse(10 * second)
     await stage.settled(stage.ask('eth_estimateGas', [{ from: b, to: stranger, value: '0x1' }]))
     const groups = stage.gateways.asked
       .filter(({ method }) => /gasPrice|call|estimate/.test(method))
@@ -41,7 +42,7 @@ describe('a call goes', () => {
   })
 
   it('in parts where it names several: each on its own branch, at its own moment, at one block', async () => {
-    const stage = await setStage({ accounts: 2 })
+    const stage = await setStage({ accounts: 2, settings: { coldSpread: 0 } })
     // The checker is not one that is known, so that no watch can say.
     stage.gateways.answer = ({ group }) => balancesAnswer([BigInt(`0x${group.slice(-2)}`)])
     const [message] = balancesCall([a, b], 'latest').params as readonly { readonly data: string }[]
@@ -54,7 +55,7 @@ describe('a call goes', () => {
   })
 
   it('with its caller for the part that names no account', async () => {
-    const stage = await setStage({ accounts: 2 })
+    const stage = await setStage({ accounts: 2, settings: { coldSpread: 0 } })
     stage.gateways.answer = () => ({ result: [] })
     await stage.settled(stage.ask('eth_getLogs', [{ address: [a, stranger, b], fromBlock: '0x1', toBlock: '0x2' }]))
     const asked = sent(stage, 'eth_getLogs').map(([group, params]) => `${group}: ${JSON.stringify(params)}`)
@@ -104,7 +105,7 @@ describe('a call goes', () => {
   })
 
   it('back as the first error of its parts, whoever says it', async () => {
-    const stage = await setStage({ accounts: 2 })
+    const stage = await setStage({ accounts: 2, settings: { coldSpread: 0 } })
     const filter = { address: [a, b], fromBlock: '0x1', toBlock: '0x2' }
     const revert: Outcome = { error: { code: 3, message: 'execution reverted' } }
     stage.gateways.answer = ({ group }) => (group === `account ${a}` ? { result: [] } : revert)

@@ -1,12 +1,13 @@
 /**
  * What a wallet asks, so asked that no gateway and no provider learns that two accounts belong together. Each account has
- * an isolation group of its own. What watches know is answered here; what names several accounts is taken apart.
+ * an isolation group of its own. What watches know is answered here; what names several accounts is taken apart; and what has
+ * to be asked of an account's gateway is put off, unless it is the account that the user is at.
  *
  * Left out: who the callers are. A site, or a wallet at the endpoint, is a group for what names no account.
  */
 import { hex } from '../bytes/index.ts'
-import { asNightjarError, NightjarError } from '../errors/index.ts'
-import { type Call, codeHash, type Outcome, toRpcError } from '../rpc/index.ts'
+import { NightjarError } from '../errors/index.ts'
+import type { Call, Outcome } from '../rpc/index.ts'
 import { pause } from '../runtime.ts'
 import {
   type Address,
@@ -20,15 +21,13 @@ import {
   transactionOf,
   transferOf,
 } from '../wallet/index.ts'
-import type { ChainWatches } from './chainWatches.ts'
+import { type AccountQuestion, AccountQuestions } from './accountQuestions.ts'
 import { compared } from './compare.ts'
 import { type AccountsContext, accountGroup, onceGroup } from './context.ts'
-import { answerOf, type LocalQuestion, localQuestionOf, withoutBlock } from './local.ts'
-import { readLogs } from './logs.ts'
-import { askOwn, whereabouts } from './reading.ts'
-import type { KnownReceipt } from './receiptWatch.ts'
-import type { State } from './state.ts'
+import { blockOfRound } from './grid.ts'
+import { Later, outcomeOf, type Question, stillApart } from './later.ts'
 import { Trust, type TrustStatus } from './trust.ts'
+import { Turns } from './turn.ts'
 import { Watches } from './watches.ts'
 
 export interface AccountRequest {
@@ -38,6 +37,8 @@ export interface AccountRequest {
   readonly call: Call
   /** The user's accounts as far as the caller knows them: by what is refused it learns of no others. They are added to. */
   readonly own: OwnAccounts
+  /** Accounts of one chain that this caller may have watched; of what a site may, see AccountQuestions. */
+  readonly watchable?: number
 }
 
 export interface AccountsStatus extends TrustStatus {
@@ -50,23 +51,48 @@ export interface AccountsStatus extends TrustStatus {
 
 type Parts = Extract<Apart, { kind: 'parts' }>
 
+/** How a call for one account comes to an answer that nothing here knows. */
+interface Ways {
+  readonly ask: () => Promise<Outcome>
+  /** The same at another time, when watches may know more. */
+  readonly askLater: () => Promise<Outcome>
+  /** When its watch will have come to say it, to which it is left then. */
+  readonly comesAt: number | undefined
+}
+
+/** A part of a call that nothing is known of here. */
+interface Silent {
+  /** Undefined where it names no own account. */
+  readonly account: Address | undefined
+  readonly ask: () => Promise<Outcome>
+  /** As AccountQuestions.comesAt. */
+  comesAt(): Promise<number | undefined>
+}
+
 export class Accounts {
   readonly #context: AccountsContext
   readonly #trust: Trust
   readonly #watches: Watches
+  readonly #questions: AccountQuestions
+  readonly #turns: Turns
+  readonly #later: Later
 
   constructor(context: AccountsContext) {
     this.#context = context
     this.#trust = new Trust(context)
     this.#watches = new Watches(context, this.#trust)
+    this.#questions = new AccountQuestions(context, this.#trust, this.#watches)
+    this.#turns = new Turns(context.clock)
+    this.#later = new Later(context)
   }
 
   get status(): AccountsStatus {
     return { ...this.#trust.status, ...this.#watches.counts, freshness: this.#context.settings().freshness }
   }
 
-  /** Ends all watches. */
+  /** Ends all watches; what was put off is not asked any more. */
   stop(): void {
+    this.#later.stop()
     this.#watches.stop()
   }
 
@@ -119,8 +145,11 @@ export class Accounts {
 
   /** What the transaction costs that is about to be sent: it goes where that will go. */
   #askTransfer(payer: Address, request: AccountRequest, accounts: number): Promise<Outcome> {
-    this.#trust.link({ reason: 'transfer', accounts, isSent: true })
-    return this.#send(accountGroup(payer), request)
+    const ask = () => {
+      this.#trust.link({ reason: 'transfer', accounts, isSent: true })
+      return this.#send(accountGroup(payer), request)
+    }
+    return this.#inTurn(payer, request, { ask, askLater: ask, comesAt: undefined })
   }
 
   async #askForNobody(request: AccountRequest): Promise<Outcome> {
@@ -134,56 +163,92 @@ export class Accounts {
     return outcome
   }
 
-  /** @param beside the other accounts of the call that this is a part of */
-  async #askFor(account: Address, request: AccountRequest, beside?: readonly Address[]): Promise<Outcome> {
-    const { site, chain, call } = request
-    const isAlone = beside === undefined
-    // A nonce is asked for when something is about to be sent.
-    const isAtStake = call.method === 'eth_getTransactionCount'
-    const isWatched = this.#watches.touch(chain, account)
-    const watches = this.#watches.of(chain)
-    const known = watches && knownReceipt(watches, call)
-    if (known !== undefined && call.method === 'eth_getTransactionReceipt') {
-      this.#trust.count(known.trust)
-      return { result: known.receipt }
-    }
-    const asked = localQuestionOf(chain, call)
-    const question = asked?.account === account ? asked : undefined
-    const state = question && isWatched ? await watches?.watched(question, isAlone, isAtStake) : undefined
-    const answer = question && this.#answerFrom(question, state)
-    if (answer !== undefined) return answer
-    if (question !== undefined && isWatched && state === undefined) await watches?.assertAskable(question, site, beside)
-    if (!isAlone) await this.#spread()
-    const proven = question && state === undefined ? await watches?.proven(question, isAtStake) : state
-    const answered = question && this.#answerFrom(question, proven)
-    if (answered !== undefined) return answered
-    const outcome = await this.#sendFor(account, request, proven)
-    const isUntold = known?.receipt === null && call.method === 'eth_getTransactionByHash'
-    return isUntold ? withoutBlock(outcome) : outcome
+  async #askFor(account: Address, request: AccountRequest): Promise<Outcome> {
+    const asked = { ...request, account }
+    const known = await this.#questions.known(asked, true)
+    if (known.outcome !== undefined) return known.outcome
+    const ask = () => this.#questions.ask(asked, known)
+    // One that cannot be read goes out as others do.
+    if (request.call.method === 'eth_sendRawTransaction') return ask()
+    const comesAt = await this.#questions.comesAt(asked, known)
+    return this.#inTurn(account, request, { ask, askLater: () => this.#askNow(asked), comesAt })
   }
 
-  #answerFrom(question: LocalQuestion, state: State | undefined): Outcome | undefined {
-    const answer = state && answerOf(question, state)
-    if (answer !== undefined) this.#trust.count(state?.trust ?? 'unverified')
-    return answer
+  /** At once where the user is at the account. Who asks for another is told when that may be, or when there is an answer. */
+  async #inTurn(account: Address, request: AccountRequest, { ask, askLater, comesAt }: Ways): Promise<Outcome> {
+    const pause = this.#turns.pauseOf(request.site, account)
+    if (pause === 0) return ask()
+    if (comesAt !== undefined) throw stillApart(pause)
+    if (this.#isAtOnce) return ask()
+    return this.#putOff(request, { parts: [askLater], join: ([only]) => only as Outcome }, pause)
   }
 
-  async #askInParts(request: AccountRequest, { parts, needsSameBlock, join }: Parts): Promise<Outcome> {
+  /** As its watch or, failing that, its gateway has it by now. */
+  async #askNow(asked: AccountQuestion): Promise<Outcome> {
+    const known = await this.#questions.known(asked, true)
+    return known.outcome ?? this.#questions.ask(asked, known)
+  }
+
+  #putOff({ site, chain, call }: AccountRequest, question: Question, otherwise?: number): Promise<Outcome> {
+    return this.#later.ask(JSON.stringify([site, chain, call]), question, otherwise)
+  }
+
+  /**
+   * Where one account at most has to be asked for, the time of that shows nothing. Those that watches will say are waited for.
+   * All others are put off.
+   */
+  async #askInParts(request: AccountRequest, apart: Parts): Promise<Outcome> {
+    const { parts, needsSameBlock, join } = apart
     const block = needsSameBlock ? await this.#newestFor(request) : undefined
-    const named = parts.flatMap(({ account }) => account ?? [])
-    const outcomes = parts.map(async ({ account, call }) => {
-      const part = { ...request, call: block === undefined ? call : atBlock(call, block) }
-      const others = named.filter((other) => other !== account)
-      try {
-        if (account !== undefined) return await this.#askFor(account, part, others)
+    const all = await Promise.all(
+      parts.map(({ account, call }) => {
+        const part = { ...request, call: block === undefined ? call : atBlock(call, block) }
+        return outcomeOf(() => this.#partOf(account, part))
+      }),
+    )
+    const named = all.flatMap((part) => ('ask' in part && part.account !== undefined ? [part] : []))
+    if (new Set(named.map(({ account }) => account)).size > 1) {
+      const times = await Promise.all(named.map((part) => part.comesAt()))
+      const known = times.filter((time) => time !== undefined)
+      if (known.length === times.length) throw stillApart(Math.max(...known) - this.#context.clock.now())
+      if (!this.#isAtOnce) return this.#askInRound(request, apart, block)
+    }
+    const outcomes = all.map((part) => {
+      if (!('ask' in part)) return part
+      return outcomeOf(async () => {
         await this.#spread()
-        return await this.#askForNobody(part)
-      } catch (error) {
-        // The first error in the order of the parts is the whole's, whether a node or we say it.
-        return { error: toRpcError(asNightjarError(error)) }
-      }
+        return part.ask()
+      })
     })
+    // The first error in the order of the parts is the whole's, whether a node or we say it.
     return join(await Promise.all(outcomes))
+  }
+
+  /** Each part at a time of its own, and all of one block, so that what is joined is what a node has there. */
+  #askInRound(request: AccountRequest, { parts, needsSameBlock, join }: Parts, newest?: string): Promise<Outcome> {
+    // Half an hour apart, the latest block is another for each.
+    if (needsSameBlock && newest === undefined) throw new NightjarError('upstream-failed')
+    const block = newest === undefined ? undefined : numberText(blockOfRound(request.chain, Number(newest)))
+    const asked = parts.map(({ account, call }) => {
+      const part = { ...request, call: block === undefined ? call : atBlock(call, block) }
+      return () => (account === undefined ? this.#askForNobody(part) : this.#askNow({ ...part, account }))
+    })
+    return this.#putOff(request, { parts: asked, join })
+  }
+
+  async #partOf(account: Address | undefined, request: AccountRequest): Promise<Outcome | Silent> {
+    if (account === undefined) {
+      return { account, ask: () => this.#askForNobody(request), comesAt: async () => undefined }
+    }
+    const asked = { ...request, account }
+    const known = await this.#questions.known(asked, false)
+    if (known.outcome !== undefined) return known.outcome
+    return { account, ask: () => this.#askNow(asked), comesAt: () => this.#questions.comesAt(asked, known) }
+  }
+
+  /** Whether users chose that nothing is put off. */
+  get #isAtOnce(): boolean {
+    return this.#context.settings().coldSpread === 0
   }
 
   async #askLinking(request: AccountRequest, accounts: number, reason: LinkingReason): Promise<Outcome> {
@@ -207,46 +272,10 @@ export class Accounts {
     return outcome
   }
 
-  /**
-   * To the account's own gateway. Logs are checked, and code against its hash where `state` has one.
-   * @throws NightjarError `answer-refuted`, and what keeps the path from answering
-   */
-  async #sendFor(account: Address, request: AccountRequest, state: State | undefined): Promise<Outcome> {
-    const { chain } = request
-    const place = { context: this.#context, chain, account }
-    const heads = this.#watches.of(chain)?.heads
-    const reading = heads && { ...place, heads, trust: this.#trust }
-    if (request.call.method === 'eth_getLogs' && reading !== undefined) {
-      const { outcome, trust } = await readLogs(reading, request.call)
-      this.#trust.count(trust)
-      return outcome
-    }
-    const checked = request.call.method === 'eth_getCode' && state?.trust === 'verified' ? state : undefined
-    // At its block: the latest code may be newer than what is known of it.
-    const call = checked === undefined ? request.call : atBlock(request.call, numberText(checked.number))
-    const { outcome, gateway } = await askOwn(place, call)
-    const code = 'result' in outcome ? outcome.result : undefined
-    const isKnown = checked !== undefined && typeof code === 'string'
-    if (isKnown && codeHash(code) !== checked.codeHash) {
-      const where = reading && (await whereabouts(reading, checked.number, checked.hash))
-      const evidence = { code, hash: checked.codeHash }
-      if (where === 'there') this.#trust.lie({ group: accountGroup(account), gateway, chain, what: 'code', evidence })
-      throw new NightjarError('answer-refuted')
-    }
-    this.#trust.count(isKnown ? 'verified' : 'unverified')
-    return outcome
-  }
-
   #spread(): Promise<void> {
     const { clock, random, settings } = this.#context
     return pause(clock, random() * settings().spread)
   }
-}
-
-/** Of the transaction that the call names first, where it is watched. */
-function knownReceipt(watches: ChainWatches, { params }: Call): KnownReceipt | undefined {
-  const hash: unknown = Array.isArray(params) ? params[0] : undefined
-  return typeof hash === 'string' ? watches.receipt(hash.toLowerCase()) : undefined
 }
 
 function numberText(number: number): `0x${string}` {

@@ -1,47 +1,86 @@
 /**
- * The receipts of whole blocks, verified. They are asked for where the heads are, so that nobody learns which transaction of
- * a block it is about; and once for all who need them in turn, so that nobody learns how many they are.
+ * The receipts of whole blocks, verified. Those of a block in which an account has a transaction are asked of that account's
+ * own gateway, which knows of the transaction: one that was asked for all accounts would learn over the weeks which senders
+ * recur. They are asked for once for all who need them in turn, so that nobody learns how many they are.
  */
 import { type Header, type Receipt, verifyReceipts, verifyTransactions } from '../proofs/index.ts'
+import type { Json } from '../rpc/index.ts'
+import { accountGroup, againGroup } from './context.ts'
+import type { ReadingPlace } from './reading.ts'
+import type { Trust } from './trust.ts'
 
 /** Blocks whose receipts are remembered: each may have megabytes. */
 const remembered = 4
 
-/** Data of the whole chain. */
-export type AskChain = (method: string, params: readonly (string | boolean)[]) => Promise<unknown>
+/** For whom they are asked. */
+export interface ListsPlace extends ReadingPlace {
+  readonly trust: Pick<Trust, 'lie'>
+}
+
+type Receipts = readonly Receipt[] | undefined
 
 export class BlockLists {
-  readonly #ask: AskChain
   /** By hash of the block. */
-  readonly #receipts = new Map<string, Promise<readonly Receipt[] | undefined>>()
-
-  constructor(ask: AskChain) {
-    this.#ask = ask
-  }
+  readonly #receipts = new Map<string, Promise<Receipts>>()
 
   /** Those of the block with this verified header; undefined where they cannot be had, or are of a kind that is not known. */
-  async receipts(header: Header): Promise<readonly Receipt[] | undefined> {
-    const known = this.#receipts.get(header.hash) ?? this.#read(header)
+  receipts(header: Header, place: ListsPlace): Promise<Receipts> {
+    const known = this.#receipts.get(header.hash) ?? Promise.resolve(undefined)
+    const receipts = known.then((found) => found ?? read(header, place))
     this.#receipts.delete(header.hash)
-    this.#receipts.set(header.hash, known)
+    this.#receipts.set(header.hash, receipts)
     for (const hash of this.#receipts.keys()) {
       if (this.#receipts.size <= remembered) break
       this.#receipts.delete(hash)
     }
-    const receipts = await known
-    if (receipts === undefined && this.#receipts.get(header.hash) === known) this.#receipts.delete(header.hash)
     return receipts
   }
+}
 
-  async #read(header: Header): Promise<readonly Receipt[] | undefined> {
-    const block = `0x${header.number.toString(16)}`
-    const [whole, all] = await Promise.all([
-      this.#ask('eth_getBlockByNumber', [block, true]),
-      this.#ask('eth_getBlockReceipts', [block]),
-    ])
-    const transactions = await verifyTransactions(whole, header)
-    if (transactions.kind !== 'verified') return undefined
-    const receipts = await verifyReceipts(all, header, transactions.value)
-    return receipts.kind === 'verified' ? receipts.value : undefined
+/** Who said something false of the account may keep back what would show it: then another, whom nobody else asks, is asked. */
+async function read(header: Header, place: ListsPlace): Promise<Receipts> {
+  const own = accountGroup(place.account)
+  return (await readFrom(own, header, place)) ?? readFrom(againGroup(own), header, place)
+}
+
+async function readFrom(group: string, header: Header, place: ListsPlace): Promise<Receipts> {
+  const { chain, trust } = place
+  const number = `0x${header.number.toString(16)}`
+  const whole = await ask(group, place, 'eth_getBlockByNumber', [number, true])
+  // Asked by number it may speak of a block that was there before, or has come since.
+  if (hashOf(whole.result) !== header.hash) return undefined
+  const transactions = await verifyTransactions(whole.result, header)
+  if (transactions.kind === 'lie') {
+    trust.lie({ group, gateway: whole.gateway, chain, what: transactions.reason, evidence: { header, whole } })
   }
+  if (transactions.kind !== 'verified') return undefined
+  const all = await ask(group, place, 'eth_getBlockReceipts', [number])
+  const receipts = await verifyReceipts(all.result, header, transactions.value)
+  if (receipts.kind === 'verified') return receipts.value
+  const still = await ask(group, place, 'eth_getBlockByNumber', [number, false])
+  if (receipts.kind === 'lie' && hashOf(still.result) === header.hash) {
+    trust.lie({ group, gateway: all.gateway, chain, what: receipts.reason, evidence: { header, all } })
+  }
+  return undefined
+}
+
+/** No result where there is no answer: what needs it counts as not checked. */
+async function ask(group: string, { context, chain }: ListsPlace, method: string, params: readonly Json[]) {
+  let gateway = ''
+  try {
+    const order = { group, chain, call: { method, params } }
+    const outcome = await context.request(order, (identity) => {
+      gateway = identity
+    })
+    return { result: 'result' in outcome ? outcome.result : undefined, gateway }
+  } catch {
+    return { result: undefined, gateway }
+  }
+}
+
+function hashOf(block: Json | undefined): string | undefined {
+  if (typeof block !== 'object' || block === null || Array.isArray(block)) return undefined
+  // An array has been ruled out.
+  const { hash } = block as { readonly [name: string]: Json }
+  return typeof hash === 'string' ? hash.toLowerCase() : undefined
 }

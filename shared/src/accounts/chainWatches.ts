@@ -3,28 +3,23 @@
  * block the wallet is told as the newest: one for which all accounts can be answered.
  */
 import { asNightjarError, NightjarError } from '../errors/index.ts'
-import { minute, second, type Timer } from '../runtime.ts'
+import { minute, type Timer } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 import { AccountWatch } from './accountWatch.ts'
 import { Changes } from './changes.ts'
 import type { AccountsContext } from './context.ts'
-import type { Grid } from './grid.ts'
-import { Heads } from './heads.ts'
+import { atStake, Heads } from './heads.ts'
+import { patience } from './later.ts'
 import type { LocalQuestion } from './local.ts'
 import { readProven } from './reading.ts'
 import { type KnownReceipt, ReceiptWatch, unknownReceipt } from './receiptWatch.ts'
 import { Schedule } from './schedule.ts'
 import type { State } from './state.ts'
 import type { Trust } from './trust.ts'
-import { Turn } from './turn.ts'
 
 /** Accounts, and transactions, that are watched at once. */
 const mostAccounts = 100
 const mostTransactions = 64
-/** Askers of which is remembered which account their user is at. */
-const mostSites = 1000
-/** How long a call waits for an account whose first value is about to come. */
-const patience = 20 * second
 /** Slots for which a call waits for a block that is not there yet. */
 const patientSlots = 2
 /** The heads end within this after the last watch, at a time of their own. */
@@ -40,18 +35,21 @@ export interface ChainWatchesOptions {
   onOver(): void
 }
 
+/** Who asks for accounts. */
+export interface Asker {
+  readonly site: string
+  /** Accounts of one chain that are watched because of that site: none can fill the places of all others with strangers. */
+  readonly watchable: number
+}
+
 export class ChainWatches {
   readonly heads: Heads
   readonly #options: ChainWatchesOptions
   readonly #changes: Changes
-  /** The same for all accounts for as long as any is watched. */
-  readonly #grid: Promise<Grid>
   readonly #accounts = new Map<Address, Schedule>()
   readonly #receipts = new Map<string, ReceiptWatch>()
   /** Transactions whose watch waits for the grid. */
   readonly #awaited = new Set<string>()
-  /** By who asks. */
-  readonly #turns = new Map<string, Turn>()
   #end: Timer | undefined
   #isOver = false
 
@@ -67,7 +65,6 @@ export class ChainWatches {
       onReplaced: (number, hash) => this.#replaced(number, hash),
     })
     this.heads.start()
-    this.#grid = this.heads.grid()
   }
 
   /** How many accounts are watched, and for how many of them no value comes yet, or again. */
@@ -79,7 +76,7 @@ export class ChainWatches {
   /** The newest block of the grid that heads are known of. */
   async newestOnGrid(): Promise<number | undefined> {
     await this.heads.known()
-    return this.heads.newestOn(await this.#grid)
+    return this.heads.newestOn(await this.heads.grid())
   }
 
   /** The newest block for which every account that was read by then can be answered. */
@@ -93,11 +90,12 @@ export class ChainWatches {
   }
 
   /** The wallet asks for the account, which is watched from some time soon on. @returns whether it is, or will be */
-  touch(account: Address): boolean {
+  touch(account: Address, { site, watchable }: Asker): boolean {
     const known = this.#accounts.get(account)
     known?.touch()
     if (known !== undefined) return true
-    if (this.#accounts.size >= mostAccounts) return false
+    const ofSite = [...this.#accounts.values()].filter((schedule) => schedule.site === site).length
+    if (ofSite >= watchable || this.#accounts.size >= mostAccounts) return false
     this.#end?.cancel()
     const { context } = this.#options
     const begin = () => this.#watch(account)
@@ -106,7 +104,7 @@ export class ChainWatches {
       this.#changes.notify()
       this.#endIfIdle()
     }
-    this.#accounts.set(account, new Schedule({ context, begin, onEnd }))
+    this.#accounts.set(account, new Schedule({ context, site, begin, onEnd }))
     return true
   }
 
@@ -125,7 +123,7 @@ export class ChainWatches {
       return this.#atStake(watch.at(head) ?? (watch.isLive ? watch.at(newest) : undefined), isAtStake)
     }
     if (block > newest && watch.isLive) {
-      const { slot } = await this.#grid
+      const { slot } = await this.heads.grid()
       const isThere = () => (watch.numbers[0] ?? 0) >= block || !watch.isLive
       await this.#changes.until(isThere, patientSlots * slot)
     }
@@ -133,25 +131,16 @@ export class ChainWatches {
   }
 
   /**
-   * What its watch cannot say is asked directly only where that shows nobody which accounts belong together: of the account
-   * that its user is at, there where it is asked for; or where the others of the same call can be said by their watches.
-   * @param site who asks: which account its user is at says nothing of another's
-   * @param beside the other accounts of the call that this is a part of
-   * @throws NightjarError `still-apart`, with the seconds after which it is worth asking again
+   * Milliseconds since the Unix epoch at which its watch, which cannot say it now, may have come to say it; undefined where
+   * it never will: it is not watched, or knows of later blocks and not of that one.
    */
-  async assertAskable({ account, block }: LocalQuestion, site: string, beside?: readonly Address[]): Promise<void> {
-    if (beside === undefined) {
-      const pause = this.#turnAt(site).pauseOf(account)
-      if (pause > 0) throw stillApart(pause)
-      return
-    }
-    const number = block === 'latest' ? this.head : block
-    const others = beside.flatMap((other) => this.#accounts.get(other) ?? [])
-    const silent = others.filter(({ watch }) => number === undefined || watch?.at(number) === undefined)
-    if (silent.length === 0) return
-    const now = this.#options.context.clock.now()
-    const begins = silent.map(({ beginsAt, watch }) => Math.max(beginsAt, watch?.dueAt ?? 0))
-    throw stillApart(Math.max(...begins, now) - now + (await this.#grid).slot)
+  async comesAt({ account, block }: LocalQuestion): Promise<number | undefined> {
+    const schedule = this.#accounts.get(account)
+    if (schedule === undefined) return undefined
+    const { beginsAt, watch } = schedule
+    const newest = watch?.numbers[0]
+    if (block !== 'latest' && newest !== undefined && block <= newest) return undefined
+    return Math.max(beginsAt, watch?.dueAt ?? 0) + (await this.heads.grid()).slot
   }
 
   /**
@@ -176,7 +165,7 @@ export class ChainWatches {
     this.#end?.cancel()
     const { context, chain, trust } = this.#options
     this.#awaited.add(hash)
-    const grid = await this.#grid
+    const grid = await this.heads.grid()
     this.#awaited.delete(hash)
     if (this.#receipts.has(hash) || this.#isOver) return
     const { heads } = this
@@ -205,17 +194,6 @@ export class ChainWatches {
     this.heads.stop()
   }
 
-  #turnAt(site: string): Turn {
-    const turn = this.#turns.get(site) ?? new Turn(this.#options.context.clock)
-    this.#turns.delete(site)
-    this.#turns.set(site, turn)
-    for (const oldest of this.#turns.keys()) {
-      if (this.#turns.size <= mostSites) break
-      this.#turns.delete(oldest)
-    }
-    return turn
-  }
-
   #live(): readonly AccountWatch[] {
     return [...this.#accounts.values()].flatMap(({ watch }) => (watch?.isLive === true ? [watch] : []))
   }
@@ -223,7 +201,15 @@ export class ChainWatches {
   async #watch(account: Address): Promise<AccountWatch> {
     const { context, chain, trust } = this.#options
     const onChange = () => this.#changes.notify()
-    return new AccountWatch({ context, chain, account, grid: await this.#grid, heads: this.heads, trust, onChange })
+    return new AccountWatch({
+      context,
+      chain,
+      account,
+      grid: await this.heads.grid(),
+      heads: this.heads,
+      trust,
+      onChange,
+    })
   }
 
   /** Its watch, once that has a value; undefined where none comes within `wait` milliseconds. */
@@ -241,9 +227,10 @@ export class ChainWatches {
     if (state === undefined || !isAtStake) return state
     const agreement = await this.heads.agree(state.number, state.hash, true)
     if (agreement.kind === 'disputed') throw new NightjarError('answer-refuted')
-    if (agreement.kind === 'alone') return { ...state, trust: 'unverified' }
-    if (agreement.hash !== state.hash) throw new NightjarError('answer-refuted')
-    return state
+    const isOther = agreement.kind !== 'unconfirmed' && agreement.hash !== state.hash
+    if (isOther) throw new NightjarError('answer-refuted')
+    const isSure = agreement.kind === 'agreed' && agreement.operators >= atStake
+    return isSure ? state : { ...state, trust: 'unverified' }
   }
 
   #replaced(number: number, hash: string): void {
@@ -262,9 +249,4 @@ export class ChainWatches {
       onOver()
     })
   }
-}
-
-/** @param wait milliseconds after which it is worth asking again */
-function stillApart(wait: number): NightjarError {
-  return new NightjarError('still-apart', { facts: { seconds: Math.ceil(wait / second) } })
 }

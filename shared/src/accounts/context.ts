@@ -21,6 +21,8 @@ export interface AccountsContext {
    * @throws NightjarError where it cannot be followed now
    */
   follow(order: FollowOrder, follower: Follower): Promise<Following>
+  /** Who runs the gateway of that identity, as the network document says; undefined where it knows none. */
+  operatorOf(gateway: string): string | undefined
   settings(): AccountSettings
   readonly reports: Reports
 }
@@ -30,12 +32,14 @@ export interface AccountSettings {
   readonly linking: 'refuse' | 'alone'
   /** How old a balance may be, in milliseconds: accounts are read at independent times within this. */
   readonly freshness: number
-  /** Within how many milliseconds watches begin: those of a wallet that was opened, and those that were lost together. */
+  /**
+   * Within how many milliseconds watches begin: those of a wallet that was opened, and those that were lost together. And
+   * what they cannot say (tokens, old blocks) is asked, each account by itself; at 0 all at once.
+   */
   readonly coldSpread: number
   /**
-   * Within how many milliseconds the parts of a call start. Two seconds hide the order of the accounts and no more:
-   * whoever sees all gateways still sees that something was asked of each within two seconds, again and again. Only
-   * watches hide that; what they cannot answer (tokens, old blocks) has this cost.
+   * Within how many milliseconds the parts of a call start that go out at once: where one account at most has to be asked for.
+   * Two seconds hide the order of the parts and no more.
    */
   readonly spread: number
   /** Whether calls that name no account are asked of two gateways. */
@@ -56,7 +60,7 @@ export interface Reports {
    * from the return of this call on.
    */
   onLie(lie: LieReport): void
-  /** Gateways contradict each other, and nobody can say which of them is right. */
+  /** Gateways contradict each other; who is right, at most their number says. */
   onDisagreement(disagreement: Disagreement): void
   onLinking(linking: Linking): void
 }
@@ -80,6 +84,8 @@ export interface Disagreement {
   readonly at: number
   /** Those that took part, as far as they are known. */
   readonly gateways: readonly string[]
+  /** Those of them whom two other operators contradict. Like liars they must not be used for that group any more. */
+  readonly outvoted?: readonly { readonly group: string; readonly gateway: string }[]
 }
 
 /** A call that named several accounts at once. Says how many, never which. */
@@ -109,7 +115,7 @@ export function headsGroup(index: number, chain: number): string {
 
 /** What the gateway of a group has to be apart from, so that nobody confirms what he said himself. */
 export type Independence =
-  /** Of all operators every `of`th, from number `index` on: those of the same family never come to the same one. */
+  /** From the operators of share number `index` of `of` (shares.ts): those of the same family never come to the same one. */
   | { readonly kind: 'share'; readonly family: string; readonly index: number; readonly of: number }
   /** From the operator that `group` uses. */
   | { readonly kind: 'second'; readonly group: string }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { limits } from '../limits.ts'
 import { day, minute, second } from '../runtime.ts'
-import { gridOf, knownBlockTime, measuredBlockTime, onGrid, usualBlockTime } from './grid.ts'
+import { blockOfRound, gridOf, knownBlockTime, measuredBlockTime, onGrid, usualBlockTime } from './grid.ts'
 
 test.each([
   [1, 1],
@@ -29,4 +29,13 @@ test('the time from block to block is measured where it can be', () => {
   expect(measuredBlockTime({ number: 1, timestamp: 1000 }, { number: 101, timestamp: 1300 })).toBe(3 * second)
   expect(measuredBlockTime({ number: 1, timestamp: 1000 }, { number: 101, timestamp: 1000 })).toBe(usualBlockTime)
   expect(measuredBlockTime({ number: 1, timestamp: 1000 }, { number: 1, timestamp: 1000 })).toBe(usualBlockTime)
+})
+
+test('rounds of everybody, within about a quarter of an hour, are of the same block', () => {
+  expect([640, 641, 703].map((newest) => blockOfRound(1, newest))).toEqual([640, 640, 640])
+  expect(blockOfRound(1, 704)).toBe(704)
+  // A block every two seconds: 512 of them are 17 minutes.
+  expect(blockOfRound(10, 5000)).toBe(4608)
+  // Of a chain that has not as many blocks yet there is no crowd to hide in.
+  expect(blockOfRound(1, 63)).toBe(63)
 })

@@ -53,6 +53,20 @@ export function gridOf(blockTime: number, freshness: number): Grid {
   return { stride, slot, longestDelay: Math.min(slot, freshness, limits.watchDelay) }
 }
 
+/** How far apart the blocks of rounds are. */
+const roundTime = 15 * minute
+
+/**
+ * The block that a round (later.ts) is of. Its parts are asked at times of their own but all name it, so it has to be one that
+ * everybody else's rounds name too: a multiple of a power of two that depends on the chain alone.
+ */
+export function blockOfRound(chain: number, newest: number): number {
+  const blocks = roundTime / (knownBlockTime(chain) ?? usualBlockTime)
+  const stride = 2 ** Math.round(Math.log2(blocks))
+  // A chain so young is somebody's own.
+  return newest < stride ? newest : newest - (newest % stride)
+}
+
 /** The newest block of the grid that is not newer than `number`. */
 export function onGrid(number: number, { stride }: Grid): number {
   return number - (number % stride)

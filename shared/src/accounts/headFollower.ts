@@ -2,10 +2,11 @@
  * The newest blocks of a chain as one gateway tells them, in a group of their own: chain-wide data that names nobody.
  * What was not pushed is asked for by its number, in the same group.
  */
-import type { Call, Json, Outcome } from '../rpc/index.ts'
+import type { Json, Outcome } from '../rpc/index.ts'
 import { second } from '../runtime.ts'
 import { Changes } from './changes.ts'
 import { type AccountsContext, headsGroup } from './context.ts'
+import { askNamed } from './reading.ts'
 import { Registration } from './registration.ts'
 
 /** Cells of each pushed header. */
@@ -24,6 +25,8 @@ export interface Block {
   readonly timestamp: number
   /** As the gateway gave it; not checked. */
   readonly header: Json
+  /** Identity of the one that said so. */
+  readonly gateway: string
 }
 
 export interface HeadFollowerOptions {
@@ -32,6 +35,8 @@ export interface HeadFollowerOptions {
   /** Which of the independent ones this is. */
   readonly index: number
   onHead(): void
+  /** No gateway can be followed now. */
+  onFailed(): void
   /** The block of that number is another one than was said before. */
   onReplaced(number: number): void
 }
@@ -42,7 +47,6 @@ export class HeadFollower {
   readonly #changes: Changes
   readonly #blocks = new Map<number, Block>()
   #newest: Block | undefined
-  #gateway: string | undefined
   /** Blocks before which there is a gap, or another block than was said: what is known before them is in doubt. */
   readonly #doubted = new Set<number>()
   #isChecking = false
@@ -59,6 +63,10 @@ export class HeadFollower {
         question: { chain, cells: headCells, method: 'eth_subscribe', params: ['newHeads'] },
       },
       longestPause,
+      onFailed: () => {
+        this.#changes.notify()
+        options.onFailed()
+      },
       onOutcome: (outcome, gateway) => this.#onOutcome(outcome, gateway),
     })
   }
@@ -72,9 +80,9 @@ export class HeadFollower {
     return headsGroup(this.#options.index, this.#options.chain)
   }
 
-  /** The one that pushed last; '' before the first. */
-  get gateway(): string {
-    return this.#gateway ?? ''
+  /** Whether the network has a gateway for it, as far as is known: an operator of whom no other follower is. */
+  get isThere(): boolean {
+    return this.#registration.failedWith !== 'no-path'
   }
 
   start(): void {
@@ -88,38 +96,29 @@ export class HeadFollower {
   /** The block of that number, once there is one; undefined where there is none within `patience` milliseconds. */
   async block(number: number, patience: number): Promise<Block | undefined> {
     const isReached = () => this.#newest !== undefined && this.#newest.number >= number
-    const isHopeless = this.#newest === undefined && this.#registration.isFailing
-    if (!(await this.#changes.until(isReached, isHopeless ? 0 : patience))) return undefined
+    const isHopeless = () => !this.isThere || (this.#newest === undefined && this.#registration.isFailing)
+    await this.#changes.until(() => isReached() || isHopeless(), patience)
+    if (!isReached()) return undefined
     return this.#blocks.get(number) ?? this.#read(number)
   }
 
-  /** What it last said of that block. */
-  hashOf(number: number): string | undefined {
-    return this.#blocks.get(number)?.hash
+  /** What it says of that block, of which it said something, when it is asked again. */
+  async saysNow(number: number): Promise<Block | undefined> {
+    const said = this.#blocks.get(number)
+    return said && ((await this.#read(number)) ?? said)
   }
 
-  /** What it said of that block is false: its gateway is left. */
-  distrust(number: number): void {
-    this.#blocks.delete(number)
+  /** That gateway is left, and what it said forgotten. */
+  leave(gateway: string): void {
+    for (const { number } of [...this.#blocks.values()].filter((block) => block.gateway === gateway))
+      this.#forget(number)
+    if (this.#newest?.gateway === gateway) this.#newest = undefined
     this.#registration.again()
   }
 
-  /** The result of a question about the whole chain; undefined where there is none. */
-  async ask(call: Call): Promise<Json | undefined> {
-    const { context, chain } = this.#options
-    try {
-      const outcome = await context.request({ group: this.group, chain, call })
-      return 'result' in outcome ? outcome.result : undefined
-    } catch {
-      // Whoever asked does without: what needs it counts as not checked.
-      return undefined
-    }
-  }
-
   #onOutcome(outcome: Outcome, gateway: string): boolean {
-    const block = 'result' in outcome ? blockOf(outcome.result) : undefined
+    const block = 'result' in outcome ? blockOf(outcome.result, gateway) : undefined
     if (block === undefined) return false
-    this.#gateway = gateway
     const known = this.#blocks.get(block.number)
     const isBehind = this.#newest !== undefined && block.number < this.#newest.number
     // A gateway that is behind for a while is no reorganisation.
@@ -139,7 +138,7 @@ export class HeadFollower {
     this.#blocks.set(block.number, block)
     for (const number of this.#blocks.keys()) {
       if (this.#blocks.size <= remembered) break
-      this.#blocks.delete(number)
+      this.#forget(number)
     }
     if (known !== undefined && known.hash !== block.hash) this.#options.onReplaced(block.number)
   }
@@ -147,9 +146,15 @@ export class HeadFollower {
   /** They were built on a block that is no longer there. */
   #forgetAbove(number: number): void {
     for (const later of [...this.#blocks.keys()].filter((each) => each > number)) {
-      this.#blocks.delete(later)
+      this.#forget(later)
       this.#options.onReplaced(later)
     }
+  }
+
+  /** A doubt goes with its block, which bounds them. */
+  #forget(number: number): void {
+    this.#blocks.delete(number)
+    this.#doubted.delete(number)
   }
 
   #doubt(head: Block): void {
@@ -195,14 +200,20 @@ export class HeadFollower {
   }
 
   async #fetch(number: number): Promise<Block | undefined> {
-    const block = blockOf(
-      await this.ask({ method: 'eth_getBlockByNumber', params: [`0x${number.toString(16)}`, false] }),
-    )
-    return block?.number === number ? block : undefined
+    const { context, chain } = this.#options
+    const call = { method: 'eth_getBlockByNumber', params: [`0x${number.toString(16)}`, false] }
+    try {
+      const { outcome, gateway } = await askNamed(context, { group: this.group, chain, call })
+      const block = 'result' in outcome ? blockOf(outcome.result, gateway) : undefined
+      return block?.number === number ? block : undefined
+    } catch {
+      // Whoever asked does without: what needs it counts as not checked.
+      return undefined
+    }
   }
 }
 
-function blockOf(value: Json | undefined): Block | undefined {
+function blockOf(value: Json | undefined, gateway: string): Block | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
   const { number, hash, parentHash, timestamp } = value as { readonly [name: string]: Json }
   if (!isQuantity(number) || !isQuantity(timestamp) || !isHash(hash) || !isHash(parentHash)) return undefined
@@ -212,6 +223,7 @@ function blockOf(value: Json | undefined): Block | undefined {
     parentHash: parentHash.toLowerCase(),
     timestamp: Number(timestamp),
     header: value,
+    gateway,
   }
 }
 

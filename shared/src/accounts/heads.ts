@@ -1,10 +1,11 @@
 /**
  * What a chain's blocks are, as far as gateways of different operators agree. Two are followed; a third is asked where
- * they do not agree, or where there is value at stake.
+ * they do not agree, where one of them stays behind, or where there is value at stake. What one says alone counts only
+ * where the network has nobody else to ask.
  */
 import { type Header, type Hex, type Receipt, verifyHeader } from '../proofs/index.ts'
-import { second } from '../runtime.ts'
-import { BlockLists } from './blockLists.ts'
+import { second, type Timer } from '../runtime.ts'
+import { BlockLists, type ListsPlace } from './blockLists.ts'
 import { Changes } from './changes.ts'
 import type { AccountsContext } from './context.ts'
 import { type Grid, gridOf, knownBlockTime, measuredBlockTime, onGrid, usualBlockTime } from './grid.ts'
@@ -18,13 +19,22 @@ const measured = 100
 /** Checked headers that are remembered. */
 const remembered = 256
 const usual = 2
-const atStake = 3
+/** Operators that have to agree where there is value at stake. */
+export const atStake = 3
 
 export type Agreement =
   /** `header` is missing where its form is not known (another kind of chain): then nothing can be checked against it. */
-  | { readonly kind: 'agreed'; readonly hash: string; readonly header: Header | undefined }
-  /** There were not enough gateways to ask. */
-  | { readonly kind: 'alone'; readonly hash: string | undefined }
+  | {
+      readonly kind: 'agreed'
+      readonly hash: string
+      readonly header: Header | undefined
+      /** How many operators say so: two at least. */
+      readonly operators: number
+    }
+  /** The network has one operator to ask. */
+  | { readonly kind: 'alone'; readonly hash: string }
+  /** Nobody has it, or one alone, and others, who are there, do not have it yet. */
+  | { readonly kind: 'unconfirmed' }
   | { readonly kind: 'disputed' }
 
 export interface HeadsOptions {
@@ -41,18 +51,18 @@ export class Heads {
   readonly #changes: Changes
   readonly #followers: HeadFollower[] = []
   readonly #headers = new Map<string, Header | undefined>()
-  readonly #lists = new BlockLists((method, params) => this.#ask(method, params))
-  #blockTime: number | undefined
+  readonly #lists = new BlockLists()
+  #blockTime: Promise<number> | undefined
   /** How often a block was replaced by another. */
   #replacements = 0
   /** Numbers of blocks about which followers differ. */
   readonly #suspected = new Set<number>()
+  #look: Timer | undefined
   #isStopped = false
 
   constructor(options: HeadsOptions) {
     this.#options = options
     this.#changes = new Changes(options.context.clock)
-    this.#blockTime = knownBlockTime(options.chain)
   }
 
   start(): void {
@@ -61,68 +71,76 @@ export class Heads {
 
   stop(): void {
     this.#isStopped = true
+    this.#look?.cancel()
     for (const follower of this.#followers.splice(0)) follower.stop()
     this.#headers.clear()
   }
 
-  /** How the chain is read; found out first, on a chain whose rhythm is not known. */
+  /** How the chain is read, as the settings are now; found out first, on a chain whose rhythm is not known. */
   async grid(): Promise<Grid> {
-    this.#blockTime ??= await this.#measure()
-    return gridOf(this.#blockTime, this.#options.context.settings().freshness)
+    this.#blockTime ??= this.#measure()
+    return gridOf(await this.#blockTime, this.#options.context.settings().freshness)
+  }
+
+  /** Number of the newest block that two operators have; that one has, where there is no other. */
+  get newest(): number | undefined {
+    const numbers = new Map<string | undefined, number>()
+    for (const { newest } of this.#followers) {
+      if (newest === undefined) continue
+      const operator = this.#options.context.operatorOf(newest.gateway)
+      numbers.set(operator, Math.max(newest.number, numbers.get(operator) ?? 0))
+    }
+    const [first, second] = [...numbers.values()].sort((one, other) => other - one)
+    return second ?? (this.#isOneAlone ? first : undefined)
   }
 
   /**
-   * The newest block of the grid that all who are followed have reached. The genesis block is none: on development chains
-   * its root is not that of its state, and whoever proves anything of it would be taken for a liar.
+   * The newest block of the grid that is not newer than that. The genesis block is none: on development chains its root
+   * is not that of its state, and whoever proves anything of it would be taken for a liar.
    */
   newestOn(grid: Grid): number | undefined {
-    const numbers = this.#followers.flatMap(({ newest }) => (newest === undefined ? [] : [newest.number]))
-    const number = numbers.length === 0 ? 0 : onGrid(Math.min(...numbers), grid)
+    const number = onGrid(this.newest ?? 0, grid)
     return number === 0 ? undefined : number
   }
 
-  /** Resolves once any head is known, or none came in time. */
+  /** Resolves once the newest block is known, or none was in time. */
   async known(): Promise<void> {
-    await this.#changes.until(() => this.#followers.some(({ newest }) => newest !== undefined), patience)
+    await this.#changes.until(() => this.newest !== undefined, patience)
   }
 
   /**
    * What block `number` is. Where somebody says that it is `expected`, the others are given time to come round to that:
    * gateways learn of a reorganisation one after the other.
-   * @param isAtStake three must agree
+   * @param isAtStake three are asked; how many agree, the answer says
    */
   async agree(number: number, expected?: string, isAtStake = false): Promise<Agreement> {
-    const need = isAtStake ? atStake : usual
-    while (this.#followers.length < need && !this.#isStopped) this.#add()
-    const agreement = await this.#settle(number, need, expected)
-    if (agreement.kind === 'agreed' || this.#followers.length >= atStake || this.#isStopped) return agreement
-    this.#add()
-    return this.#judge(number, need)
+    while (this.#followers.length < (isAtStake ? atStake : usual) && !this.#isStopped) this.#add()
+    const asked = this.#followers.length
+    const agreement = await this.#settle(number, expected)
+    if (agreement.kind === 'agreed' || asked >= atStake || this.#isStopped) return agreement
+    this.#addThird()
+    return this.#judge(number)
   }
 
   /** All receipts of the block with this verified header; undefined where they cannot be had or checked. */
-  receipts(header: Header): Promise<readonly Receipt[] | undefined> {
-    return this.#lists.receipts(header)
+  receipts(header: Header, place: ListsPlace): Promise<readonly Receipt[] | undefined> {
+    return this.#lists.receipts(header, place)
   }
 
-  /** Data of the whole chain, from the first of those that are followed who has it. */
-  async #ask(method: string, params: readonly (string | boolean)[]): Promise<unknown> {
-    for (const follower of this.#followers) {
-      const result = await follower.ask({ method, params })
-      if (result !== undefined && result !== null) return result
-    }
-    return undefined
+  #addThird(): void {
+    if (this.#followers.length < atStake && !this.#isStopped) this.#add()
   }
 
   #add(): void {
-    const { context, chain, onHead } = this.#options
+    const { context, chain } = this.#options
     const follower = new HeadFollower({
       context,
       chain,
       index: this.#followers.length,
-      onHead: () => {
+      onHead: () => this.#onHead(),
+      onFailed: () => {
         this.#changes.notify()
-        onHead()
+        if (!follower.isThere) this.#addThird()
       },
       onReplaced: (number) => void this.#replaced(number),
     })
@@ -130,31 +148,59 @@ export class Heads {
     follower.start()
   }
 
+  #onHead(): void {
+    this.#changes.notify()
+    this.#options.onHead()
+    const furthest = Math.max(...this.#followers.map(({ newest }) => newest?.number ?? 0))
+    if (this.#followers.length >= atStake || this.#look !== undefined || furthest <= (this.newest ?? 0)) return
+    // One is behind, or another claims too much: whichever it is, a third has what is the chain's.
+    this.#look = this.#options.context.clock.after(2 * patience, () => {
+      this.#look = undefined
+      if (furthest > (this.newest ?? 0)) this.#addThird()
+    })
+  }
+
   /** The judgement that fits, or the last one within the time that they have. */
-  async #settle(number: number, need: number, expected?: string): Promise<Agreement> {
+  async #settle(number: number, expected?: string): Promise<Agreement> {
     const { clock } = this.#options.context
     const until = clock.now() + patience
     for (;;) {
       const seen = this.#replacements
-      const agreement = await this.#judge(number, need)
+      const agreement = await this.#judge(number)
       if (fits(agreement, expected)) return agreement
       if (!(await this.#changes.until(() => this.#replacements > seen, until - clock.now()))) return agreement
     }
   }
 
-  async #judge(number: number, need: number): Promise<Agreement> {
+  async #judge(number: number): Promise<Agreement> {
     const blocks = await Promise.all(this.#followers.map((follower) => this.#trueBlock(follower, number)))
     const said = blocks.filter((block) => block !== undefined)
-    const [first] = said
-    if (first === undefined) return { kind: 'alone', hash: undefined }
-    const believers = (hash: string) => said.filter((block) => block.hash === hash).length
-    // Of two that differ neither is right; of three, two are.
-    const best = said.find(({ hash }) => believers(hash) >= need && believers(hash) > said.length / 2)
-    if (said.some(({ hash }) => hash !== first.hash)) this.#suspect(number)
-    else if (best === undefined) return { kind: 'alone', hash: first.hash }
-    return best === undefined
-      ? { kind: 'disputed' }
-      : { kind: 'agreed', hash: best.hash, header: this.#headers.get(best.hash) }
+    if (hashesIn(said).size > 1) this.#suspect(number)
+    const best = this.#majorityOf(said)
+    if (best !== undefined) return { kind: 'agreed', ...best, header: this.#headers.get(best.hash) }
+    const [hash, ...others] = hashesIn(said)
+    if (others.length > 0) return { kind: 'disputed' }
+    return hash !== undefined && this.#isOneAlone ? { kind: 'alone', hash } : { kind: 'unconfirmed' }
+  }
+
+  /** What two operators at least say, and more than half of those who say anything: of two that differ neither is right. */
+  #majorityOf(said: readonly Block[]): { readonly hash: string; readonly operators: number } | undefined {
+    const all = this.#operatorsOf(said).size
+    for (const hash of hashesIn(said)) {
+      const operators = this.#operatorsOf(said.filter((block) => block.hash === hash)).size
+      if (operators >= usual && operators > all / 2) return { hash, operators }
+    }
+    return undefined
+  }
+
+  /** Whoever is not known counts as one: nothing says that two such are apart. */
+  #operatorsOf(blocks: readonly Block[]): ReadonlySet<string | undefined> {
+    return new Set(blocks.map(({ gateway }) => this.#options.context.operatorOf(gateway)))
+  }
+
+  /** The network has nobody else to ask. */
+  get #isOneAlone(): boolean {
+    return this.#followers.length >= atStake && this.#followers.filter(({ isThere }) => isThere).length < 2
   }
 
   /** The block as the follower has it, unless its header does not make its hash. */
@@ -164,9 +210,9 @@ export class Heads {
     const { chain, trust } = this.#options
     const verdict = await verifyHeader(block.header, block.hash as Hex)
     if (verdict.kind === 'lie') {
-      const { group, gateway } = follower
-      trust.lie({ group, gateway, chain, what: verdict.reason, evidence: block.header })
-      follower.distrust(number)
+      const { gateway } = block
+      trust.lie({ group: follower.group, gateway, chain, what: verdict.reason, evidence: block.header })
+      follower.leave(gateway)
       return undefined
     }
     this.#headers.set(block.hash, verdict.kind === 'verified' ? verdict.value : undefined)
@@ -177,32 +223,40 @@ export class Heads {
     return block
   }
 
-  /** They differ. Those who differ still when all have had time to come round, and a third to speak, are reported. */
+  /** They differ: looked at again when all have had time to come round, and a third to speak. */
   #suspect(number: number): void {
     if (this.#suspected.has(number)) return
     this.#suspected.add(number)
-    const { context, chain, trust } = this.#options
-    context.clock.after(2 * patience, () => {
-      this.#suspected.delete(number)
-      const hashes = this.#followers.map((follower) => follower.hashOf(number))
-      const believers = (hash: string | undefined) => hashes.filter((each) => each === hash).length
-      const isOdd = (hash: string | undefined) => hash !== undefined && believers(hash) <= hashes.length / 2
-      const odd = this.#followers.filter((follower) => isOdd(follower.hashOf(number)))
-      if (new Set(hashes.filter((hash) => hash !== undefined)).size < 2) return
-      trust.disagree({ chain, what: 'block', number, gateways: odd.map(({ gateway }) => gateway) })
-    })
+    this.#options.context.clock.after(2 * patience, () => void this.#accuse(number))
+  }
+
+  /** Those who differ still are reported, and whom two others contradict is left. */
+  async #accuse(number: number): Promise<void> {
+    const { chain, trust } = this.#options
+    const answers = this.#followers.map(async (follower) => ({ follower, block: await follower.saysNow(number) }))
+    const said = (await Promise.all(answers)).flatMap(({ follower, block }) => (block ? [{ ...block, follower }] : []))
+    this.#suspected.delete(number)
+    if (this.#isStopped || hashesIn(said).size < 2) return
+    const best = this.#majorityOf(said)
+    const odd = said.filter(({ hash }) => hash !== best?.hash)
+    const gateways = odd.map(({ gateway }) => gateway)
+    const outvoted = odd.map(({ follower: { group }, gateway }) => ({ group, gateway }))
+    trust.disagree({ chain, what: 'block', number, gateways, ...(best === undefined ? {} : { outvoted }) })
+    if (best !== undefined) for (const { follower, gateway } of odd) follower.leave(gateway)
   }
 
   async #replaced(number: number): Promise<void> {
     this.#replacements += 1
     this.#changes.notify()
-    const agreement = await this.#settle(number, usual)
+    const agreement = await this.#settle(number)
     if (agreement.kind === 'disputed' || this.#isStopped) return
     // The chain may be shorter for a while: then nobody has that block.
-    this.#options.onReplaced(number, agreement.hash ?? '')
+    this.#options.onReplaced(number, agreement.kind === 'unconfirmed' ? '' : agreement.hash)
   }
 
   async #measure(): Promise<number> {
+    const known = knownBlockTime(this.#options.chain)
+    if (known !== undefined) return known
     await this.known()
     const follower = this.#followers.find(({ newest }) => newest !== undefined)
     const newest = follower?.newest
@@ -214,5 +268,9 @@ export class Heads {
 
 function fits(agreement: Agreement, expected: string | undefined): boolean {
   if (agreement.kind === 'disputed') return false
-  return expected === undefined || agreement.hash === expected
+  return expected === undefined || (agreement.kind !== 'unconfirmed' && agreement.hash === expected)
+}
+
+function hashesIn(blocks: readonly Block[]): ReadonlySet<string> {
+  return new Set(blocks.map(({ hash }) => hash))
 }

@@ -14,4 +14,5 @@ export {
   type Reports,
   watchCells,
 } from './context.ts'
+export { shareOf } from './shares.ts'
 export type { TrustKind, TrustStatus } from './trust.ts'

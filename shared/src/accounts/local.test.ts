@@ -46,6 +46,14 @@ describe('the balance checker', () => {
   })
 
   it.each([
+    [56, '0x2352c63a83f9fd126af8676146721fa00924d7e4'],
+    [59144, '0xf62e6a41561b3650a69bb03199c735e3e3328c0d'],
+    [1313161554, '0x1286415d333855237f89df27d388127181448538'],
+  ])('is known on chain %d', (chain, to) => {
+    expect(call({ to, data }, '0x10', chain)).toMatchObject({ account: a, what: 'checked-balance' })
+  })
+
+  it.each([
     ['a token', { to: checker, data: `${data.slice(0, -2)}01` }, '0x10', 1],
     [
       'two accounts',
@@ -54,7 +62,8 @@ describe('the balance checker', () => {
       1,
     ],
     ['another contract', { to: a, data }, '0x10', 1],
-    ['a chain whose checker is not known', { to: checker, data }, '0x10', 56],
+    ['the checker of another chain', { to: checker, data }, '0x10', 56],
+    ['a chain that has none', { to: checker, data }, '0x10', 11155111],
     ['somebody’s name', { to: checker, data, from: a }, '0x10', 1],
     ['an unclear calldata', { to: checker, data, input: '0x' }, '0x10', 1],
     ['trailing bytes', { to: checker, data: `${data}00` }, '0x10', 1],

@@ -17,15 +17,32 @@ const methods: ReadonlyMap<string, LocalQuestion['what']> = new Map([
   ['eth_getCode', 'code'],
 ] as const)
 
-/** Where MetaMask finds the balance checker (@metamask/assets-controllers); on test chains, where mainnet has it. */
-const mainnetChecker = '0xb1f8e55c7f64d203c1400b9d8555d050f94adf39'
+/**
+ * Where MetaMask finds the balance checker (@metamask/assets-controllers, SINGLE_CALL_BALANCES_ADDRESS_BY_CHAINID); on test
+ * chains, where mainnet has it.
+ */
+const onMainnet = '0xb1f8e55c7f64d203c1400b9d8555d050f94adf39'
+const onMany = '0x6aa75276052d96696134252587894ef5ffa520af'
 const checkers: ReadonlyMap<number, string> = new Map([
-  [1, mainnetChecker],
+  [1, onMainnet],
   [10, '0xb1c568e9c3e6bdaf755a60c7418c269eb11524fc'],
+  [25, '0x768ca200f0fc702ac9ea502498c18f5eff176378'],
+  [56, '0x2352c63a83f9fd126af8676146721fa00924d7e4'],
+  [100, onMany],
   [137, '0x2352c63a83f9fd126af8676146721fa00924d7e4'],
-  [8453, '0x6aa75276052d96696134252587894ef5ffa520af'],
+  [250, onMany],
+  [324, '0x458fed3144680a5b8bcfaa0f9594aa19b4ea2d34'],
+  [1101, onMany],
+  [1284, onMany],
+  [1285, onMany],
+  [8453, onMany],
+  [31337, onMainnet],
   [42161, '0x151e24a486d7258dd7c33fb67e4bb01919b7b32c'],
-  [31337, mainnetChecker],
+  [42220, onMany],
+  [43114, '0xd023d153a0dfa485130ecfde2faa7e612ef94818'],
+  [59140, '0x10dad7ca3921471f616db788d9300dc97db01783'],
+  [59144, '0xf62e6a41561b3650a69bb03199c735e3e3328c0d'],
+  [1313161554, '0x1286415d333855237f89df27d388127181448538'],
 ])
 
 /** `balances(address[], address[])` of one account and of ether alone: offsets, one user, one token of zero. */

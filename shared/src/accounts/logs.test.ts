@@ -20,47 +20,68 @@ const call = callFor('0x1', '0x3')
 const headers = async (): Promise<readonly Header[]> =>
   Promise.all(prague.blocks.map(async ({ block }) => verifiedOf(await verifyHeader(block, block.hash))))
 
-/** The chain as everybody agrees on it, and the blocks whose receipts were asked for. */
+/** A gateway's answers about whole blocks; undefined to anything else. */
+function answerOf({ method, params }: Call): Json | undefined {
+  const [number, isWhole] = params as readonly Json[]
+  const { block, receipts } = prague.blocks[Number(number) - 1] ?? {}
+  if (method === 'eth_getBlockReceipts') return (receipts ?? null) as Json
+  return method === 'eth_getBlockByNumber' && isWhole === true ? ((block ?? null) as Json) : undefined
+}
+
+/** The chain as everybody agrees on it. */
 async function headsOf(agreementOn: (number: number, expected?: string) => Partial<Agreement> = () => ({})) {
   const all = await headers()
-  const asked: string[] = []
-  const lists = new BlockLists(async (method, [number]) => {
-    const { block, receipts } = prague.blocks[Number(number) - 1] ?? {}
-    if (method === 'eth_getBlockReceipts') asked.push(String(number))
-    return method === 'eth_getBlockReceipts' ? receipts : block
-  })
+  const lists = new BlockLists()
   return {
-    asked,
     agree: async (number: number, expected?: string): Promise<Agreement> => {
       const header = all[number - 1]
-      if (header === undefined) return { kind: 'alone', hash: undefined }
+      if (header === undefined) return { kind: 'unconfirmed' }
       // A test changes no more than the kind of it.
-      return { kind: 'agreed', hash: header.hash, header, ...agreementOn(number, expected) } as Agreement
+      return { kind: 'agreed', hash: header.hash, header, operators: 2, ...agreementOn(number, expected) } as Agreement
     },
     receipts: lists.receipts.bind(lists),
   }
 }
 
+/** An account on that chain, and the blocks whose receipts were asked for, with who was asked. */
+async function placeOn(heads?: LogsOptions['heads']) {
+  const asked: string[] = []
+  const options: LogsOptions = {
+    account,
+    chain: 1,
+    heads: heads ?? (await headsOf()),
+    context: {
+      clock: new FakeClock(),
+      async request({ group, call }) {
+        if (call.method === 'eth_getBlockReceipts') asked.push(`${group}: ${(call.params as readonly Json[])[0]}`)
+        return { result: answerOf(call) ?? null }
+      },
+    },
+    trust: { lie() {}, disagree() {} },
+  }
+  return { ...options, asked }
+}
+
 describe('logs of a range of blocks', () => {
   it('are verified, and receipts are asked for of those blocks only whose bloom admits any', async () => {
-    const heads = await headsOf()
-    expect(await proveLogs(heads, call, { result: answer })).toEqual({ kind: 'verified' })
-    expect(await proveLogs(heads, call, { result: answer })).toEqual({ kind: 'verified' })
-    // Once for all who need them.
-    expect(heads.asked).toEqual(['0x2'])
+    const place = await placeOn()
+    expect(await proveLogs(place, call, { result: answer })).toEqual({ kind: 'verified' })
+    expect(await proveLogs(place, call, { result: answer })).toEqual({ kind: 'verified' })
+    // Once for all who need them, of the account's own gateway.
+    expect(place.asked).toEqual([`account ${account}: 0x2`])
   })
 
   it('are verified without any receipts where no bloom admits one', async () => {
-    const heads = await headsOf()
+    const place = await placeOn()
     const other = callFor('0x1', '0x4', { address: `0x${'33'.repeat(20)}` })
-    expect(await proveLogs(heads, other, { result: [] })).toEqual({ kind: 'verified' })
-    expect(heads.asked).toEqual([])
+    expect(await proveLogs(place, other, { result: [] })).toEqual({ kind: 'verified' })
+    expect(place.asked).toEqual([])
     const lie = { kind: 'lie', what: 'log-added', block: { number: 2n } }
-    expect(await proveLogs(heads, other, { result: answer.slice(0, 1) })).toMatchObject(lie)
+    expect(await proveLogs(place, other, { result: answer.slice(0, 1) })).toMatchObject(lie)
   })
 
   it('are a lie where one is missing, added, altered, of another block, or in another order', async () => {
-    const heads = await headsOf()
+    const place = await placeOn()
     const [first, second] = answer as [Fields, Fields]
     const lies: readonly (readonly [string, readonly Fields[]])[] = [
       ['log-missing', answer.slice(1)],
@@ -72,12 +93,12 @@ describe('logs of a range of blocks', () => {
       ['log-order', [second, first, ...answer.slice(2)]],
     ]
     for (const [what, result] of lies) {
-      expect(await proveLogs(heads, call, { result: result as Json })).toMatchObject({ kind: 'lie', what })
+      expect(await proveLogs(place, call, { result: result as Json })).toMatchObject({ kind: 'lie', what })
     }
   })
 
   it('are not verified outside of the bounds, or where blocks or receipts cannot be had', async () => {
-    const heads = await headsOf()
+    const place = await placeOn()
     const unverified = { kind: 'unverified' }
     const calls = [
       callFor('0x1', '0x11'),
@@ -88,12 +109,13 @@ describe('logs of a range of blocks', () => {
       { method: 'eth_getLogs', params: [{ ...filter, blockHash: answer[0]?.blockHash } as Json] },
       { method: 'eth_getLogs' },
     ]
-    for (const each of calls) expect(await proveLogs(heads, each, { result: [] })).toEqual(unverified)
-    expect(await proveLogs(heads, call, { error: { code: -32000, message: 'too many' } })).toEqual(unverified)
-    expect(await proveLogs(await headsOf(() => ({ kind: 'disputed' })), call, { result: [] })).toEqual(unverified)
-    const headless = await headsOf((number) => (number === 1 ? { header: undefined } : {}))
+    for (const each of calls) expect(await proveLogs(place, each, { result: [] })).toEqual(unverified)
+    expect(await proveLogs(place, call, { error: { code: -32000, message: 'too many' } })).toEqual(unverified)
+    const disputed = await placeOn(await headsOf(() => ({ kind: 'disputed' })))
+    expect(await proveLogs(disputed, call, { result: [] })).toEqual(unverified)
+    const headless = await placeOn(await headsOf((number) => (number === 1 ? { header: undefined } : {})))
     expect(await proveLogs(headless, call, { result: [] })).toEqual(unverified)
-    const listless = { ...heads, receipts: async () => undefined }
+    const listless = await placeOn({ ...place.heads, receipts: async () => undefined })
     expect(await proveLogs(listless, call, { result: [] })).toEqual(unverified)
   })
 })
@@ -114,8 +136,11 @@ describe('an account’s gateway', () => {
       heads: { ...(await headsOf()), ...heads },
       context: {
         clock,
-        async request({ call: { method } }, onAnswered) {
+        async request({ group, call: asks }, onAnswered) {
+          const { method } = asks
           onAnswered?.(`#${lies.length}`)
+          const ofBlock = has === null && group === `account ${account}` ? null : answerOf(asks)
+          if (ofBlock !== undefined && method !== 'eth_getLogs') return { result: ofBlock }
           if (method === 'eth_getBlockByNumber') {
             const hash = has === '' ? prague.blocks[1].block.hash : has
             return { result: hash === null ? null : { hash } }
@@ -170,7 +195,7 @@ describe('an account’s gateway', () => {
       told.push(expected)
       isOver ||= expected !== undefined
       const header = all[number - 1] as Header
-      return { kind: 'agreed', hash: header.hash, header: number === 2 && isOver ? undefined : header }
+      return { kind: 'agreed', hash: header.hash, header: number === 2 && isOver ? undefined : header, operators: 2 }
     }
     expect(receipts.length).toBe(block.transactions.length)
     const { result, lies, disputes } = await read([missing], { has: `0x${'12'.repeat(32)}`, heads: { agree } })

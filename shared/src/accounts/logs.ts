@@ -46,7 +46,7 @@ export async function readLogs(options: LogsOptions, call: Call): Promise<ReadLo
 async function readOnce(options: LogsOptions, call: Call): Promise<ReadLogs> {
   const { account, chain, heads, trust } = options
   const { outcome } = await askOwn(options, call)
-  const first = await proveLogs(heads, call, outcome)
+  const first = await proveLogs(options, call, outcome)
   if (first.kind !== 'lie') return { outcome, trust: first.kind }
   // An answer does not say of which blocks it is. Its gateway may have been behind, or ahead of a chain that has changed: so it
   // is asked again, between two looks at which block it has.
@@ -54,7 +54,7 @@ async function readOnce(options: LogsOptions, call: Call): Promise<ReadLogs> {
   const hash = await hashLater(options, number)
   if (hash !== undefined && hash !== first.block.hash) await heads.agree(number, hash)
   const again = await askOwn(options, call)
-  const second = await proveLogs(heads, call, again.outcome)
+  const second = await proveLogs(options, call, again.outcome)
   if (second.kind !== 'lie') return { outcome: again.outcome, trust: second.kind }
   const { gateway } = again
   const isOfThatBlock = second.block.hash === hash && (await hashAt(options, number)) === hash
@@ -65,7 +65,8 @@ async function readOnce(options: LogsOptions, call: Call): Promise<ReadLogs> {
 }
 
 /** @param outcome what the gateway said to `call` */
-export async function proveLogs(heads: LogsOptions['heads'], call: Call, outcome: Outcome): Promise<LogsVerdict> {
+export async function proveLogs(options: LogsOptions, call: Call, outcome: Outcome): Promise<LogsVerdict> {
+  const { heads } = options
   const filter = Array.isArray(call.params) ? (call.params as readonly Json[])[0] : undefined
   const range = rangeOf(filter)
   const logs = 'result' in outcome && Array.isArray(outcome.result) ? (outcome.result as readonly Json[]) : undefined
@@ -89,7 +90,7 @@ export async function proveLogs(heads: LogsOptions['heads'], call: Call, outcome
     else if (inBlock(header).length > 0) return { kind: 'lie', what: 'log-added', block: header }
   }
   if (open.length > mostLists) return unverified
-  const verdicts = await Promise.all(open.map((header) => proveBlock(heads, filter, header, inBlock(header))))
+  const verdicts = await Promise.all(open.map((header) => proveBlock(options, filter, header, inBlock(header))))
   return verdicts.find(({ kind }) => kind === 'lie') ?? verdicts.find(({ kind }) => kind === 'unverified') ?? verified
 }
 
@@ -97,12 +98,12 @@ const verified: LogsVerdict = { kind: 'verified' }
 const unverified: LogsVerdict = { kind: 'unverified' }
 
 async function proveBlock(
-  heads: LogsOptions['heads'],
+  options: LogsOptions,
   filter: Json | undefined,
   header: Header,
   logs: readonly Json[],
 ): Promise<LogsVerdict> {
-  const receipts = await heads.receipts(header)
+  const receipts = await options.heads.receipts(header, options)
   if (receipts === undefined) return unverified
   const verdict = await verifyLogs(logs, filter, header, receipts)
   if (verdict.kind === 'lie') return { kind: 'lie', what: verdict.reason, block: header }

@@ -1,5 +1,6 @@
 /** An account's own gateway asked once, and what it said checked: where there is no watch that can say. */
 import { NightjarError } from '../errors/index.ts'
+import type { Order } from '../requests/index.ts'
 import { type Call, codeHash, type Json, type Outcome } from '../rpc/index.ts'
 import { pause, second } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
@@ -27,7 +28,8 @@ export interface ReadingOptions extends ReadingPlace {
 
 /**
  * The account at that block with its proof; undefined where there is none to be had.
- * @throws NightjarError `answer-refuted` where it is a lie, or the block is disputed, and what keeps the gateway from answering
+ * @throws NightjarError `answer-refuted` where it is a lie, or the block is disputed, `answer-unconfirmed` where nobody else has
+ * it, and what keeps the gateway from answering
  */
 export async function readProven(options: ReadingOptions, number: number): Promise<State | undefined> {
   const first = await readProof(options, number)
@@ -104,11 +106,15 @@ async function judged(options: ReadingOptions, claim: Claim, gateway: string, ex
   return { claim, gateway, checked, agreed: agreement.kind === 'agreed' ? agreement.hash : undefined }
 }
 
-/** @throws NightjarError `answer-refuted` where it is not of the block that others agree on, or of none that they agree on */
+/**
+ * @throws NightjarError `answer-unconfirmed` where nobody else has that block, `answer-refuted` where it is not of the one that
+ * others agree on, or of none that they agree on
+ */
 function stateOf({ chain, trust }: ReadingOptions, number: number, read: Judged | undefined): State | undefined {
   if (read === undefined || read.checked.kind === 'malformed') return undefined
   if (read.checked.kind === 'state') return read.checked.state
-  // What is disputed itself has been reported with the block.
+  if (read.checked.kind === 'unconfirmed') throw new NightjarError('answer-unconfirmed')
+  // A disputed block has been reported itself.
   if (read.agreed !== undefined) trust.disagree({ chain, what: 'watch', number, gateways: namesIn(read.gateway) })
   throw new NightjarError('answer-refuted')
 }
@@ -118,16 +124,21 @@ export function namesIn(gateway: string): readonly string[] {
   return gateway === '' ? [] : [gateway]
 }
 
-/** What the account's gateway answered, and which that was; '' where it is not known. */
+/** What a gateway answered, and which that was; '' where it is not known. */
 export interface Answered {
   readonly outcome: Outcome
   readonly gateway: string
 }
 
 /** @throws NightjarError what keeps the path from answering */
-export async function askOwn({ context, chain, account }: ReadingPlace, call: Call): Promise<Answered> {
+export function askOwn({ context, chain, account }: ReadingPlace, call: Call): Promise<Answered> {
+  return askNamed(context, { group: accountGroup(account), chain, call })
+}
+
+/** @throws NightjarError what keeps the path from answering */
+export async function askNamed(context: Pick<AccountsContext, 'request'>, order: Order): Promise<Answered> {
   let gateway = ''
-  const outcome = await context.request({ group: accountGroup(account), chain, call }, (identity) => {
+  const outcome = await context.request(order, (identity) => {
     gateway = identity
   })
   return { outcome, gateway }

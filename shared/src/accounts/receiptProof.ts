@@ -1,9 +1,10 @@
 /**
- * A receipt against its block, whose hash two gateways agree on: against the block's whole lists of transactions and
+ * A receipt against its block, whose hash two operators agree on: against the block's whole lists of transactions and
  * receipts (blockLists.ts).
  */
 import { type Hex, verifyReceipt } from '../proofs/index.ts'
 import type { Json } from '../rpc/index.ts'
+import type { ListsPlace } from './blockLists.ts'
 import type { Heads } from './heads.ts'
 
 export type ReceiptVerdict =
@@ -11,12 +12,18 @@ export type ReceiptVerdict =
   /** The block, or its lists, could not be had, or are of a kind that is not known. */
   | { readonly kind: 'unverified' }
   | { readonly kind: 'lie'; readonly what: string }
-  /** Of no block, or of one that others do not have. */
+  /** Of no block, or of one that others contradict. */
   | { readonly kind: 'elsewhere' }
+  /** Of a block that nobody else has yet. */
+  | { readonly kind: 'unconfirmed' }
 
-/** @param hash of the transaction that was asked for */
+/**
+ * @param own whose transaction it is: that account's gateway is asked for the lists
+ * @param hash of the transaction that was asked for
+ */
 export async function proveReceipt(
   heads: Pick<Heads, 'agree' | 'receipts'>,
+  own: ListsPlace,
   hash: string,
   receipt: Json,
 ): Promise<ReceiptVerdict> {
@@ -25,15 +32,15 @@ export async function proveReceipt(
   if (place.transaction !== hash) return { kind: 'lie', what: 'receipt' }
   const agreement = await heads.agree(place.number, place.hash)
   if (agreement.kind === 'disputed') return { kind: 'elsewhere' }
-  if (agreement.kind === 'alone') return { kind: 'unverified' }
+  if (agreement.kind === 'unconfirmed') return { kind: 'unconfirmed' }
   if (agreement.hash !== place.hash) return { kind: 'elsewhere' }
-  const { header } = agreement
+  const header = agreement.kind === 'agreed' ? agreement.header : undefined
   if (header === undefined) return { kind: 'unverified' }
-  const receipts = await heads.receipts(header)
+  const receipts = await heads.receipts(header, own)
   if (receipts === undefined) return { kind: 'unverified' }
-  const own = receipts.find(({ transaction }) => transaction.hash === (hash as Hex))
-  if (own === undefined) return { kind: 'lie', what: 'receipt' }
-  const verdict = await verifyReceipt(receipt, own, header)
+  const there = receipts.find(({ transaction }) => transaction.hash === (hash as Hex))
+  if (there === undefined) return { kind: 'lie', what: 'receipt' }
+  const verdict = await verifyReceipt(receipt, there, header)
   if (verdict.kind === 'lie') return { kind: 'lie', what: verdict.reason }
   return { kind: verdict.kind === 'verified' ? 'verified' : 'unverified' }
 }

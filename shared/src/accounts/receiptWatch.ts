@@ -4,11 +4,12 @@
  */
 import { NightjarError } from '../errors/index.ts'
 import type { Json, Outcome } from '../rpc/index.ts'
-import { second } from '../runtime.ts'
+import { pause, second } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 import { type AccountsContext, accountGroup, watchCells } from './context.ts'
 import type { Grid } from './grid.ts'
 import type { Heads } from './heads.ts'
+import { askOwn, namesIn } from './reading.ts'
 import { placeOf, proveReceipt } from './receiptProof.ts'
 import { Registration } from './registration.ts'
 import type { Trust } from './trust.ts'
@@ -99,8 +100,8 @@ export class ReceiptWatch {
     await heads.known()
     const call = { method: 'eth_getTransactionReceipt', params: [hash] }
     try {
-      const outcome = await context.request({ group: accountGroup(account), chain, call })
-      if ('result' in outcome && outcome.result !== null) await this.#take(outcome.result, '')
+      const { outcome, gateway } = await askOwn({ context, chain, account }, call)
+      if ('result' in outcome && outcome.result !== null) await this.#take(outcome.result, gateway)
     } catch (error) {
       // The path is gone, and the registration finds out too. Else it is a bug of ours.
       if (!(error instanceof NightjarError)) throw error
@@ -116,17 +117,28 @@ export class ReceiptWatch {
       this.#known = { receipt, trust: 'unverified' }
       return
     }
-    const { account, chain, hash, heads, trust } = this.#options
-    const verdict = await proveReceipt(heads, hash, receipt)
+    const { context, account, chain, grid, hash, heads, trust } = this.#options
+    let verdict = await proveReceipt(heads, this.#options, hash, receipt)
+    if (verdict.kind === 'unconfirmed') {
+      // Those whose heads are followed may hear of its block later.
+      await pause(context.clock, grid.slot)
+      verdict = await proveReceipt(heads, this.#options, hash, receipt)
+    }
     if (this.#told !== text) return
     if (verdict.kind === 'verified' || verdict.kind === 'unverified') {
       this.#known = { receipt, trust: verdict.kind }
       return
     }
     this.#told = undefined
+    if (verdict.kind === 'unconfirmed') return
     if (verdict.kind === 'elsewhere') {
       const number = placeOf(receipt)?.number
-      return trust.disagree({ chain, what: 'watch', gateways: [gateway], ...(number === undefined ? {} : { number }) })
+      return trust.disagree({
+        chain,
+        what: 'watch',
+        gateways: namesIn(gateway),
+        ...(number === undefined ? {} : { number }),
+      })
     }
     trust.lie({ group: accountGroup(account), gateway, chain, what: verdict.what, evidence: receipt })
     this.#registration.again()

@@ -2,6 +2,7 @@
  * Keeps something followed: where it ends, it is asked for again, after a random pause of its own, so that what was lost
  * together does not come back together. Each failure doubles the pause, while it is short.
  */
+import { asNightjarError, type ErrorCode } from '../errors/index.ts'
 import type { Following, FollowOrder } from '../requests/index.ts'
 import type { Outcome } from '../rpc/index.ts'
 import { minute, type Timer } from '../runtime.ts'
@@ -18,6 +19,8 @@ export interface RegistrationOptions {
   /** @returns whether this is what was asked for: then the next loss is the first again */
   onOutcome(outcome: Outcome, gateway: string): boolean
   onRegistered?(): void
+  /** No gateway took it: see `failedWith`. It is asked for again. */
+  onFailed?(): void
   /** The gateway has told all there is. */
   onDone?(): void
 }
@@ -25,6 +28,7 @@ export interface RegistrationOptions {
 export class Registration {
   readonly #options: RegistrationOptions
   #failures = 0
+  #failedWith: ErrorCode | undefined
   #following: Following | undefined
   #retry: Timer | undefined
   #dueAt = 0
@@ -40,6 +44,11 @@ export class Registration {
   /** Whether the last attempts failed, and nothing that was asked for has come since. */
   get isFailing(): boolean {
     return this.#failures > 1
+  }
+
+  /** Why the last attempt failed; undefined where it did not. */
+  get failedWith(): ErrorCode | undefined {
+    return this.#failedWith
   }
 
   /** Whether a gateway has taken it. */
@@ -95,10 +104,14 @@ export class Registration {
       })
       if (!isCurrent()) return following.stop()
       this.#following = following
+      this.#failedWith = undefined
       this.#options.onRegistered?.()
-    } catch {
+    } catch (error) {
       // Why the path is gone, every request says; this goes on once it is there again.
-      if (isCurrent()) this.again()
+      if (!isCurrent()) return
+      this.#failedWith = asNightjarError(error).code
+      this.again()
+      this.#options.onFailed?.()
     }
   }
 

@@ -15,6 +15,8 @@ const longestStay = 7 * day
 
 export interface ScheduleOptions {
   readonly context: AccountsContext
+  /** Who asked for the account first. */
+  readonly site: string
   /** Makes the watch. */
   begin(): Promise<AccountWatch>
   onEnd(): void
@@ -39,6 +41,10 @@ export class Schedule {
     const pause = random() * settings().coldSpread
     this.beginsAt = clock.now() + pause
     this.#timer = clock.after(pause, () => void this.#begin())
+  }
+
+  get site(): string {
+    return this.#options.site
   }
 
   get watch(): AccountWatch | undefined {

@@ -1,5 +1,5 @@
 /** An account at a block, as its gateway says it, and what becomes of that when it is checked. */
-import { type Hex, verifyAccount } from '../proofs/index.ts'
+import { type AccountQuestion, fitsOwnProof, type Hex, verifyAccount } from '../proofs/index.ts'
 import type { Json, Outcome } from '../rpc/index.ts'
 import type { Address } from '../wallet/index.ts'
 import type { Agreement } from './heads.ts'
@@ -27,8 +27,10 @@ export type Checked =
   | { readonly kind: 'state'; readonly state: State }
   /** Proved false. */
   | { readonly kind: 'lie'; readonly what: string }
-  /** About a block that others do not have, or do not agree about. */
+  /** About a block that others contradict, or do not agree about. */
   | { readonly kind: 'elsewhere' }
+  /** About a block that nobody else has yet. */
+  | { readonly kind: 'unconfirmed' }
   /** Not of the form that was asked for. */
   | { readonly kind: 'malformed' }
 
@@ -47,15 +49,14 @@ export function claimOf(outcome: Outcome): Claim | undefined {
 /** What is left of `claim` about `account`, given what its block is. */
 export async function check(account: Address, claim: Claim, agreement: Agreement): Promise<Checked> {
   if (agreement.kind === 'disputed') return { kind: 'elsewhere' }
-  const hash = agreement.hash ?? claim.hash
-  if (hash === undefined) return { kind: 'elsewhere' }
+  if (agreement.kind === 'unconfirmed') return { kind: 'unconfirmed' }
+  const { hash } = agreement
   const isSameBlock = claim.hash === undefined || claim.hash === hash
   const header = agreement.kind === 'agreed' ? agreement.header : undefined
   if (header === undefined || claim.fields.accountProof === undefined) {
     return isSameBlock ? unverified(claim, hash) : { kind: 'elsewhere' }
   }
-  const answer = { ...claim.fields, address: account, storageProof: [] }
-  const verdict = await verifyAccount(answer, { address: account, slots: [] }, header.stateRoot as Hex)
+  const verdict = await verifyAccount(answerOf(account, claim), questionOf(account), header.stateRoot as Hex)
   if (verdict.kind === 'verified') {
     const { balance, nonce, codeHash } = verdict.value
     return {
@@ -66,6 +67,20 @@ export async function check(account: Address, claim: Claim, agreement: Agreement
   // A proof for another block proves nothing about this one, nor that somebody lied.
   if (!isSameBlock) return { kind: 'elsewhere' }
   return verdict.kind === 'lie' ? { kind: 'lie', what: verdict.reason } : { kind: 'malformed' }
+}
+
+/** Whether the claim fits its own proof: then it may be true of another block. */
+export function fitsItself(account: Address, claim: Claim): Promise<boolean> {
+  return fitsOwnProof(answerOf(account, claim), questionOf(account))
+}
+
+/** As eth_getProof answers. */
+function answerOf(account: Address, { fields }: Claim): unknown {
+  return { ...fields, address: account, storageProof: [] }
+}
+
+function questionOf(account: Address): AccountQuestion {
+  return { address: account, slots: [] }
 }
 
 function unverified({ number, fields }: Claim, hash: string): Checked {

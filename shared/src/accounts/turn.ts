@@ -1,12 +1,37 @@
 /**
- * Which account the user is at, as one site or wallet shows it: the one that is asked for by itself. Only that one may be asked for directly. Wallets that
- * ask for one account after the other, each by itself, would else show which belong together.
+ * Which account the user is at, as one site or wallet shows it: the one that is asked for by itself. Only that one may be
+ * asked for directly. Wallets that ask for one account after the other, each by itself, would else show which belong
+ * together: on one chain as on several, as who looks at another chain is still at the same account.
  */
 import { type Clock, second } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 
 /** For this long after an account was asked for it is no other's turn. A wallet goes through all in less. */
 const quiet = 10 * second
+/** Askers of which is remembered which account their user is at. */
+const mostSites = 1000
+
+/** By who asks: which account the user of one is at says nothing of another's. */
+export class Turns {
+  readonly #clock: Clock
+  readonly #turns = new Map<string, Turn>()
+
+  constructor(clock: Clock) {
+    this.#clock = clock
+  }
+
+  /** As `Turn.pauseOf`, at that site. */
+  pauseOf(site: string, account: Address): number {
+    const turn = this.#turns.get(site) ?? new Turn(this.#clock)
+    this.#turns.delete(site)
+    this.#turns.set(site, turn)
+    for (const oldest of this.#turns.keys()) {
+      if (this.#turns.size <= mostSites) break
+      this.#turns.delete(oldest)
+    }
+    return turn.pauseOf(account)
+  }
+}
 
 export class Turn {
   readonly #clock: Clock

@@ -209,9 +209,7 @@ describe('several accounts', () => {
     stage.run(rising(stage.all))
     const start = stage.clock.now()
     const first = await poll(stage, stage.chain.head.number)
-    expect(first).toMatchObject({
-      error: { code: -32005, data: { nightjar: 'still-apart', seconds: expect.any(Number) } },
-    })
+    expect(first).toMatchObject({ code: 'still-apart', facts: { seconds: expect.any(Number) } })
     expect(stage.clock.now() - start).toBeLessThanOrEqual(20 * second)
     await stage.clock.elapse(defaultSettings.coldSpread + 10 * second)
     const follows = stage.gateways.asked.filter(({ method }) => method === 'nightjar_watch')
@@ -270,7 +268,7 @@ test('nothing is kept of more accounts and chains than there may be', async () =
   for (let chain = 1; chain <= 7; chain++) {
     for (const account of stage.all) {
       const call = { method: 'eth_getBalance', params: [account, 'latest'] }
-      void stage.accounts.request({ site, chain, call, own: stage.own }).catch(() => undefined)
+      void stage.accounts.request({ site, chain, call, own: stage.own, watchable: 200 }).catch(() => undefined)
     }
   }
   await stage.clock.elapse(1 * minute)

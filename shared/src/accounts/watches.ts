@@ -1,6 +1,6 @@
 /** What is watched, on all chains; and which block the wallet was told as the newest, which never goes back by itself. */
 import type { Address } from '../wallet/index.ts'
-import { ChainWatches } from './chainWatches.ts'
+import { type Asker, ChainWatches } from './chainWatches.ts'
 import type { AccountsContext } from './context.ts'
 import type { Trust } from './trust.ts'
 
@@ -52,18 +52,19 @@ export class Watches {
   }
 
   /** The wallet asks for accounts: see ChainWatches.touch. */
-  touch(chain: number, account: Address): boolean {
-    return this.open(chain)?.touch(account) ?? false
+  touch(chain: number, account: Address, asker: Asker): boolean {
+    return this.open(chain)?.touch(account, asker) ?? false
   }
 
   /** What the wallet is told as the newest block; undefined where nothing is watched. */
   async newest(chain: number): Promise<number | undefined> {
     const watches = this.#chains.get(chain)
     if (watches === undefined || watches.counts.watched === 0) return undefined
-    const head = watches.head ?? (await watches.newestOnGrid()) ?? this.#told.get(chain)
-    if (head === undefined) return undefined
-    // Replaced meanwhile, it is forgotten.
-    return this.tell(chain, Math.max(head, this.#told.get(chain) ?? 0))
+    const onGrid = watches.head ?? (await watches.newestOnGrid())
+    // Replaced meanwhile, it is forgotten; beyond what heads are known of, it was one gateway's word.
+    const told = Math.min(this.#told.get(chain) ?? 0, watches.heads.newest ?? 0)
+    const head = Math.max(onGrid ?? 0, told)
+    return head === 0 ? undefined : this.tell(chain, head)
   }
 
   tell(chain: number, number: number): number {

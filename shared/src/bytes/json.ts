@@ -5,8 +5,10 @@ import { fromUtf8 } from './text.ts'
 
 const quote = 0x22
 const backslash = 0x5c
-const openings = [0x5b, 0x7b]
-const closings = [0x5d, 0x7d]
+/** `[` and `{`, `]` and `}`: they differ in this bit alone. */
+const curly = 0x20
+const opening = 0x5b | curly
+const closing = 0x5d | curly
 
 /**
  * The value of JSON in UTF-8.
@@ -31,8 +33,8 @@ function isTooDeep(bytes: Uint8Array): boolean {
     const byte = bytes[i] as number
     if (byte === quote) inString = !inString
     else if (inString) i += byte === backslash ? 1 : 0
-    else if (openings.includes(byte)) depth += 1
-    else if (closings.includes(byte)) depth -= 1
+    else if ((byte | curly) === opening) depth += 1
+    else if ((byte | curly) === closing) depth -= 1
     if (depth > limits.jsonDepth) return true
   }
   return false

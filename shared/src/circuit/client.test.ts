@@ -719,7 +719,7 @@ describe('ping', () => {
 
   test('and cover are heard of: `lastHeard` moves for the hop and those on the way, cover is dropped', async () => {
     const { hop, at, clock } = await built(3)
-    const start = clock.now()
+    const start = clock.elapsed()
     clock.advance(1000)
     at(2).send(messageType.drop, noStream, pattern(100))
     await turn()

@@ -68,7 +68,7 @@ interface PendingExtend {
 export class Hop {
   readonly depth: number
   readonly streams: StreamMux
-  /** When something last came from this hop, in the clock's milliseconds. */
+  /** When something last came from this hop, in the clock's elapsed milliseconds. */
   lastHeard: number
   readonly #circuit: HopCircuit
   readonly #parent: { hop: Hop; branch: number } | undefined
@@ -91,7 +91,7 @@ export class Hop {
     this.depth = parent === undefined ? 1 : parent.hop.depth + 1
     this.#forward = new LayerCipher(circuit.context.crypto, keys.forward)
     this.#backward = new LayerCipher(circuit.context.crypto, keys.backward)
-    this.lastHeard = circuit.context.clock.now()
+    this.lastHeard = circuit.context.clock.elapsed()
     const channel: Channel = {
       capacity: layerCapacity(this.depth),
       get writable() {
@@ -199,7 +199,7 @@ export class Hop {
   receive(cell: Uint8Array): void {
     const offset = layerOffset(this.depth)
     if (!this.#backward.open(cell, offset, cellSize)) throw new NightjarError('cell-rejected')
-    this.lastHeard = this.#circuit.context.clock.now()
+    this.lastHeard = this.#circuit.context.clock.elapsed()
     const inner = offset + layerSize
     const branch = readU16(cell, inner - 3)
     if (cell[inner - 1] !== 0) throw violation('delay towards the client')

@@ -32,6 +32,7 @@ export interface Channel {
   readonly capacity: number
   /** False while the link is behind; `pump` is to be called when it is true again. */
   readonly writable: boolean
+  /** `data` may be overwritten when it returns. */
   send(type: number, stream: number, data: Uint8Array): void
 }
 
@@ -42,6 +43,8 @@ export interface StreamHandler {
   onData(data: Uint8Array): void
   /** All that was given to `send` so far has left, and more may follow. */
   onDrained?(): void
+  /** The end that was given to `send` has left, and all before it. */
+  onSent?(): void
   /** `done`: the other side has sent all. Anything else: the stream is over in both directions. */
   onEnd(code: ErrorCode): void
 }
@@ -179,7 +182,8 @@ export class StreamMux {
       this.#sendOne(stream)
       this.#makeReady(stream)
       const isDrained = stream.queue.length === 0 && !stream.queuedEnd
-      if (isDrained && this.#streams.has(stream.id)) stream.handler.onDrained?.()
+      if (stream.sentAll) stream.handler.onSent?.()
+      else if (isDrained && this.#streams.has(stream.id)) stream.handler.onDrained?.()
     }
   }
 
@@ -249,7 +253,7 @@ export class StreamMux {
     }
     if (!last) return this.#channel.send(messageType.data, stream.id, part)
     stream.sentAll = true
-    this.#channel.send(messageType.end, stream.id, concat(Uint8Array.of(toWire('done')), part))
+    this.#channel.send(messageType.end, stream.id, endOf(part))
     this.#forgetIfOver(stream)
   }
 
@@ -329,6 +333,15 @@ export class StreamMux {
     const credit = this.#receiveWindow.consume()
     if (credit > 0) this.#channel.send(messageType.credit, noStream, u16(credit))
   }
+}
+
+/** Where ENDs are put together: one at a time, whichever stream's, as a channel is done with its data when it returns. */
+const endData = new Uint8Array(1 + partSize)
+endData[0] = toWire('done')
+
+function endOf(part: Uint8Array): Uint8Array {
+  endData.set(part, 1)
+  return endData.subarray(0, 1 + part.length)
 }
 
 /** Takes up to `length` bytes from the front of `queue`; several small pieces are joined. */

@@ -312,6 +312,10 @@ export const errorTable = {
     rpc: limitExceeded,
     sentence: 'More sites are open at once than Nightjar keeps apart. Close some, and try again.',
   },
+  'answer-unconfirmed': {
+    rpc: disconnected,
+    sentence: 'Only one gateway knows of this block so far, so what it says is not shown. Try again in a moment.',
+  },
 } as const satisfies Record<string, ErrorEntry>
 
 export type ErrorCode = keyof typeof errorTable

@@ -31,7 +31,7 @@ function steppedClock() {
     actions.shift()?.()
     return turn()
   }
-  return { now: () => 0, after, step, actions }
+  return { now: () => 0, elapsed: () => 0, after, step, actions }
 }
 
 async function solve(difficulty: number): Promise<Solution> {

@@ -54,6 +54,15 @@ export function verifyAccount(answer: unknown, question: AccountQuestion, stateR
   })
 }
 
+/** Whether the answer fits its own proof, of whichever block that is: whoever gave it may have meant another one. */
+export async function fitsOwnProof(answer: unknown, question: AccountQuestion): Promise<boolean> {
+  const verdict = await judge(async () => {
+    const [node] = listOf(fieldsOf(answer).accountProof, bounds.proofNodes)
+    return verifyAccount(answer, question, keccak(bytesOf(data(node, bounds.nodeBytes))))
+  })
+  return verdict.kind === 'verified' && verdict.value.kind === 'verified'
+}
+
 /** The code of an account (eth_getCode), whose hash must be that of the verified account. */
 export function verifyCode(answer: unknown, account: Account): Promise<Verdict<Hex>> {
   return judge(() => {

@@ -1,4 +1,11 @@
-export { type Account, type AccountQuestion, emptyCodeHash, verifyAccount, verifyCode } from './account.ts'
+export {
+  type Account,
+  type AccountQuestion,
+  emptyCodeHash,
+  fitsOwnProof,
+  verifyAccount,
+  verifyCode,
+} from './account.ts'
 export type { Hex } from './fields.ts'
 export { type Header, verifyHeader } from './header.ts'
 export { mayHoldLogs, verifyLogs } from './logs.ts'

@@ -9,6 +9,8 @@ export interface Carrier {
   readonly error: NightjarError | undefined
   /** What is new belongs on another one: a relay on its way drains. */
   readonly isLeaving?: boolean
+  /** Told when it is to be left so. It stays as long as something is followed on it. */
+  onLeaving?(listener: () => void): void
   onClosed(listener: (error: NightjarError) => void): void
   /** One sealed question, one sealed answer. @throws NightjarError where no answer came */
   exchange(record: Uint8Array): Promise<Uint8Array>

@@ -1,7 +1,8 @@
 /**
  * Following something at a group's gateway for longer than its branches live. A branch that has done its time is replaced
  * although nobody asks anything on it. What was followed there is asked for again on its successor, at once: the gateway
- * hears of the old branch's end first, and has the new one take over in the middle of whatever it does.
+ * hears of the old branch's end first, and has the new one take over in the middle of whatever it does. A branch that is to
+ * be left, as a relay on its way drains, is replaced in the same way: nobody behind that relay can tell the two apart.
  *
  * Left out: what becomes of it when the way is lost. Whoever follows is told, and decides when to ask again.
  */
@@ -58,16 +59,28 @@ export async function follow(context: FollowContext, order: FollowOrder, followe
     if (isOver) return
     const { id } = branch.gateway
     following = branch.follow(question, { onOutcome: (outcome) => follower.onOutcome(outcome, id), onEnd })
+    branch.onLeaving(() => void replace(branch))
     lookLater(branch)
   }
 
   function lookLater(branch: SealedBranch): void {
     look?.cancel()
     look = clock.after(lookAfter * (1 + random()), () => {
-      // Asked for, one that is due is replaced; where that fails it goes on, and the next look tries again.
-      if (branch.isDue) context.branch(group, branch.gateway).catch(() => undefined)
+      if (branch.isDue) void replace(branch)
       lookLater(branch)
     })
+  }
+
+  /** Has its successor opened; the old one then ends. */
+  async function replace(branch: SealedBranch): Promise<void> {
+    if (isOver || branch.error !== undefined) return
+    try {
+      // Asked for, one that is due is replaced. Where it is the gateway that drains, the next one takes over.
+      const next = branch.isLeaving ? await branchFor(context, order) : await context.branch(group, branch.gateway)
+      if (next.gateway.id !== branch.gateway.id) branch.retire()
+    } catch {
+      // It goes on, and the next look tries again.
+    }
   }
 
   function onEnd(code: ErrorCode): void {

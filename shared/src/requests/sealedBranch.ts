@@ -54,7 +54,17 @@ export class SealedBranch {
 
   /** Whether it has done its time or its number of requests, or is to be left, and a fresh one should take over. */
   get isDue(): boolean {
-    return this.carrier.isLeaving === true || this.#requests >= requestsPerBranch || this.#clock.now() >= this.#retireAt
+    return this.isLeaving || this.#requests >= requestsPerBranch || this.#clock.now() >= this.#retireAt
+  }
+
+  /** Whether a relay on its way drains, and it is time to go elsewhere. */
+  get isLeaving(): boolean {
+    return this.carrier.isLeaving === true
+  }
+
+  /** Told once, when it is. */
+  onLeaving(listener: () => void): void {
+    this.carrier.onLeaving?.(listener)
   }
 
   /**

@@ -41,10 +41,11 @@ export function encodeQuestion(question: Question): Uint8Array {
 export function decodeQuestion(text: Uint8Array): Question {
   const value = parseJson(text)
   if (typeof value !== 'object' || value === null) throw bad('question is not an object')
-  const { chain, cells, ...call } = value as { readonly [key: string]: unknown }
+  const fields = value as { readonly [key: string]: unknown }
+  const { chain, cells } = fields
   if (typeof chain !== 'number' || !Number.isSafeInteger(chain) || chain < 1) throw bad('chain')
   if (typeof cells !== 'number' || !isSizeClass(cells, limits.paddedAnswerCells)) throw bad('cells')
-  return { ...parseCall(call), chain, cells }
+  return { ...parseCall(fields), chain, cells }
 }
 
 export function encodeAnswer(outcome: Outcome): Uint8Array {

@@ -8,19 +8,30 @@ interface Pending {
 }
 
 export class FakeClock implements Clock {
-  #now: number
+  /** What `now` is ahead of `elapsed`. */
+  #offset: number
+  #elapsed = 0
   readonly #pending = new Set<Pending>()
 
   constructor(now = Date.UTC(2026, 0, 1)) {
-    this.#now = now
+    this.#offset = now
   }
 
   now(): number {
-    return this.#now
+    return this.#offset + this.#elapsed
+  }
+
+  elapsed(): number {
+    return this.#elapsed
+  }
+
+  /** Somebody sets the machine's clock, by so many milliseconds. No time goes on. */
+  set(change: number): void {
+    this.#offset += change
   }
 
   after(delay: number, action: () => void): Timer {
-    const timer = { due: this.#now + Math.max(delay, 0), action }
+    const timer = { due: this.#elapsed + Math.max(delay, 0), action }
     this.#pending.add(timer)
     return { cancel: () => void this.#pending.delete(timer) }
   }
@@ -32,25 +43,25 @@ export class FakeClock implements Clock {
 
   /** Moves time on by `duration` milliseconds. What falls due fires in order, timers that it sets included. */
   advance(duration: number): void {
-    const end = this.#now + duration
+    const end = this.#elapsed + duration
     for (let next = this.#next(end); next !== undefined; next = this.#next(end)) this.#fire(next)
-    this.#now = end
+    this.#elapsed = end
   }
 
   /** Like `advance`, but whatever waits for a timer runs before the next timer fires. */
   async elapse(duration: number): Promise<void> {
-    const end = this.#now + duration
+    const end = this.#elapsed + duration
     await turn()
     for (let next = this.#next(end); next !== undefined; next = this.#next(end)) {
       this.#fire(next)
       await turn()
     }
-    this.#now = end
+    this.#elapsed = end
   }
 
   #fire(timer: Pending): void {
     this.#pending.delete(timer)
-    this.#now = timer.due
+    this.#elapsed = timer.due
     timer.action()
   }
 

@@ -1,4 +1,4 @@
-export { addressesIn, senderOf, transactionOf } from './addresses.ts'
+export { senderOf, transactionOf } from './addresses.ts'
 export { type Apart, misfit, type Part, takeApart } from './apart/apart.ts'
 export { atBlock } from './apart/block.ts'
 export { type LinkingReason, transferOf } from './apart/linking.ts'

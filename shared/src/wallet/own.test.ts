@@ -18,6 +18,11 @@ function ownOf(...accounts: readonly Address[]): OwnAccounts {
   return own
 }
 
+/** Of those that these tests have it learn. */
+function countIn(own: OwnAccounts): number {
+  return Array.from({ length: 4000 }, (_, index) => account(index)).filter((one) => own.has(one)).length
+}
+
 describe('an own account is found', () => {
   test('anywhere in the text of a call: aligned or not, in either case, as key or value, however deep', () => {
     const own = ownOf(a, b)
@@ -90,7 +95,7 @@ describe('the accounts that are known', () => {
     own.learn(account(1))
     own.learn(account(1000))
     own.learn(account(1001))
-    expect(own.all()).toHaveLength(1000)
+    expect(countIn(own)).toBe(1000)
     expect([0, 1, 2, 3, 4, 1001].map((index) => own.has(account(index)))).toEqual([
       true,
       true,
@@ -101,7 +106,7 @@ describe('the accounts that are known', () => {
     ])
     expect(own.namedIn({ method: 'm', params: [account(2), account(4)] })).toEqual([account(4)])
     for (let index = 2000; index < 3500; index++) own.learn(account(index), 'wallet')
-    expect(own.all()).toHaveLength(1000)
+    expect(countIn(own)).toBe(1000)
     expect([0, 2499, 2500, 3499].map((index) => own.has(account(index)))).toEqual([false, false, true, true])
   })
 

@@ -62,11 +62,6 @@ export class OwnAccounts {
     return this.#accounts.has(address)
   }
 
-  /** All that are known, in ascending order. */
-  all(): readonly Address[] {
-    return [...this.#accounts.keys()].sort()
-  }
-
   /** Those that the call names, in ascending order. */
   namedIn(call: Call): readonly Address[] {
     const found = new Set(this.namedInValue(call.params ?? null))

@@ -19,7 +19,7 @@ import { type AccountChoices, settingsOf } from './settings.ts'
 export interface SiteAccountsOptions {
   readonly clock: Clock
   readonly crypto: Crypto
-  readonly requests: Pick<PrivateRequests, 'ready' | 'request' | 'follow' | 'distrust'>
+  readonly requests: Pick<PrivateRequests, 'ready' | 'request' | 'follow' | 'distrust' | 'operatorOf'>
   choices(): AccountChoices
   /** What is told of it changed. */
   onChange(): void
@@ -69,6 +69,7 @@ export class SiteAccounts {
       random: () => unforeseen(crypto),
       request: (order, onAnswered) => requests.request(order, onAnswered),
       follow: (order, handler) => requests.follow(order, handler),
+      operatorOf: (gateway) => requests.operatorOf(gateway),
       settings: () => settingsOf(choices()),
       reports: {
         onLie: ({ group, gateway, what, at }) => {
@@ -76,7 +77,10 @@ export class SiteAccounts {
           if (this.#lies.length > liesKept) this.#lies.shift()
           onChange()
         },
-        onDisagreement: onChange,
+        onDisagreement: ({ outvoted = [] }) => {
+          for (const { group, gateway } of outvoted) requests.distrust(group, gateway)
+          onChange()
+        },
         onLinking: onChange,
       },
     })

@@ -4,6 +4,7 @@
  */
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Relay } from '@nightjar/shared/directory'
+import { NightjarError } from '@nightjar/shared/errors'
 import {
   Branches,
   type FollowContext,
@@ -79,16 +80,31 @@ export class PrivateRequests {
    * @returns its name; '' where nobody is known by that identity
    */
   distrust(group: string, gateway: string): string {
-    const relay = this.#options.network().byIdentity.get(gateway)
+    const relay = this.#relayOf(gateway)
     if (relay === undefined) return ''
     this.#rankings.distrust(group, relay.id)
     return relay.name
+  }
+
+  /** Who runs the gateway of that identity; undefined where nobody is known by it. */
+  operatorOf(gateway: string): string | undefined {
+    return this.#relayOf(gateway)?.operator
   }
 
   /** The connection to the daemon was lost, or another network is trusted: nothing that was known of it holds. */
   reset(): void {
     this.#rankings.forget()
     this.#branches.closeAll()
+  }
+
+  #relayOf(identity: string): Relay | undefined {
+    try {
+      return this.#options.network().byIdentity.get(identity)
+    } catch (error) {
+      // Without a valid document nobody is known. Else it is a bug of ours.
+      if (!(error instanceof NightjarError)) throw error
+      return undefined
+    }
   }
 
   async #branch(group: string, gateway: Relay): Promise<SealedBranch> {

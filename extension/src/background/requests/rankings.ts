@@ -5,7 +5,7 @@
  * Where two have to confirm each other, no operator is asked twice (independenceOf). The daemon cannot see to that: to
  * it the groups are labels.
  */
-import { independenceOf } from '@nightjar/shared/accounts'
+import { independenceOf, shareOf } from '@nightjar/shared/accounts'
 import type { Network, Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
 import { type Clock, minute, second } from '@nightjar/shared/runtime'
@@ -47,13 +47,15 @@ export class Rankings {
 
   /**
    * Those that are passed over last.
-   * @throws NightjarError `no-path`, `gateway-untrusted`, and what is wrong with network or daemon
+   * @throws NightjarError `no-path`, `answer-refuted`, `gateway-untrusted`, and what is wrong with network or daemon
    */
   async usable(group: string, chain: number): Promise<readonly Relay[]> {
     const liars = this.#liars.get(group)
     const independent = await this.#independent(group, chain)
+    if (independent.length === 0) throw new NightjarError('no-path')
     const usable = independent.filter(({ id }) => liars?.has(id) !== true)
-    if (usable.length === 0) throw new NightjarError('no-path')
+    // That others lied does not make the last one right: whoever confirms must know the difference.
+    if (usable.length === 0) throw new NightjarError('answer-refuted')
     return usable
   }
 
@@ -88,23 +90,12 @@ export class Rankings {
     const independence = independenceOf(group)
     if (independence.kind === 'share') {
       const { family, index, of } = independence
-      return this.#shareOf((await this.#ranked(family, chain)).gateways, index, of)
+      return shareOf((await this.#ranked(family, chain)).gateways, { index, of }, this.#options.label)
     }
     const { gateways } = await this.#ranked(group, chain)
     if (independence.kind !== 'second') return gateways
     const [first] = await this.usable(independence.group, chain)
     return gateways.filter(({ operator }) => operator !== first?.operator)
-  }
-
-  /** Those of every `of`th operator, from number `index` on, in an order that does not depend on how they are doing. */
-  #shareOf(gateways: readonly Relay[], index: number, of: number): readonly Relay[] {
-    const { label } = this.#options
-    const keyed = [...new Set(gateways.map(({ operator }) => operator))].map((operator) => ({
-      operator,
-      key: label(`operator ${operator}`),
-    }))
-    const order = keyed.sort((a, b) => (a.key < b.key ? -1 : 1)).map(({ operator }) => operator)
-    return gateways.filter(({ operator }) => order.indexOf(operator) % of === index)
   }
 
   async #ranked(group: string, chain: number): Promise<Ranking> {

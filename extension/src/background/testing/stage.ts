@@ -164,6 +164,7 @@ export class Stage {
     const { signal } = this.#life
     return {
       now: () => clock.now(),
+      elapsed: () => clock.elapsed(),
       after: (delay, action) => clock.after(delay, () => void (signal.aborted || action())),
     }
   }

@@ -11,10 +11,10 @@ import { makeSlot } from './slot.ts'
 
 export const question: Question = { chain: 1, cells: 4, method: 'eth_blockNumber' }
 
-/** @param random how long branches are idle: with 0.9 for 13.2 minutes */
+/** @param random with 0.9 branches are idle for 13.2 minutes, and leave a relay that has 30 seconds left after 13.5 */
 export async function startBranches(gateways = 2, random = () => 0.9) {
   const net = await TestNetwork.create({ relays: 3, gateways })
-  const { slot, health, path } = makeSlot(net)
+  const { slot, health, path } = makeSlot(net, random)
   slot.start()
   await net.settle()
   const { clock } = net

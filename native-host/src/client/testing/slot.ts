@@ -16,8 +16,8 @@ export interface TestSlot {
   readonly path: { entry: string; middle: string }
 }
 
-/** Not started. The chance is always 0, so each pause is half of what it can be at most. */
-export function makeSlot(net: TestNetwork): TestSlot {
+/** Not started. @param random with 0 each pause is half of what it can be at most, and what leaves a trunk leaves at once */
+export function makeSlot(net: TestNetwork, random = () => 0): TestSlot {
   const { clock } = net
   const began = clock.now()
   const health = new RelayHealth(clock)
@@ -34,7 +34,7 @@ export function makeSlot(net: TestNetwork): TestSlot {
         return { entry: net.named(test.path.entry).relay, middle: net.named(test.path.middle).relay }
       },
       onChange() {},
-      random: () => 0,
+      random,
     }),
     health,
     links,

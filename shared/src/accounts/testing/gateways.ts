@@ -25,6 +25,8 @@ export interface Fault {
   readonly isSilent?: boolean
   /** Nothing is answered at all. */
   readonly isGone?: boolean
+  /** There is none: the network has too few operators. */
+  readonly isNone?: boolean
   /** Proofs are not supported. */
   readonly hasNoProof?: boolean
   /** Blocks by which it is behind. */
@@ -49,6 +51,8 @@ export class Gateways {
   readonly #switched = new Map<string, number>()
   readonly #followed = new Set<Followed>()
   readonly receipts = new Map<string, Json>()
+  /** By gateway; of others each is its own. */
+  readonly operators = new Map<string, string>()
   /** Answers to what is not asked of the chain. */
   answer: (order: Order) => Outcome = () => ({ result: '0x1' })
 
@@ -92,6 +96,7 @@ export class Gateways {
     const gateway = this.gatewayOf(group)
     this.#log('request', group, call)
     const fault = this.faults.get(group) ?? {}
+    if (fault.isNone) throw new NightjarError('no-path')
     if (fault.isGone) throw new NightjarError('timed-out')
     const outcome = await this.#answerTo(order, fault)
     onAnswered?.(gateway)
@@ -102,6 +107,7 @@ export class Gateways {
   async follow(order: FollowOrder, handler: Follower): Promise<Following> {
     const { group, question } = order
     this.#log('follow', group, question)
+    if (this.faults.get(group)?.isNone) throw new NightjarError('no-path')
     if (this.faults.get(group)?.isGone) throw new NightjarError('connect-failed')
     const stride = strideOf(order)
     const newest = this.#headFor(group).number

@@ -47,13 +47,17 @@ export async function setStage(options: StageOptions = {}) {
     crypto: nobleCrypto,
     request: (order, onAnswered) => gateways.request(order, onAnswered),
     follow: (order, handler) => gateways.follow(order, handler),
+    operatorOf: (gateway) => gateways.operators.get(gateway) ?? gateway,
     settings: () => ({ ...defaultSettings, ...settings }),
     reports: {
       onLie: (lie) => {
         lies.push(lie)
         gateways.distrust(lie.group, lie.gateway === '' ? gateways.gatewayOf(lie.group) : lie.gateway)
       },
-      onDisagreement: (disagreement) => void disagreements.push(disagreement),
+      onDisagreement: (disagreement) => {
+        disagreements.push(disagreement)
+        for (const { group, gateway } of disagreement.outvoted ?? []) gateways.distrust(group, gateway)
+      },
       onLinking: (linking) => void linkings.push(linking),
     },
   })

@@ -21,11 +21,17 @@ export class ScriptedCarrier implements Carrier {
   error: NightjarError | undefined
   /** How it was retired, once it was. */
   retired: 'in peace' | 'failed' | undefined
+  isLeaving = false
   readonly #listeners: ((error: NightjarError) => void)[] = []
+  readonly #leavingListeners: (() => void)[] = []
 
   onClosed(listener: (error: NightjarError) => void): void {
     if (this.error === undefined) this.#listeners.push(listener)
     else listener(this.error)
+  }
+
+  onLeaving(listener: () => void): void {
+    this.#leavingListeners.push(listener)
   }
 
   exchange(record: Uint8Array): Promise<Uint8Array> {
@@ -47,6 +53,12 @@ export class ScriptedCarrier implements Carrier {
 
   retire(failed = false): void {
     this.retired ??= failed ? 'failed' : 'in peace'
+  }
+
+  /** A relay on its way drains. */
+  leave(): void {
+    this.isLeaving = true
+    for (const listener of this.#leavingListeners.splice(0)) listener()
   }
 
   /** Loses what is still waited for, as a carrier does that breaks. */

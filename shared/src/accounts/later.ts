@@ -1,0 +1,172 @@
+/**
+ * What is put off. Whoever sees all gateways pairs accounts that are asked for together, again and again. So what no watch
+ * can say (tokens, logs, storage) is asked once for each account, at a random time of its own; the outcome is kept, and given
+ * to whoever asks the same meanwhile. Until it is there they are told when to ask again.
+ *
+ * Left out: which calls may be put off, and of which block their parts are. Where several parts make one answer, the caller
+ * has fixed their block: then the answer is a node's for that block, and its age counts from when it was put off.
+ */
+import { asNightjarError, NightjarError } from '../errors/index.ts'
+import { type Outcome, toRpcError } from '../rpc/index.ts'
+import { hour, second, type Timer } from '../runtime.ts'
+import type { AccountsContext } from './context.ts'
+
+/** How long a call waits for what is about to come. */
+export const patience = 20 * second
+/** When to ask a second time for what was asked for once. */
+const again = 1 * second
+/** What nobody asked for that long is forgotten, unless it is still to come. */
+const unwanted = 1 * hour
+/** Questions that are kept, and characters of their calls and outcomes: a page can ask as many as it likes. */
+const mostKept = 256
+const mostCharacters = 32 * 1024 * 1024
+
+export interface Question {
+  /** One account each. */
+  readonly parts: readonly (() => Promise<Outcome>)[]
+  join(outcomes: readonly Outcome[]): Outcome
+}
+
+interface Asking {
+  readonly since: number
+  /** When the last part is asked. */
+  readonly due: number
+  readonly outcome: Promise<Outcome>
+  /** Somebody waits for it. */
+  isAwaited: boolean
+  cancel(): void
+}
+
+interface Kept {
+  outcome: Outcome | undefined
+  /** When that was put off. */
+  since: number
+  asking: Asking | undefined
+  characters: number
+  end: Timer | undefined
+}
+
+export class Later {
+  readonly #context: Pick<AccountsContext, 'clock' | 'random' | 'settings'>
+  /** What was asked for last is last. */
+  readonly #kept = new Map<string, Kept>()
+
+  constructor(context: Pick<AccountsContext, 'clock' | 'random' | 'settings'>) {
+    this.#context = context
+  }
+
+  /**
+   * What came of it, as old as twice the time within which it is asked; an error only once, and then it is asked anew.
+   * @param key who asks, and for what: a site must not learn by what is there what others asked for
+   * @param otherwise milliseconds after which the call may be answered in another way
+   * @throws NightjarError `still-apart`, with the seconds after which it is worth asking again
+   */
+  async ask(key: string, question: Question, otherwise = Number.POSITIVE_INFINITY): Promise<Outcome> {
+    const { clock, settings } = this.#context
+    const { coldSpread } = settings()
+    const known = this.#kept.get(key)
+    const kept = known ?? {
+      outcome: undefined,
+      since: clock.now(),
+      asking: undefined,
+      characters: key.length,
+      end: undefined,
+    }
+    this.#touch(key, kept)
+    // Wallets name another block with each poll, and no such call twice. Asked all the same, for nobody, the accounts of one
+    // call would stand out by their old block.
+    if (known === undefined && coldSpread > patience) throw stillApart(Math.min(again, otherwise))
+
+    const age = clock.now() - kept.since
+    if (age >= 2 * coldSpread) kept.outcome = undefined
+    if (kept.asking === undefined && (kept.outcome === undefined || age >= coldSpread)) this.#begin(key, kept, question)
+    const { outcome, asking } = kept
+    if (outcome !== undefined) {
+      if ('error' in outcome) kept.outcome = undefined
+      return outcome
+    }
+    const wait = asking === undefined ? again : asking.due - clock.now()
+    if (asking === undefined || wait > patience) throw stillApart(Math.min(wait, otherwise))
+    asking.isAwaited = true
+    return asking.outcome
+  }
+
+  stop(): void {
+    for (const key of [...this.#kept.keys()]) this.#forget(key)
+  }
+
+  #touch(key: string, kept: Kept): void {
+    const { clock, settings } = this.#context
+    this.#kept.delete(key)
+    this.#kept.set(key, kept)
+    kept.end?.cancel()
+    kept.end = clock.after(Math.max(unwanted, 2 * settings().coldSpread), () => this.#forget(key))
+    this.#bound()
+  }
+
+  #begin(key: string, kept: Kept, { parts, join }: Question): void {
+    const { clock, random, settings } = this.#context
+    const { coldSpread } = settings()
+    const timers: Timer[] = []
+    const since = clock.now()
+    let due = since
+    const asked = parts.map((part) => {
+      const delay = random() * coldSpread
+      due = Math.max(due, since + delay)
+      return new Promise<Outcome>((resolve) => timers.push(clock.after(delay, () => resolve(outcomeOf(part)))))
+    })
+    const { promise: outcome, resolve } = Promise.withResolvers<Outcome>()
+    const cancel = () => {
+      for (const timer of timers) timer.cancel()
+      resolve({ error: toRpcError(stillApart(again)) })
+    }
+    const asking: Asking = { since, due, outcome, isAwaited: false, cancel }
+    kept.asking = asking
+    void Promise.all(asked).then((outcomes) => {
+      const joined = join(outcomes)
+      resolve(joined)
+      this.#take(key, kept, asking, joined)
+    })
+  }
+
+  #take(key: string, kept: Kept, { since, isAwaited }: Asking, outcome: Outcome): void {
+    kept.asking = undefined
+    // Told to those who waited, or no better than what is kept.
+    if ('error' in outcome && (isAwaited || kept.outcome !== undefined)) return
+    kept.outcome = outcome
+    kept.since = since
+    kept.characters = key.length + JSON.stringify(outcome).length
+    this.#bound()
+  }
+
+  #bound(): void {
+    let characters = 0
+    for (const kept of this.#kept.values()) characters += kept.characters
+    for (const [oldest, kept] of this.#kept) {
+      if (this.#kept.size <= mostKept && characters <= mostCharacters) break
+      characters -= kept.characters
+      this.#forget(oldest)
+    }
+  }
+
+  #forget(key: string): void {
+    const kept = this.#kept.get(key)
+    this.#kept.delete(key)
+    kept?.end?.cancel()
+    kept?.asking?.cancel()
+  }
+}
+
+/** What keeps the path from answering is an outcome too: of a part it is the whole's. */
+export async function outcomeOf<T = Outcome>(ask: () => Promise<T>): Promise<T | Outcome> {
+  try {
+    return await ask()
+  } catch (error) {
+    return { error: toRpcError(asNightjarError(error)) }
+  }
+}
+
+/** @param wait milliseconds after which it is worth asking again */
+export function stillApart(wait: number): NightjarError {
+  return new NightjarError('still-apart', { facts: { seconds: Math.ceil(Math.max(wait, 0) / second) } })
+}
