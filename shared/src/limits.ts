@@ -133,7 +133,7 @@ export const limits = {
   /** Watches of lost branches that go on: bounds what those who drop their branches on purpose leave behind. */
   lingeringWatches: 5000,
   /** The longest that one does so: bounds the same in time. */
-  lingering: 2 * hour,
+  lingering: 8 * hour,
   /** Records accepted out of order in an envelope session, and the memory of its replay check. */
   replayWindow: 2048,
 

@@ -3,10 +3,10 @@
  * this package must not import), told in docs/protocol.md, "Watches". gateway.test.ts compares the numbers with that page.
  */
 import { limits } from '@nightjar/shared/limits'
-import { type Clock, minute, type Timer } from '@nightjar/shared/runtime'
+import { type Clock, hour, type Timer } from '@nightjar/shared/runtime'
 import type { World } from './world.ts'
 
-export const meanLingering = 30 * minute
+export const meanLingering = 2 * hour
 export const longestLingering = limits.lingering
 
 /** As `nightjar_watch` takes it: an account, or a transaction. */

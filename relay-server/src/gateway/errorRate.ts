@@ -18,7 +18,7 @@ export class ErrorRate {
   }
 
   note(isFailure: boolean): void {
-    const now = Math.floor(this.#clock.now() / minute)
+    const now = Math.floor(this.#clock.elapsed() / minute)
     let count = this.#counts.at(-1)
     if (count?.minute !== now) {
       count = { minute: now, asked: 0, failed: 0 }
@@ -30,7 +30,7 @@ export class ErrorRate {
 
   /** Of this minute and those before it. */
   get recent(): { readonly asked: number; readonly failed: number } {
-    const since = this.#clock.now() / minute - minutes
+    const since = this.#clock.elapsed() / minute - minutes
     const recent = this.#counts.filter((count) => count.minute > since)
     const sum = (of: (count: Count) => number) => recent.reduce((total, count) => total + of(count), 0)
     return { asked: sum(({ asked }) => asked), failed: sum(({ failed }) => failed) }

@@ -109,17 +109,17 @@ export class Upstream implements Candidate {
 
   async #ask(call: Call, signal: AbortSignal | undefined): Promise<Outcome> {
     const { clock, onOutcome } = this.#options
-    const begun = clock.now()
+    const begun = clock.elapsed()
     this.underWay += 1
     try {
       const outcome = await this.#provider.ask(call, signal)
       this.#standing.succeeded()
-      onOutcome('answered', clock.now() - begun)
+      onOutcome('answered', clock.elapsed() - begun)
       return outcome
     } catch (error) {
       const kind = outcomeOf(error)
       if (faults.has(kind)) this.#standing.failed()
-      onOutcome(kind, clock.now() - begun)
+      onOutcome(kind, clock.elapsed() - begun)
       throw error
     } finally {
       this.underWay -= 1

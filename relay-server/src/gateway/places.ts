@@ -41,7 +41,7 @@ export class Places {
 
   /** Resolves with a place taken. @throws Crowded */
   wait(): Promise<void> {
-    const due = this.#options.clock.now() + this.#options.patience
+    const due = this.#options.clock.elapsed() + this.#options.patience
     return new Promise((resolve, reject) => {
       const onTooLate = () => reject(new Crowded('no connection was free in time'))
       this.#line.add({ due, onPlace: resolve, onTooLate })
@@ -68,7 +68,7 @@ export class Places {
   }
 
   #turnAway(): void {
-    const now = this.#options.clock.now()
+    const now = this.#options.clock.elapsed()
     for (const waiting of this.#line) {
       if (waiting.due > now) {
         this.#next = this.#options.clock.after(waiting.due - now, () => this.#turnAway())

@@ -42,7 +42,7 @@ export class Standing {
   failed(): void {
     this.#failures += 1
     if (this.#failures < failuresInRow || this.#isEjected) return
-    const isFlapping = this.#options.clock.now() - this.#returnedAt < settled
+    const isFlapping = this.#options.clock.elapsed() - this.#returnedAt < settled
     this.#eject(isFlapping ? this.#ejection * 2 : shortestEjection)
   }
 
@@ -63,6 +63,6 @@ export class Standing {
     if (!(await this.#options.probe())) return this.#eject(this.#ejection * 2)
     this.#isEjected = false
     this.#failures = 0
-    this.#returnedAt = this.#options.clock.now()
+    this.#returnedAt = this.#options.clock.elapsed()
   }
 }

@@ -103,9 +103,9 @@ export class Upstreams {
     const { clock, metrics } = this.#options
     return askInTurn({
       asks: order.map((upstream) => async (own) => {
-        const begun = clock.now()
+        const begun = clock.elapsed()
         const outcome = await upstream.ask(call, own)
-        this.#hedges.learn(clock.now() - begun)
+        this.#hedges.learn(clock.elapsed() - begun)
         return outcome
       }),
       signal,
@@ -141,14 +141,14 @@ export class Upstreams {
 
   #use(): void {
     const wasInUse = this.#isInUse
-    this.#usedAt = this.#options.clock.now()
+    this.#usedAt = this.#options.clock.elapsed()
     if (wasInUse || this.#next === undefined) return
     this.#next.cancel()
     void this.#look()
   }
 
   get #isInUse(): boolean {
-    return this.#options.clock.now() - this.#usedAt < quiet
+    return this.#options.clock.elapsed() - this.#usedAt < quiet
   }
 
   async #look(): Promise<void> {

@@ -23,7 +23,7 @@ describe('a watch whose branch is lost', () => {
     await stage.growTo(4)
     client.followed.stop(true)
     // Half of all linger less than ln 2 of the mean.
-    await clock.elapse(30 * minute * Math.LN2 - 1)
+    await clock.elapse(2 * hour * Math.LN2 - 1)
     expect(clock.pending).toBeGreaterThan(0)
     await clock.elapse(1)
     expect([client.numbers, clock.pending]).toEqual([[[2], [3], [4]], 0])
@@ -31,9 +31,9 @@ describe('a watch whose branch is lost', () => {
 
   test.each([
     [0, 0],
-    [0.25, 517_828],
-    [0.9, 4_144_654],
-    [0.9999999, 2 * hour],
+    [0.25, 2_071_311],
+    [0.9, 16_578_613],
+    [0.9999999, 8 * hour],
   ])('lingers by chance: %d gives %i ms', async (value, duration) => {
     const client = await stage.watch(fields)
     stage.chance = value
@@ -53,7 +53,7 @@ describe('a watch whose branch is lost', () => {
     void stage.gateway.quiet().then(() => {
       isQuiet = true
     })
-    await clock.elapse(30 * minute * Math.LN2 - 1)
+    await clock.elapse(2 * hour * Math.LN2 - 1)
     expect([isQuiet, stage.gateway.followed()]).toEqual([false, { heads: 0, watches: 0, lingering: 1 }])
     await clock.elapse(1)
     expect([isQuiet, stage.gateway.followed()]).toEqual([true, { heads: 0, watches: 0, lingering: 0 }])

@@ -10,15 +10,15 @@
 import { NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import { encodeAnswer, type Question } from '@nightjar/shared/rpc'
-import { type Clock, minute, type Timer } from '@nightjar/shared/runtime'
+import { type Clock, hour, type Timer } from '@nightjar/shared/runtime'
 import type { Heads } from './follower.ts'
 import type { Followed, Listener } from './followStream.ts'
 import { AccountReader, TransactionReader, type Upstreams } from './readers.ts'
 import { Watch, type WatchListener } from './watch.ts'
 import { parseWatch, type WatchQuestion } from './watchQuestion.ts'
 
-/** How long a watch lingers, in the mean. */
-const meanLingering = 30 * minute
+/** How long a watch lingers, in the mean: most machines are awake again by then. */
+const meanLingering = 2 * hour
 
 export interface WatchedChain {
   readonly heads: Heads

@@ -65,10 +65,10 @@ export async function fulfil(context: RequestContext, order: Order): Promise<Out
 }
 
 async function read(context: RequestContext, order: Order): Promise<Outcome> {
-  const start = context.clock.now()
+  const start = context.clock.elapsed()
   const tried = new Set<string>()
   let last: Outcome | NightjarError = new NightjarError('network-unreachable')
-  for (let attempt = 0; attempt < readAttempts && context.clock.now() - start < attemptFor; attempt++) {
+  for (let attempt = 0; attempt < readAttempts && context.clock.elapsed() - start < attemptFor; attempt++) {
     const gateway = await nextGateway(context, order, tried)
     const result = await attemptAt(context, gateway, order)
     if (isAnswer(result)) return result
@@ -85,7 +85,7 @@ async function read(context: RequestContext, order: Order): Promise<Outcome> {
 
 async function broadcast(context: RequestContext, order: Order): Promise<Outcome> {
   const hash = hashOf(order)
-  const start = context.clock.now()
+  const start = context.clock.elapsed()
   const tried = new Set<string>()
   let mayBeOut = false
   for (;;) {
@@ -93,7 +93,7 @@ async function broadcast(context: RequestContext, order: Order): Promise<Outcome
       // No gateway to be had any more, and the transaction may be out by the one before.
       throw mayBeOut ? unknownOutcome(hash, true) : error
     })
-    if (tried.has(gateway.id) || context.clock.now() - start > attemptFor) throw unknownOutcome(hash, mayBeOut)
+    if (tried.has(gateway.id) || context.clock.elapsed() - start > attemptFor) throw unknownOutcome(hash, mayBeOut)
     tried.add(gateway.id)
     if (mayBeOut && (await isKnown(context, order, hash))) return { result: hash }
     for (let attempt = 0; attempt < broadcastAttempts; attempt++) {

@@ -44,7 +44,7 @@ export class SealedBranch {
     this.carrier = carrier
     this.#session = session
     this.#clock = options.clock
-    this.#retireAt = options.clock.now() + lifetime + (options.random() - 0.5) * 2 * lifetimeJitter
+    this.#retireAt = options.clock.elapsed() + lifetime + (options.random() - 0.5) * 2 * lifetimeJitter
     carrier.onClosed(() => this.#wipeWhenUnused())
   }
 
@@ -54,7 +54,7 @@ export class SealedBranch {
 
   /** Whether it has done its time or its number of requests, or is to be left, and a fresh one should take over. */
   get isDue(): boolean {
-    return this.isLeaving || this.#requests >= requestsPerBranch || this.#clock.now() >= this.#retireAt
+    return this.isLeaving || this.#requests >= requestsPerBranch || this.#clock.elapsed() >= this.#retireAt
   }
 
   /** Whether a relay on its way drains, and it is time to go elsewhere. */

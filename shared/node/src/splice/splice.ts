@@ -126,7 +126,7 @@ export function splice(options: SpliceOptions): Splice {
   function onSocketData(data: Buffer): void {
     if (isOver || !spend(data.length)) return
     sent += data.length
-    lastMoved = clock.now()
+    lastMoved = clock.elapsed()
     isDrained = false
     options.stream().send(data, false)
     if (!isDrained) socket?.pause()
@@ -173,7 +173,7 @@ export function splice(options: SpliceOptions): Splice {
   function onWritten(bytes: number): void {
     if (isOver) return
     received += bytes
-    lastMoved = clock.now()
+    lastMoved = clock.elapsed()
     consume(cellsInWrite)
     cellsInWrite = 0
     flush()
@@ -196,14 +196,14 @@ export function splice(options: SpliceOptions): Splice {
   function watchAnew(): void {
     // Before `start` its owner has a time-out.
     if (isOver || socket === undefined) return
-    lastMoved = clock.now()
+    lastMoved = clock.elapsed()
     idleTimer?.cancel()
     watch()
   }
 
   function watch(): void {
     const isHalfClosed = streamEnded || socketEnded
-    const left = lastMoved + (isHalfClosed ? Math.min(limits.tcpHalfClosedIdle, idleAfter) : idleAfter) - clock.now()
+    const left = lastMoved + (isHalfClosed ? Math.min(limits.tcpHalfClosedIdle, idleAfter) : idleAfter) - clock.elapsed()
     if (left <= 0) return end('idle')
     idleTimer = clock.after(left, watch)
   }
