@@ -80,7 +80,7 @@ function answerOf(asked: Promise<readonly RecordWithTtl[]>): Promise<Answer> {
 export function rememberNames(resolve: Resolve, clock: Clock): (host: string) => Promise<readonly string[]> {
   const known = new LRUCache<string, readonly string[]>({
     max: limits.cachedNames,
-    perf: { now: () => clock.elapsed() },
+    perf: { now: () => clock.now() },
     ttlResolution: 0,
   })
   const asked = new Map<string, Promise<readonly string[]>>()
