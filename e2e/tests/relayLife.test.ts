@@ -14,7 +14,8 @@ import { ask } from './support/rpc.ts'
 const chain = 31337
 
 describe('a relay that is told to stop', () => {
-  const shared = useNetwork({ tapped: true })
+  // Branches leave within half of the time to drain, at random.
+  const shared = useNetwork({ tapped: true, configure: (config) => ({ ...config, drain_timeout: 10 }) })
   const url = () => shared.network.daemon.url(chain)
   let echo: Hex
   beforeAll(async () => {

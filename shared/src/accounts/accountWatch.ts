@@ -22,6 +22,8 @@ const leastPause = 30 * second
 const statesKept = 64
 /** Slots without a value after which the gateway counts as silent. */
 const patientSlots = 3
+/** Blocks of the grid that it may be behind the heads: more, and it has nothing to say about what is new. */
+const mostBehind = 2
 
 export interface AccountWatchOptions {
   readonly context: AccountsContext
@@ -70,7 +72,7 @@ export class AccountWatch {
 
   /** It has a value, and the next will come: others wait for it. */
   get isLive(): boolean {
-    return this.#states.size > 0 && !this.#isSilent && this.#registration.isStanding
+    return this.#states.size > 0 && !this.#isSilent && !this.#isFarBehind && this.#registration.isStanding
   }
 
   /** Nothing comes of it now. */
@@ -78,7 +80,7 @@ export class AccountWatch {
     return this.#isSilent || this.#registration.isFailing
   }
 
-  /** When it was last registered again or will be, in milliseconds since the Unix epoch; 0 where it was not lost. */
+  /** When it was last registered again or will be, in the clock's elapsed milliseconds; 0 where it was not lost. */
   get dueAt(): number {
     return this.#registration.dueAt
   }
@@ -86,6 +88,12 @@ export class AccountWatch {
   /** Blocks of which it has a value, the newest first. */
   get numbers(): readonly number[] {
     return [...this.#states.keys()].sort((a, b) => b - a)
+  }
+
+  /** Others do not wait for one whose gateway tells of old blocks, be they true. */
+  get #isFarBehind(): boolean {
+    const [newest = 0] = this.numbers
+    return newest < (this.#options.heads.newestOn(this.#grid) ?? 0) - mostBehind * this.#grid.stride
   }
 
   at(number: number): State | undefined {
@@ -115,9 +123,10 @@ export class AccountWatch {
     }
     if (this.#isStopped) return
     if (checked.kind === 'state') {
+      this.#remember(checked.state)
+      if (this.#isFarBehind) return
       this.#silentSlots = 0
       this.#isSilent = false
-      this.#remember(checked.state)
     } else if (checked.kind === 'lie' && !(await fitsItself(account, claim))) {
       if (this.#liars.has(gateway)) return
       this.#liars.add(gateway)

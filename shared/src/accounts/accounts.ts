@@ -190,12 +190,12 @@ export class Accounts {
   }
 
   #putOff({ site, chain, call }: AccountRequest, question: Question, otherwise?: number): Promise<Outcome> {
-    return this.#later.ask(JSON.stringify([site, chain, call]), question, otherwise)
+    return this.#later.ask(site, JSON.stringify([chain, call]), question, otherwise)
   }
 
   /**
-   * Where one account at most has to be asked for, the time of that shows nothing. Those that watches will say are waited for.
-   * All others are put off.
+   * Where nobody has to be asked for but the account that the user is at, at once. Those that watches will say are waited
+   * for; all others are put off.
    */
   async #askInParts(request: AccountRequest, apart: Parts): Promise<Outcome> {
     const { parts, needsSameBlock, join } = apart
@@ -207,11 +207,11 @@ export class Accounts {
       }),
     )
     const named = all.flatMap((part) => ('ask' in part && part.account !== undefined ? [part] : []))
-    if (new Set(named.map(({ account }) => account)).size > 1) {
+    if (!this.#isAtOnce && !this.#isInTurn(request.site, named)) {
       const times = await Promise.all(named.map((part) => part.comesAt()))
       const known = times.filter((time) => time !== undefined)
-      if (known.length === times.length) throw stillApart(Math.max(...known) - this.#context.clock.now())
-      if (!this.#isAtOnce) return this.#askInRound(request, apart, block)
+      if (known.length === times.length) throw stillApart(Math.max(...known) - this.#context.clock.elapsed())
+      return this.#askInRound(request, apart, block)
     }
     const outcomes = all.map((part) => {
       if (!('ask' in part)) return part
@@ -222,6 +222,11 @@ export class Accounts {
     })
     // The first error in the order of the parts is the whole's, whether a node or we say it.
     return join(await Promise.all(outcomes))
+  }
+
+  #isInTurn(site: string, silent: readonly Silent[]): boolean {
+    const [account, ...others] = new Set(silent.flatMap((part) => part.account ?? []))
+    return account === undefined || (others.length === 0 && this.#turns.takeIfFree(site, account))
   }
 
   /** Each part at a time of its own, and all of one block, so that what is joined is what a node has there. */

@@ -118,6 +118,8 @@ export class ChainWatches {
     if (watch === undefined) return undefined
     const newest = watch.numbers[0] ?? 0
     if (block === 'latest') {
+      // The newest there is: an older nonce would be used twice.
+      if (isAtStake && watch.isLive) return this.#atStake(watch.at(newest), isAtStake)
       // What a watch knew when it was lost is not the latest for long.
       const head = this.head ?? (await this.newestOnGrid()) ?? newest
       return this.#atStake(watch.at(head) ?? (watch.isLive ? watch.at(newest) : undefined), isAtStake)
@@ -131,16 +133,17 @@ export class ChainWatches {
   }
 
   /**
-   * Milliseconds since the Unix epoch at which its watch, which cannot say it now, may have come to say it; undefined where
-   * it never will: it is not watched, or knows of later blocks and not of that one.
+   * When, in the clock's elapsed milliseconds, its watch, which cannot say it now, may have come to say it; undefined where
+   * it may never: it is not watched, or knows of later blocks and not of that one, or nothing has come of it for long.
    */
   async comesAt({ account, block }: LocalQuestion): Promise<number | undefined> {
     const schedule = this.#accounts.get(account)
-    if (schedule === undefined) return undefined
+    if (schedule === undefined || schedule.watch?.isOut === true) return undefined
     const { beginsAt, watch } = schedule
     const newest = watch?.numbers[0]
     if (block !== 'latest' && newest !== undefined && block <= newest) return undefined
-    return Math.max(beginsAt, watch?.dueAt ?? 0) + (await this.heads.grid()).slot
+    const comesAt = Math.max(beginsAt, watch?.dueAt ?? 0) + (await this.heads.grid()).slot
+    return comesAt < this.#options.context.clock.elapsed() ? undefined : comesAt
   }
 
   /**
@@ -217,7 +220,7 @@ export class ChainWatches {
     const schedule = () => this.#accounts.get(account)
     const hasValue = () => (schedule()?.watch?.numbers.length ?? 0) > 0
     const begins = schedule()?.beginsAt ?? 0
-    const isSoon = begins - this.#options.context.clock.now() < wait
+    const isSoon = begins - this.#options.context.clock.elapsed() < wait
     const isSettled = () => hasValue() || schedule()?.watch?.isOut === true || schedule() === undefined
     if (isSoon) await this.#changes.until(isSettled, wait)
     return hasValue() ? schedule()?.watch : undefined

@@ -55,6 +55,8 @@ export function gridOf(blockTime: number, freshness: number): Grid {
 
 /** How far apart the blocks of rounds are. */
 const roundTime = 15 * minute
+/** Blocks after which one is hardly replaced any more, and every gateway has it. */
+const settled = 8
 
 /**
  * The block that a round (later.ts) is of. Its parts are asked at times of their own but all name it, so it has to be one that
@@ -64,7 +66,8 @@ export function blockOfRound(chain: number, newest: number): number {
   const blocks = roundTime / (knownBlockTime(chain) ?? usualBlockTime)
   const stride = 2 ** Math.round(Math.log2(blocks))
   // A chain so young is somebody's own.
-  return newest < stride ? newest : newest - (newest % stride)
+  if (newest < stride + settled) return newest
+  return newest - settled - ((newest - settled) % stride)
 }
 
 /** The newest block of the grid that is not newer than `number`. */

@@ -167,7 +167,7 @@ export class HeadFollower {
 
   /** Looks back as far as blocks have been replaced, before each that is in doubt. */
   async #check(): Promise<void> {
-    const now = this.#options.context.clock.now()
+    const now = this.#options.context.clock.elapsed()
     if (this.#isChecking || this.#doubted.size === 0 || now < this.#nextCheck) return
     this.#nextCheck = now + recheckEvery
     this.#isChecking = true

@@ -163,12 +163,12 @@ export class Heads {
   /** The judgement that fits, or the last one within the time that they have. */
   async #settle(number: number, expected?: string): Promise<Agreement> {
     const { clock } = this.#options.context
-    const until = clock.now() + patience
+    const until = clock.elapsed() + patience
     for (;;) {
       const seen = this.#replacements
       const agreement = await this.#judge(number)
       if (fits(agreement, expected)) return agreement
-      if (!(await this.#changes.until(() => this.#replacements > seen, until - clock.now()))) return agreement
+      if (!(await this.#changes.until(() => this.#replacements > seen, until - clock.elapsed()))) return agreement
     }
   }
 

@@ -41,9 +41,9 @@ function questionOf(names: string, answer: (name: string) => Outcome | Promise<O
 }
 
 /** The outcome, or `still-apart` with its seconds. */
-async function ask(key: string, question: Question, otherwise?: number): Promise<Outcome | string> {
+async function ask(key: string, question: Question, otherwise?: number, site = 'site'): Promise<Outcome | string> {
   try {
-    return await later.ask(key, question, otherwise)
+    return await later.ask(site, key, question, otherwise)
   } catch (error) {
     if (!(error instanceof NightjarError)) throw error
     const { code, facts } = error
@@ -175,6 +175,22 @@ describe('what is kept', () => {
     expect(clock.pending).toBe(2 * 256)
     await clock.elapse(hour / 2)
     expect(asked).toHaveLength(256)
+  })
+
+  it('is another’s as long as somebody has more: who asks for much pushes out his own', async () => {
+    for (let each = 0; each < 2; each++) await ask('x', questionOf('a'), undefined, 'modest')
+    for (let each = 0; each < 300; each++) await ask(`${each}`, questionOf('b'), undefined, 'greedy')
+    await clock.elapse(hour / 2)
+    expect(await ask('x', questionOf('a'), undefined, 'modest')).toHaveProperty('result')
+  })
+
+  it('is not given any more when it is too old by either clock', async () => {
+    for (const key of ['x', 'x']) await ask(key, questionOf('a'))
+    await clock.elapse(hour / 2)
+    expect(await ask('x', questionOf('a'))).toHaveProperty('result')
+    // The machine slept: no time went by for its timers.
+    clock.set(2 * hour)
+    expect(await ask('x', questionOf('a'))).toMatch('still-apart')
   })
 
   it('is some megabytes: the oldest goes', async () => {

@@ -17,7 +17,10 @@ export const patience = 20 * second
 const again = 1 * second
 /** What nobody asked for that long is forgotten, unless it is still to come. */
 const unwanted = 1 * hour
-/** Questions that are kept, and characters of their calls and outcomes: a page can ask as many as it likes. */
+/**
+ * Questions that are kept, and characters of their calls and outcomes: a page can ask as many as it likes. Beyond, whoever has
+ * most loses what he asked for first: nobody takes another's place, or sees by his own that somebody has one.
+ */
 const mostKept = 256
 const mostCharacters = 32 * 1024 * 1024
 
@@ -28,8 +31,8 @@ export interface Question {
 }
 
 interface Asking {
-  readonly since: number
-  /** When the last part is asked. */
+  readonly since: Moment
+  /** When the last part is asked, in the clock's elapsed milliseconds. */
   readonly due: number
   readonly outcome: Promise<Outcome>
   /** Somebody waits for it. */
@@ -37,10 +40,17 @@ interface Asking {
   cancel(): void
 }
 
+/** By both clocks: one of them stands still while the machine sleeps, and the other may be set. */
+interface Moment {
+  readonly now: number
+  readonly elapsed: number
+}
+
 interface Kept {
+  readonly site: string
   outcome: Outcome | undefined
   /** When that was put off. */
-  since: number
+  since: Moment
   asking: Asking | undefined
   characters: number
   end: Timer | undefined
@@ -57,17 +67,20 @@ export class Later {
 
   /**
    * What came of it, as old as twice the time within which it is asked; an error only once, and then it is asked anew.
-   * @param key who asks, and for what: a site must not learn by what is there what others asked for
+   * @param site who asks: it must not learn by what is there what others asked for
+   * @param what it asks for
    * @param otherwise milliseconds after which the call may be answered in another way
    * @throws NightjarError `still-apart`, with the seconds after which it is worth asking again
    */
-  async ask(key: string, question: Question, otherwise = Number.POSITIVE_INFINITY): Promise<Outcome> {
+  async ask(site: string, what: string, question: Question, otherwise = Number.POSITIVE_INFINITY): Promise<Outcome> {
     const { clock, settings } = this.#context
     const { coldSpread } = settings()
+    const key = JSON.stringify([site, what])
     const known = this.#kept.get(key)
     const kept = known ?? {
+      site,
       outcome: undefined,
-      since: clock.now(),
+      since: this.#moment,
       asking: undefined,
       characters: key.length,
       end: undefined,
@@ -77,7 +90,7 @@ export class Later {
     // call would stand out by their old block.
     if (known === undefined && coldSpread > patience) throw stillApart(Math.min(again, otherwise))
 
-    const age = clock.now() - kept.since
+    const age = this.#ageOf(kept.since)
     if (age >= 2 * coldSpread) kept.outcome = undefined
     if (kept.asking === undefined && (kept.outcome === undefined || age >= coldSpread)) this.#begin(key, kept, question)
     const { outcome, asking } = kept
@@ -85,7 +98,7 @@ export class Later {
       if ('error' in outcome) kept.outcome = undefined
       return outcome
     }
-    const wait = asking === undefined ? again : asking.due - clock.now()
+    const wait = asking === undefined ? again : asking.due - clock.elapsed()
     if (asking === undefined || wait > patience) throw stillApart(Math.min(wait, otherwise))
     asking.isAwaited = true
     return asking.outcome
@@ -108,11 +121,11 @@ export class Later {
     const { clock, random, settings } = this.#context
     const { coldSpread } = settings()
     const timers: Timer[] = []
-    const since = clock.now()
-    let due = since
+    const since = this.#moment
+    let due = since.elapsed
     const asked = parts.map((part) => {
       const delay = random() * coldSpread
-      due = Math.max(due, since + delay)
+      due = Math.max(due, since.elapsed + delay)
       return new Promise<Outcome>((resolve) => timers.push(clock.after(delay, () => resolve(outcomeOf(part)))))
     })
     const { promise: outcome, resolve } = Promise.withResolvers<Outcome>()
@@ -122,8 +135,8 @@ export class Later {
     }
     const asking: Asking = { since, due, outcome, isAwaited: false, cancel }
     kept.asking = asking
-    void Promise.all(asked).then((outcomes) => {
-      const joined = join(outcomes)
+    void Promise.all(asked).then(async (outcomes) => {
+      const joined = await outcomeOf(async () => join(outcomes))
       resolve(joined)
       this.#take(key, kept, asking, joined)
     })
@@ -142,11 +155,31 @@ export class Later {
   #bound(): void {
     let characters = 0
     for (const kept of this.#kept.values()) characters += kept.characters
-    for (const [oldest, kept] of this.#kept) {
-      if (this.#kept.size <= mostKept && characters <= mostCharacters) break
+    while (this.#kept.size > mostKept || characters > mostCharacters) {
+      const isCrowded = this.#kept.size > mostKept
+      const greediest = this.#greediest(({ characters }) => (isCrowded ? 1 : characters))
+      const [oldest, kept] = [...this.#kept].find(([, { site }]) => site === greediest) ?? []
+      if (oldest === undefined || kept === undefined) return
       characters -= kept.characters
       this.#forget(oldest)
     }
+  }
+
+  /** The site that has most. */
+  #greediest(weigh: (kept: Kept) => number): string | undefined {
+    const weights = new Map<string, number>()
+    for (const kept of this.#kept.values()) weights.set(kept.site, (weights.get(kept.site) ?? 0) + weigh(kept))
+    return [...weights].sort(([, one], [, other]) => other - one)[0]?.[0]
+  }
+
+  get #moment(): Moment {
+    const { clock } = this.#context
+    return { now: clock.now(), elapsed: clock.elapsed() }
+  }
+
+  #ageOf(since: Moment): number {
+    const { now, elapsed } = this.#moment
+    return Math.max(now - since.now, elapsed - since.elapsed)
   }
 
   #forget(key: string): void {

@@ -56,7 +56,7 @@ export class Registration {
     return this.#following !== undefined
   }
 
-  /** When it was last asked for again or will be, in milliseconds since the Unix epoch; 0 where it was not lost. */
+  /** When it was last asked for again or will be, in the clock's elapsed milliseconds; 0 where it was not lost. */
   get dueAt(): number {
     return this.#dueAt
   }
@@ -79,7 +79,7 @@ export class Registration {
     const longest = Math.min(longestPause * 2 ** this.#failures, Math.max(longestPause, longPause))
     const pause = context.random() * longest
     this.#failures += 1
-    this.#dueAt = context.clock.now() + pause
+    this.#dueAt = context.clock.elapsed() + pause
     this.#retry = context.clock.after(pause, () => void this.#register())
   }
 
@@ -98,7 +98,9 @@ export class Registration {
         },
         onEnd: (code) => {
           if (!isCurrent()) return
-          if (code === 'done' && !this.#isRefused) this.#finish()
+          // Of what goes on for ever no gateway can have told all.
+          const isAll = code === 'done' && !this.#isRefused && this.#options.onDone !== undefined
+          if (isAll) this.#finish()
           else this.again()
         },
       })

@@ -23,7 +23,7 @@ export interface ScheduleOptions {
 }
 
 export class Schedule {
-  /** Milliseconds since the Unix epoch. */
+  /** In the clock's elapsed milliseconds. */
   readonly beginsAt: number
   readonly #options: ScheduleOptions
   /** How long it stays after the last call. */
@@ -37,9 +37,9 @@ export class Schedule {
     const { clock, random, settings } = options.context
     this.#options = options
     this.#stay = shortestStay + random() * (longestStay - shortestStay)
-    this.#lastAsked = clock.now()
+    this.#lastAsked = clock.elapsed()
     const pause = random() * settings().coldSpread
-    this.beginsAt = clock.now() + pause
+    this.beginsAt = clock.elapsed() + pause
     this.#timer = clock.after(pause, () => void this.#begin())
   }
 
@@ -53,7 +53,7 @@ export class Schedule {
 
   /** The wallet asked for the account. */
   touch(): void {
-    this.#lastAsked = this.#options.context.clock.now()
+    this.#lastAsked = this.#options.context.clock.elapsed()
   }
 
   stop(): void {
@@ -73,7 +73,7 @@ export class Schedule {
   #endLater(delay: number): void {
     const { context, onEnd } = this.#options
     this.#timer = context.clock.after(delay, () => {
-      const left = this.#lastAsked + this.#stay - context.clock.now()
+      const left = this.#lastAsked + this.#stay - context.clock.elapsed()
       if (left > 0) return this.#endLater(left)
       this.stop()
       onEnd()

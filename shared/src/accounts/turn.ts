@@ -22,6 +22,15 @@ export class Turns {
 
   /** As `Turn.pauseOf`, at that site. */
   pauseOf(site: string, account: Address): number {
+    return this.#at(site).pauseOf(account)
+  }
+
+  /** As `Turn.takeIfFree`, at that site. */
+  takeIfFree(site: string, account: Address): boolean {
+    return this.#at(site).takeIfFree(account)
+  }
+
+  #at(site: string): Turn {
     const turn = this.#turns.get(site) ?? new Turn(this.#clock)
     this.#turns.delete(site)
     this.#turns.set(site, turn)
@@ -29,7 +38,7 @@ export class Turns {
       if (this.#turns.size <= mostSites) break
       this.#turns.delete(oldest)
     }
-    return turn.pauseOf(account)
+    return turn
   }
 }
 
@@ -37,7 +46,7 @@ export class Turn {
   readonly #clock: Clock
   /** Whose turn it is. */
   #holder: Address | undefined
-  /** Who asked last; the times are milliseconds since the Unix epoch. */
+  /** Who asked last; the times are the clock's elapsed milliseconds. */
   #last: { readonly account: Address; readonly at: number } | undefined
   /** When anybody but that one asked last. */
   #otherAt = -quiet
@@ -46,13 +55,25 @@ export class Turn {
     this.#clock = clock
   }
 
-  /** The account is asked for. @returns milliseconds until it may be its turn; 0 where it is */
+  /** The account is asked for by itself. @returns milliseconds until it may be its turn; 0 where it is */
   pauseOf(account: Address): number {
-    const now = this.#clock.now()
+    const now = this.#clock.elapsed()
+    const pause = this.#pauseAt(now, account)
     if (this.#last !== undefined && this.#last.account !== account) this.#otherAt = this.#last.at
     this.#last = { account, at: now }
-    const pause = account === this.#holder ? 0 : Math.max(this.#otherAt + quiet - now, 0)
     if (pause === 0) this.#holder = account
     return pause
+  }
+
+  /** It would be asked for beside others. Where it is not its turn that says nothing of whom the user is at. */
+  takeIfFree(account: Address): boolean {
+    return this.#pauseAt(this.#clock.elapsed(), account) === 0 && this.pauseOf(account) === 0
+  }
+
+  #pauseAt(now: number, account: Address): number {
+    if (account === this.#holder) return 0
+    const last = this.#last
+    const otherAt = last !== undefined && last.account !== account ? last.at : this.#otherAt
+    return Math.max(otherAt + quiet - now, 0)
   }
 }
