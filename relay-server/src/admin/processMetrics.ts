@@ -43,7 +43,7 @@ export function measureProcess(set: MetricSet, version: string): Stop {
     help: 'The share that is open of the files and connections that the system lets a process have, of the fullest worker.',
     step: 0.05,
     across: 'max',
-    read: () => (allowed === undefined ? [] : [[{}, openFiles() / allowed]]),
+    read: () => (allowed === undefined ? [] : [[{}, (openFiles() ?? allowed) / allowed]]),
   })
   set.gauge({
     name: 'nightjar_event_loop_lag_seconds',
@@ -76,7 +76,13 @@ function allowedFiles(): number | undefined {
   }
 }
 
-function openFiles(): number {
-  // One of them is the folder itself, while it is read.
-  return readdirSync('/proc/self/fd').length - 1
+/** Undefined where not one more can be opened. */
+function openFiles(): number | undefined {
+  try {
+    // One of them is the folder itself, while it is read.
+    return readdirSync('/proc/self/fd').length - 1
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EMFILE') return undefined
+    throw error
+  }
 }

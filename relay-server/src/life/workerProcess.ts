@@ -17,14 +17,18 @@ export interface WorkerProcess {
 
 export type ForkWorker = () => WorkerProcess
 
-export const forkWorker: ForkWorker = () => {
+export function forkWorker(program = process.argv[1] as string): WorkerProcess {
   // stdout belongs to the one line that the parent prints.
-  const child = fork(process.argv[1] as string, [workerFlag], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const child = fork(program, [workerFlag], { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   const ended: (() => void)[] = []
+  /** On their way: of a worker that dies before it has taken them, Node tells nothing and closes none. */
+  const handed = new Set<Socket>()
   let isOver = false
   const end = () => {
     if (isOver) return
     isOver = true
+    for (const connection of handed) connection.destroy()
+    handed.clear()
     for (const listener of ended) listener()
   }
   child.once('exit', end)
@@ -33,8 +37,11 @@ export const forkWorker: ForkWorker = () => {
     send(order, connection) {
       // A channel that is gone is followed by the process's end.
       if (!child.connected) return void connection?.destroy()
+      if (connection !== undefined) handed.add(connection)
       child.send(order, connection, (error) => {
-        if (error !== null) connection?.destroy()
+        if (connection === undefined) return
+        handed.delete(connection)
+        if (error !== null) connection.destroy()
       })
     },
     onReport: (listener) => void child.on('message', (report) => listener(report as Report)),

@@ -342,6 +342,7 @@ describe('workers', () => {
       const [first] = workers as [FakeWorker]
       first.ignored = 'reload'
       const refused = codeOfAsync(() => reload(reloaded))
+      await clock.elapse(0)
       const { id } = named(first, 'reload')[0] as { id: number }
       first.report({ report: 'answered', id, error: { code: 'file-unusable' } })
       expect(await refused).toBe('file-unusable')

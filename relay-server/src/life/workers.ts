@@ -170,7 +170,15 @@ export async function startWorkers(options: WorkersOptions): Promise<Carrier> {
     for (const result of await Promise.allSettled(given)) if (result.status === 'rejected') throw result.reason
   }
 
-  async function renew(next: RelayConfig, give: (worker: WorkerHandle) => Promise<void>): Promise<void> {
+  /** One after the other: what is in use is what was given last. */
+  let renewed: Promise<void> = Promise.resolve()
+  function renew(give: (worker: WorkerHandle) => Promise<void>, next?: RelayConfig): Promise<void> {
+    const result = renewed.then(() => renewNow(give, next))
+    renewed = result.catch(() => {})
+    return result
+  }
+
+  async function renewNow(give: (worker: WorkerHandle) => Promise<void>, next = config): Promise<void> {
     const asked = serving()
     await order(asked, give)
     config = next
@@ -202,8 +210,8 @@ export async function startWorkers(options: WorkersOptions): Promise<Carrier> {
       const dead = tally.total
       return sumOf([await metrics.serialise(), ...living, await dead])
     },
-    reload: (next) => renew(next, (worker) => worker.reload(next)),
-    reloadKeys: () => renew(config, (worker) => worker.reloadKeys()),
+    reload: (next) => renew((worker) => worker.reload(next), next),
+    reloadKeys: () => renew((worker) => worker.reloadKeys()),
     async stop({ seconds, hurry }: Leave) {
       isStopping = true
       for (const timer of replacing) timer.cancel()

@@ -44,10 +44,13 @@ function takeTurn(): string[] {
   return answered
 }
 
-test('one of a link is answered in each turn, in order, and nothing before the first', () => {
-  ask('a', 3)
+test('a link alone has all of each turn, in order, and nothing before the first', () => {
+  ask('a', limits.handshakesPerTurn + 2)
   expect([answered, turns.length]).toEqual([[], 1])
-  expect([takeTurn(), takeTurn(), takeTurn()]).toEqual([['a1'], ['a2'], ['a3']])
+  expect([takeTurn(), takeTurn()]).toEqual([
+    ['a1', 'a2', 'a3', 'a4'],
+    ['a5', 'a6'],
+  ])
   expect(turns).toEqual([])
   ask('a', 1)
   expect(takeTurn()).toEqual(['a1'])
@@ -57,7 +60,7 @@ test('links take turns: one that floods delays itself alone', () => {
   ask('flood', 500)
   takeTurn()
   ask('quiet', 1)
-  expect(takeTurn()).toEqual(['flood2', 'quiet1'])
+  expect(takeTurn()).toEqual(['flood5', 'quiet1', 'flood6', 'flood7'])
 })
 
 test('so many in one turn, and each link has its own before any has another', () => {
@@ -84,6 +87,6 @@ describe('where too many wait', () => {
     expect(refused).toEqual([`flood${limits.waitingHandshakes}`, `flood${limits.waitingHandshakes - 1}`])
     ask('flood', 1)
     expect([refused.at(-1), counted]).toEqual(['flood1', Array(3).fill('handshake-queue')])
-    expect(takeTurn()).toEqual(['flood1', 'quiet1'])
+    expect(takeTurn()).toEqual(['flood1', 'quiet1', 'flood2', 'quiet2'])
   })
 })

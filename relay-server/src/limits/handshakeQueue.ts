@@ -1,7 +1,7 @@
 /**
  * Handshakes that were admitted wait here for their turn. One takes some tenths of a millisecond, so a burst of them
- * answered at once would hold up the cells of everybody: in each turn of the event loop a few are answered, each of
- * another link, and cells go in between. Links take turns, so that a flood on one of them delays only itself.
+ * answered at once would hold up the cells of everybody: in each turn of the event loop a few are answered, and cells go
+ * in between. Links take turns, so that a flood on one of them delays only itself.
  */
 import { limits } from './limits.ts'
 import type { OnRefused } from './refusal.ts'
@@ -50,14 +50,12 @@ export class HandshakeQueue {
 
   #answerSome(): void {
     let left = limits.handshakesPerTurn
-    // Links that wait now: one that is put back at the end has had its turn.
-    let links = this.#waiting.size
+    // One that is put back at the end comes again where others leave room: a relay's link has many clients behind it.
     for (const [link, own] of this.#waiting) {
       this.#waiting.delete(link)
       if (this.#answerFirst(own)) left -= 1
       if (own.length > 0) this.#waiting.set(link, own)
-      links -= 1
-      if (left === 0 || links === 0) return
+      if (left === 0) return
     }
   }
 
