@@ -104,7 +104,7 @@ export const limits = {
   answerCells: 32 * 1024,
   /** The largest class a question may ask its answer to be padded to: bounds traffic made by small questions. */
   paddedAnswerCells: 256,
-  /** Bytes of unfinished questions a gateway holds per branch: bounds memory taken by questions that never end. */
+  /** Bytes of questions a gateway holds per branch, until they are answered: bounds memory taken by large ones. */
   questionBytesPerBranch: 4 * 1024 * 1024,
   /** Questions of one branch that a gateway asks at once; more wait their turn: bounds what one client makes it do. */
   questionsAtOnce: 32,
@@ -113,7 +113,7 @@ export const limits = {
    * answer that goes beyond all is dropped. Bounds memory of a slow reader; two of the largest find room.
    */
   answerBytesPerBranch: 64 * 1024 * 1024,
-  /** An answer of which 64 cells are not taken within this, twice at most, is given up: bounds the same in time. */
+  /** An answer of which nothing is taken within this, twice at most, is given up: bounds the same in time. */
   answerStall: 30 * second,
   /**
    * Streams of the service `follow` on one circuit, heads and watches together: bounds what a gateway reads, seals and

@@ -7,10 +7,12 @@ import { NightjarError } from '@nightjar/shared/errors'
 import { type Call, type Outcome, transactionHash } from '@nightjar/shared/rpc'
 import { minute } from '@nightjar/shared/runtime'
 import { LRUCache } from 'lru-cache'
+import type { Asker } from './provider.ts'
 
 /** What a broadcast needs of the chain's upstreams. */
 export interface Chain {
-  read(call: Call, signal: AbortSignal): Promise<Outcome>
+  /** `asker`: the gateway, unless it is said. */
+  read(call: Call, signal: AbortSignal, asker?: Asker): Promise<Outcome>
   once(call: Call): Promise<Outcome>
 }
 

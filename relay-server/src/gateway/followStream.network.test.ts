@@ -41,7 +41,7 @@ beforeEach(async () => {
     serveGateway({
       crypto,
       clock: network.clock,
-      memory: new AnswerMemory(0),
+      memory: new AnswerMemory(2 ** 20),
       onRefused() {},
       gateway,
       secrets: () => secrets,

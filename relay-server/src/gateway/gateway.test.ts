@@ -6,6 +6,7 @@ import { codeOf, FakeClock } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Chain } from './broadcasts.ts'
 import { createGateway, type Gateway } from './gateway.ts'
+import type { Asker } from './provider.ts'
 import { passing } from './testing/context.ts'
 import { account } from './testing/scriptedChain.ts'
 
@@ -13,13 +14,13 @@ const { signal } = new AbortController()
 
 /** Logs what clients have it asked; the gateway's own looks for a head are never answered. */
 class RecordedChain implements Chain {
-  readonly reads: { call: Call; signal: AbortSignal }[] = []
+  readonly reads: { call: Call; signal: AbortSignal; asker: Asker | undefined }[] = []
   readonly sent: Call[] = []
   answer: () => Promise<Outcome> = () => Promise.resolve({ result: '0x1' })
 
-  read(call: Call, readSignal: AbortSignal): Promise<Outcome> {
+  read(call: Call, readSignal: AbortSignal, asker?: Asker): Promise<Outcome> {
     if (Array.isArray(call.params) && call.params[0] === 'latest') return new Promise(() => {})
-    this.reads.push({ call, signal: readSignal })
+    this.reads.push({ call, signal: readSignal, asker })
     return this.answer()
   }
 
@@ -51,12 +52,12 @@ function ask(method: string, options: { chain?: number; params?: Call['params'] 
   return gateway.answer({ chain, cells: 4, method, ...(params === undefined ? {} : { params }) }, signal)
 }
 
-test('a read goes to its chain, with method and params and the signal of its circuit', async () => {
+test('a read goes to its chain as a client’s, with method and params and the signal of its circuit', async () => {
   expect(await ask('eth_getBalance', { chain: 31337, params: ['0xabc', 'latest'] })).toEqual({ result: '0x1' })
   expect(await ask('eth_blockNumber', { chain: 31337 })).toEqual({ result: '0x1' })
   expect(other.reads).toEqual([
-    { call: { method: 'eth_getBalance', params: ['0xabc', 'latest'] }, signal },
-    { call: { method: 'eth_blockNumber' }, signal },
+    { call: { method: 'eth_getBalance', params: ['0xabc', 'latest'] }, signal, asker: 'client' },
+    { call: { method: 'eth_blockNumber' }, signal, asker: 'client' },
   ])
   expect(first.reads).toEqual([])
 })

@@ -76,7 +76,7 @@ export function createGateway(chains: ReadonlyMap<number, ChainOptions>, context
       const heads = new HeadFollower({ upstreams, clock, every: headsEvery, pushed: pushedHeads })
       /** The chain as clients ask it. What the gateway asks by itself does not go through the window. */
       const asked: Chain = {
-        read: (call, signal) => window.leave(() => upstreams.read(call, signal)),
+        read: (call, signal, asker) => window.leave(() => upstreams.read(call, signal, asker)),
         once: (call) => window.leave(() => transactions.once(call)),
       }
       const wide = new ChainWide({ upstreams, heads, clock })
@@ -101,7 +101,7 @@ export function createGateway(chains: ReadonlyMap<number, ChainOptions>, context
     const call = params === undefined ? { method } : { method, params }
     if (entry.kind === 'broadcast') return broadcasts.send(call)
     const refusal = await refusalOf(call, callLimits, () => newestOf(heads, asked, signal))
-    return refusal ?? (await wide.find(call)) ?? asked.read(call, signal)
+    return refusal ?? (await wide.find(call)) ?? asked.read(call, signal, 'client')
   }
 
   return {

@@ -1,6 +1,7 @@
 import type { DhKeyPair } from '@nightjar/shared/crypto'
+import { NightjarError } from '@nightjar/shared/errors'
 import type { ResponderSecrets } from '@nightjar/shared/handshake'
-import type { Outcome, Question } from '@nightjar/shared/rpc'
+import { type Outcome, type Question, toRpcError } from '@nightjar/shared/rpc'
 import { minute } from '@nightjar/shared/runtime'
 import { FakeClock, pattern, turn } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
@@ -9,6 +10,7 @@ import type { Check } from '../admin/status.ts'
 import { ErrorRate } from './errorRate.ts'
 import type { Gateway } from './gateway.ts'
 import { GatewayHealth } from './health.ts'
+import { crowdedFacts } from './provider.ts'
 import { makeKeys, type TestKeys } from './testing/circuit.ts'
 
 const { signal } = new AbortController()
@@ -143,10 +145,11 @@ describe('answers', () => {
     expect([...sentences]).toEqual(['About 0 % of the questions of the last minutes could not be answered.'])
   })
 
-  test('that were the asker’s or the chain’s fault are none', async () => {
+  test('that were the fault of the asker, of many askers at once, or of the chain are none', async () => {
     for (const error of [
       { code: 3, message: 'execution reverted' },
       { code: -32601, message: 'no', data: { nightjar: 'method-not-allowed' } },
+      toRpcError(new NightjarError('upstream-failed', { facts: crowdedFacts })),
     ]) {
       answer = { error }
       await ask(30)

@@ -7,6 +7,7 @@ import { type Clock, minute, type Timer } from '@nightjar/shared/runtime'
 import type { Check } from '../admin/status.ts'
 import { ErrorRate } from './errorRate.ts'
 import type { Gateway } from './gateway.ts'
+import { isCrowded } from './provider.ts'
 import { testEnvelope } from './selfTest.ts'
 import type { Upstreams } from './upstream.ts'
 
@@ -103,9 +104,9 @@ export class GatewayHealth {
   }
 }
 
-/** Where the gateway or its providers were at fault, and not the one who asked. */
+/** Where the gateway or its providers were at fault, and not the one who asked, or all who ask at once. */
 function isFailure(outcome: Outcome): boolean {
   if (!('error' in outcome)) return false
   const code = nightjarCodeOf(outcome.error)
-  return code === 'upstream-failed' || code === 'internal'
+  return code === 'internal' || (code === 'upstream-failed' && !isCrowded(outcome.error))
 }

@@ -5,7 +5,7 @@ import { type Clock, second } from '@nightjar/shared/runtime'
 import type { Candidate } from './choice.ts'
 import { objectOf, quantity, resultOf, textOf } from './fields.ts'
 import type { KnownHead } from './freshness.ts'
-import { outcomeOf, Provider, type ProviderOptions, type UpstreamOutcome } from './provider.ts'
+import { type Asker, outcomeOf, Provider, type ProviderOptions, type UpstreamOutcome } from './provider.ts'
 import { Standing } from './standing.ts'
 
 export interface OneUpstreamOptions extends Omit<ProviderOptions, 'localAddress'> {
@@ -55,11 +55,11 @@ export class Upstream implements Candidate {
   }
 
   /** @throws NightjarError `upstream-failed`, also where it is on another chain, or `answer-too-large` */
-  async ask(call: Call, signal: AbortSignal | undefined): Promise<Outcome> {
+  async ask(call: Call, signal: AbortSignal | undefined, asker: Asker): Promise<Outcome> {
     if (this.#chain !== 'right' && !(await this.isOnChain(signal))) {
       throw new NightjarError('upstream-failed', { detail: 'chain not confirmed' })
     }
-    return this.#ask(call, signal)
+    return this.#ask(call, signal, asker)
   }
 
   /** Whether it is on its chain; asks it where that is not known. */
@@ -107,12 +107,12 @@ export class Upstream implements Candidate {
     }
   }
 
-  async #ask(call: Call, signal: AbortSignal | undefined): Promise<Outcome> {
+  async #ask(call: Call, signal: AbortSignal | undefined, asker: Asker = 'gateway'): Promise<Outcome> {
     const { clock, onOutcome } = this.#options
     const begun = clock.elapsed()
     this.underWay += 1
     try {
-      const outcome = await this.#provider.ask(call, signal)
+      const outcome = await this.#provider.ask(call, signal, asker)
       this.#standing.succeeded()
       onOutcome('answered', clock.elapsed() - begun)
       return outcome

@@ -1,6 +1,6 @@
 /**
  * Places at a provider, one for each connection that it is asked over. Who finds none waits in line, and not for longer
- * than the patience: it is told so then, and what it wanted to ask is never sent.
+ * than the patience, nor once it wants none any more: what it wanted to ask is never sent then.
  */
 import type { Clock, Timer } from '@nightjar/shared/runtime'
 
@@ -39,12 +39,29 @@ export class Places {
     return true
   }
 
-  /** Resolves with a place taken. @throws Crowded */
-  wait(): Promise<void> {
+  /** Resolves with a place taken. @throws Crowded, or what `signal` was aborted with */
+  wait(signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted) return Promise.reject(signal.reason)
     const due = this.#options.clock.elapsed() + this.#options.patience
     return new Promise((resolve, reject) => {
-      const onTooLate = () => reject(new Crowded('no connection was free in time'))
-      this.#line.add({ due, onPlace: resolve, onTooLate })
+      const giveUp = () => {
+        this.#drop(waiting)
+        reject(signal?.reason)
+      }
+      const over = () => signal?.removeEventListener('abort', giveUp)
+      const waiting: Waiting = {
+        due,
+        onPlace() {
+          over()
+          resolve()
+        },
+        onTooLate() {
+          over()
+          reject(new Crowded('no connection was free in time'))
+        },
+      }
+      this.#line.add(waiting)
+      signal?.addEventListener('abort', giveUp, { once: true })
       this.#next ??= this.#options.clock.after(this.#options.patience, () => this.#turnAway())
     })
   }
@@ -55,8 +72,7 @@ export class Places {
       this.#free += 1
       return
     }
-    this.#line.delete(first)
-    if (this.#line.size === 0) this.#stop()
+    this.#drop(first)
     first.onPlace()
   }
 
@@ -65,6 +81,11 @@ export class Places {
     for (const { onTooLate } of this.#line) onTooLate()
     this.#line.clear()
     this.#stop()
+  }
+
+  #drop(waiting: Waiting): void {
+    this.#line.delete(waiting)
+    if (this.#line.size === 0) this.#stop()
   }
 
   #turnAway(): void {

@@ -4,9 +4,10 @@
  * (upstream.ts).
  */
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import { type Call, type Outcome, parseOutcome } from '@nightjar/shared/rpc'
+import { type Call, type Outcome, parseOutcome, type RpcError } from '@nightjar/shared/rpc'
 import { type Clock, second } from '@nightjar/shared/runtime'
 import { Pool } from 'undici'
+import { limits } from '../limits/limits.ts'
 import type { AnswerMemory } from './answerMemory.ts'
 import { authorization } from './credentials.ts'
 import { Crowded, Places } from './places.ts'
@@ -36,6 +37,12 @@ export type UpstreamOutcome =
   | 'abandoned'
   | 'crowded'
   | 'no-memory'
+
+/**
+ * Where memory is short, a large answer to a client's own question is read no further. What the gateway asks by itself,
+ * for all, and what may not be asked twice, is always read: it is little, and clients do not choose how much.
+ */
+export type Asker = 'client' | 'gateway'
 
 const connectionsPerProvider = 64
 /** For all of an answer's body. */
@@ -69,26 +76,25 @@ export class Provider {
   }
 
   /** @throws NightjarError `upstream-failed`, `answer-too-large` or `limit-reached`; `outcomeOf` tells how it ended */
-  async ask(call: Call, signal: AbortSignal | undefined): Promise<Outcome> {
+  async ask(call: Call, signal: AbortSignal | undefined, asker: Asker): Promise<Outcome> {
     try {
       // The same id for everyone: ids are the connection's business, and this one tells nothing.
       const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: call.method, params: call.params ?? [] })
-      if (!this.#places.takeFree()) await this.#places.wait()
-      const { status, text } = await this.#post(body, signal)
+      if (!this.#places.takeFree()) await this.#places.wait(signal)
+      const { status, text } = await this.#post(body, signal, asker)
       // Providers send JSON-RPC errors under various statuses; what is no JSON-RPC at all throws here.
       const outcome = status >= 500 || status === 429 ? undefined : parseOutcome(JSON.parse(text))
       if (outcome === undefined) throw new BadStatus(`status ${status}`)
       return outcome
     } catch (cause) {
       if (cause instanceof NightjarError && ownCodes.has(cause.code)) throw cause
-      throw new NightjarError('upstream-failed', {
-        cause: signal?.aborted ? new Abandoned('abandoned', { cause }) : cause,
-      })
+      if (signal?.aborted) throw new NightjarError('upstream-failed', { cause: new Abandoned('abandoned', { cause }) })
+      throw new NightjarError('upstream-failed', { cause, ...(cause instanceof Crowded && { facts: crowdedFacts }) })
     }
   }
 
   /** Through a handler rather than a stream of the body: that takes a third less of the processor for each request. */
-  #post(body: string, signal: AbortSignal | undefined): Promise<{ status: number; text: string }> {
+  #post(body: string, signal: AbortSignal | undefined, asker: Asker): Promise<{ status: number; text: string }> {
     const maxBytes = this.#maxAnswerBytes
     const memory = this.#memory
     const request = { path: this.#path, method: 'POST', headers: this.#headers, body } as const
@@ -116,7 +122,8 @@ export class Provider {
           length += part.length
           memory.held += part.length
           if (length > maxBytes) controller.abort(new NightjarError('answer-too-large'))
-          else if (memory.isFull) controller.abort(new NightjarError('limit-reached'))
+          else if (asker === 'client' && length > limits.littleAnswer && memory.freeForAll < 0)
+            controller.abort(new NightjarError('limit-reached'))
           // The pool bounds the time between two parts; a trickle would never end.
           else if (performance.now() - begun > longestAnswer) controller.abort(new TooSlow('the answer takes too long'))
           else parts.push(part)
@@ -137,6 +144,14 @@ export class Provider {
     this.#places.close()
     return this.#pool.destroy()
   }
+}
+
+/** In what the client is told, and health: the question was not sent, which is nobody's fault. */
+export const crowdedFacts = { crowded: true } as const
+
+/** Whether `error`, as a client is told it, is that of a question that found no place. */
+export function isCrowded({ data }: RpcError): boolean {
+  return typeof data === 'object' && data !== null && 'crowded' in data && data.crowded === true
 }
 
 class BadStatus extends Error {}

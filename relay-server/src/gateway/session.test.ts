@@ -6,6 +6,8 @@ import { decodeAnswer, encodeQuestion, type Outcome, type Question } from '@nigh
 import { flipBit, pattern } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { limits as relayLimits } from '../limits/limits.ts'
+import { AnswerMemory } from './answerMemory.ts'
 import type { Gateway } from './gateway.ts'
 import { makeKeys, TestCircuit, type TestKeys } from './testing/circuit.ts'
 
@@ -84,7 +86,7 @@ describe('the envelope', () => {
   })
 
   test('is not agreed on under a key that serves another purpose, even where the relay holds it for both', async () => {
-    circuit = new TestCircuit(gateway, keys, () => keys.keyPair)
+    circuit = new TestCircuit(gateway, keys, { findKey: () => keys.keyPair })
     const handshake = await startHandshake(crypto, { purpose: purpose.hop, depth: 1, responder: keys.responder })
     expect(await outcomeOf(ask('envelope', handshake.hello).answer)).toBe('envelope-rejected')
   })
@@ -301,18 +303,19 @@ describe('a client that asks for more than it takes', () => {
     expect(asked).toHaveLength(33)
   })
 
-  test('has questions wait in what unfinished ones may hold, and no more of them', async () => {
+  test('has questions wait, and be asked, in what unfinished ones may hold, and no more of them', async () => {
     answerWith = () => new Promise(noop)
     const text = encodeQuestion({ ...question, params: ['x'.repeat(900_000)] })
     const askLarge = () => ask('rpc', session.seal(text, 1024))
     const underWay = [askLarge()]
     for (let i = 1; i < 32; i++) underWay.push(askOne())
     await settle()
+    // It is held for as long as it is asked, whether anybody wants the answer or not.
     underWay[0]?.stream.reset('cancelled')
     const answers = Array.from({ length: 5 }, () => askLarge().answer)
     await settle()
     const outcomes = await Promise.all(answers.map(outcomeOf))
-    expect(outcomes.sort()).toEqual(['limit-reached', 'open', 'open', 'open', 'open'])
+    expect(outcomes.sort()).toEqual(['limit-reached', 'limit-reached', 'open', 'open', 'open'])
   })
 
   test('is told where an answer goes beyond 64 MiB, and has nothing more asked beyond half of them', async () => {
@@ -333,12 +336,102 @@ describe('a client that asks for more than it takes', () => {
   })
 
   test('gets limit-reached, unasked, while the process holds as much as it may', async () => {
-    circuit.memory.held = 100 * mebibyte
+    const others = circuit.memory.free
+    circuit.memory.held = others
     expect(await outcomeOf(askOne().answer)).toBe('limit-reached')
-    expect([asked, circuit.refused]).toEqual([[], ['answer-memory']])
-    circuit.memory.held -= 1
+    // Room for the question, and none for its answer.
+    circuit.memory.held = others - recordSize(1)
+    expect(await outcomeOf(askOne().answer)).toBe('limit-reached')
+    expect([asked, circuit.refused]).toEqual([[], ['answer-memory', 'answer-memory']])
+    circuit.memory.held = others - 2 * recordSize(1)
     expect(await outcomeOf(askOne().answer)).toBeInstanceOf(Uint8Array)
+    expect(circuit.memory.held).toBe(others - 2 * recordSize(1))
   })
+
+  test.each([
+    ['large', 5, limits.paddedAnswerCells],
+    ['little', 100, 16],
+  ])('leaves room for %s answers to others, where there are %i of its kind', async (_, count, cells) => {
+    const memory = new AnswerMemory(32 * mebibyte)
+    const takers = Array.from({ length: count }, () => new TestCircuit(gateway, keys, { memory }))
+    const data = encodeQuestion({ ...question, cells: limits.paddedAnswerCells })
+    for (const taker of takers) {
+      const session = await taker.greet()
+      taker.writable = false
+      for (let i = 0; i < 70; i++) taker.ask('rpc', session.seal(data, 1))
+      await taker.settle()
+    }
+    expect(memory.held).toBeGreaterThan(8 * mebibyte)
+    const honest = new TestCircuit(gateway, keys, { memory })
+    const session = await honest.greet()
+    for (let i = 0; i < 3; i++) {
+      const { answer } = honest.ask('rpc', session.seal(encodeQuestion({ ...question, cells }), 1))
+      expect(await honest.outcomeOf(answer)).toBeInstanceOf(Uint8Array)
+    }
+    expect(honest.refused).toEqual([])
+    for (const taker of takers) taker.end()
+    expect(memory.held).toBe(0)
+  })
+
+  test('has no more asked than will find room in its share', async () => {
+    circuit = new TestCircuit(gateway, keys, { memory: new AnswerMemory(64 * mebibyte) })
+    session = await greet()
+    answerWithBytes(100_000)
+    circuit.writable = false
+    const answers = Array.from({ length: 100 }, () => askOne().answer)
+    await settle()
+    expect(asked.length).toBeLessThan(50)
+    circuit.writable = true
+    circuit.server.pump()
+    for (const answer of answers) expect(await outcomeOf(answer)).toBeInstanceOf(Uint8Array)
+    expect([circuit.refused, circuit.memory.held]).toEqual([[], 0])
+  })
+
+  test('holds the bytes of its questions until they are answered', async () => {
+    let finish: (outcome: Outcome) => void = noop
+    answerWith = () => new Promise((resolve) => (finish = resolve))
+    const { stream } = ask('rpc', new Uint8Array(5000), false)
+    const { answer } = ask('rpc', session.seal(encodeQuestion(question), 64))
+    await settle()
+    expect(circuit.memory.held).toBe(5000 + recordSize(64))
+    stream.reset('cancelled')
+    await settle()
+    expect(circuit.memory.held).toBe(recordSize(64))
+    finish({ result: '0x1' })
+    expect(await outcomeOf(answer)).toBeInstanceOf(Uint8Array)
+    expect(circuit.memory.held).toBe(0)
+  })
+
+  test('has no more of its questions taken than its share of what the process may hold', async () => {
+    const memory = new AnswerMemory(16 * mebibyte)
+    circuit = new TestCircuit(gateway, keys, { memory })
+    session = await greet()
+    // Of the 14 MiB that are free for all it has a share once it holds an eighth of what is left.
+    const answers = Array.from({ length: 4 }, () => ask('rpc', new Uint8Array(900_000), false).answer)
+    const outcomes = await Promise.all(answers.map(outcomeOf))
+    expect(outcomes.sort()).toEqual(['limit-reached', 'limit-reached', 'limit-reached', 'open'])
+    expect(memory.held).toBe(900_000)
+  })
+
+  test.each(['rpc', 'follow'])(
+    'loses a question to %s of which nothing comes for a minute, and keeps others',
+    async (service) => {
+      const still = ask(service, new Uint8Array(5000), false)
+      const slow = ask(service, new Uint8Array(5000), false)
+      await settle()
+      for (let i = 0; i < 3; i++) {
+        expect(await outcomeOf(still.answer)).toBe(i < 2 ? 'open' : 'timed-out')
+        slow.stream.send(Uint8Array.of(1), false)
+        await settle()
+        circuit.clock.advance(relayLimits.questionStall)
+      }
+      expect(await outcomeOf(slow.answer)).toBe('open')
+      expect(circuit.memory.held).toBe(5003)
+      slow.stream.reset('cancelled')
+      await settle()
+      expect([circuit.memory.held, circuit.clock.pending]).toEqual([0, 0])
+    },
+  )
 
   test('keeps an answer of which it takes some, and loses one of which it takes nothing for a minute', async () => {
     answerWithBytes(200_000)
@@ -357,6 +450,41 @@ describe('a client that asks for more than it takes', () => {
     circuit.clock.advance(limits.answerStall)
     expect(await outcomeOf(answer)).toBe('timed-out')
     expect([circuit.memory.held, circuit.clock.pending, circuit.refused]).toEqual([0, 0, ['stalled-answer']])
+  })
+
+  test('loses none of many answers that it takes in turns, however long each stands still', async () => {
+    answerWithBytes(100_000)
+    let room = 0
+    Object.defineProperty(circuit, 'writable', { get: () => room-- > 0 })
+    const answers = Array.from({ length: 100 }, () => askOne().answer)
+    await settle()
+    // 100 answers of 128 cells.
+    for (let sent = 0; sent < 100 * 128; sent += 1000) {
+      room = 1000
+      circuit.server.pump()
+      await settle()
+      circuit.clock.advance(limits.answerStall)
+      await settle()
+    }
+    for (const answer of answers) expect(await outcomeOf(answer)).toBeInstanceOf(Uint8Array)
+    expect([circuit.refused, circuit.memory.held, circuit.clock.pending]).toEqual([[], 0, 0])
+  })
+
+  test('loses one of which it takes nothing, though it goes on to take little ones', async () => {
+    answerWithBytes(2 * mebibyte)
+    const ends: string[] = []
+    const handler = { onData() {}, onEnd: (code: string) => void ends.push(code) }
+    const data = session.seal(encodeQuestion(question), 1)
+    circuit.client.open('rpc', nothing, handler, { data, end: true })
+    await settle()
+    answerWithBytes(1)
+    for (let i = 0; i < 3; i++) {
+      expect(ends).toEqual(i < 2 ? [] : ['timed-out'])
+      expect(await outcomeOf(askOne().answer)).toBeInstanceOf(Uint8Array)
+      circuit.clock.advance(limits.answerStall)
+      await settle()
+    }
+    expect([circuit.refused, circuit.memory.held]).toEqual([['stalled-answer'], 0])
   })
 
   test('leaves nothing behind when it gives an answer up, or its circuit ends', async () => {

@@ -3,19 +3,20 @@
  * question per stream and gives one sealed answer; `follow` goes on answering one (followStream.ts).
  */
 import { setMaxListeners } from 'node:events'
-import { type Accept, type Budget, collect, type Stream, type StreamHandler } from '@nightjar/shared/circuit'
+import { type Accept, collect, type Stream, type StreamHandler } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
 import { counterOf, EnvelopeSession, recordSize, sizeClass } from '@nightjar/shared/envelope'
-import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
+import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { answerHandshake, helloSize, purpose, type ResponderSecrets } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { decodeQuestion, encodeAnswer, type Question, service, toRpcError } from '@nightjar/shared/rpc'
 import type { Clock } from '@nightjar/shared/runtime'
 import type { OnRefused, Refusal } from '../limits/refusal.ts'
-import type { AnswerMemory } from './answerMemory.ts'
+import { type AnswerMemory, CircuitMemory } from './answerMemory.ts'
 import { pushAnswers } from './followStream.ts'
 import type { Gateway } from './gateway.ts'
 import { Turns } from './turns.ts'
+import { QuestionBudget, Unfinished } from './unfinished.ts'
 import { Untaken } from './untaken.ts'
 
 export interface SessionOptions {
@@ -41,11 +42,13 @@ interface Sealed {
 
 /** The services for one circuit. */
 export function serveGateway(options: SessionOptions): Accept {
-  const { crypto, clock, gateway, memory, onRefused } = options
+  const { crypto, clock, gateway, onRefused } = options
   const ended = new AbortController()
   // Each question that is under way listens for the end; Node warns of more than ten.
   setMaxListeners(limits.questionsAtOnce, ended.signal)
-  const budget: Budget = { left: limits.questionBytesPerBranch }
+  const memory = new CircuitMemory(options.memory)
+  const budget = new QuestionBudget(memory)
+  const unfinished = new Unfinished(clock)
   const followed = new Set<Stream>()
   let session: EnvelopeSession | undefined
   let greeted = false
@@ -91,7 +94,7 @@ export function serveGateway(options: SessionOptions): Accept {
     } catch (error) {
       return send(encodeAnswer({ error: toRpcError(asNightjarError(error)) }), 1)
     }
-    if (memory.isFull) return refuse(stream, 'answer-memory')
+    if (recordSize(question.cells) > memory.room) return refuse(stream, 'answer-memory')
     const outcome = await gateway.answer(question, ended.signal)
     if (sealed.isOver) return
     send(encodeAnswer(outcome), question.cells)
@@ -102,10 +105,12 @@ export function serveGateway(options: SessionOptions): Accept {
     atOnce: limits.questionsAtOnce,
     hasRoom: () => untaken.hasRoom,
     begin(sealed) {
-      budget.left += sealed.record.length
       answer(sealed)
         .catch((error: unknown) => sealed.stream.reset(asNightjarError(error).code))
-        .then(() => turns.end())
+        .then(() => {
+          budget.left += sealed.record.length
+          turns.end()
+        })
     },
   })
 
@@ -118,12 +123,16 @@ export function serveGateway(options: SessionOptions): Accept {
       budget,
       onMessage(record) {
         sealed = { stream, open, record, isOver: false }
-        // While it waits it takes of the same as while it was not whole.
+        // Until it is answered it takes of the same as while it was not whole.
         budget.left -= record.length
         turns.add(sealed)
       },
       onFailure(code) {
-        if (sealed === undefined) return
+        unfinished.forget(stream)
+        if (sealed === undefined) {
+          if (code === 'limit-reached' && memory.room === 0) onRefused('answer-memory')
+          return
+        }
         sealed.isOver = true
         if (turns.drop(sealed)) budget.left += sealed.record.length
         untaken.forget(stream)
@@ -132,10 +141,10 @@ export function serveGateway(options: SessionOptions): Accept {
       },
     })
     return {
-      ...handler,
+      ...unfinished.watched(stream, handler),
       onDrained: () => untaken.goOn(stream),
       onSent() {
-        untaken.forget(stream)
+        untaken.sent(stream)
         turns.goOn()
       },
     }
@@ -144,13 +153,14 @@ export function serveGateway(options: SessionOptions): Accept {
   return (stream, opening) => {
     const fail = (error: unknown) => stream.reset(asNightjarError(error).code)
     // A stream that failed before its question was whole needs no answer.
-    const onFailure = (_code: ErrorCode) => {}
+    const onFailure = () => unfinished.forget(stream)
 
     if (opening.service === service.envelope) {
       if (greeted) return 'protocol-violation'
       greeted = true
       const onMessage = (hello: Uint8Array) => void greet(stream, hello).catch(fail)
-      return collect({ stream: () => stream, maxBytes: helloSize, budget, onMessage, onFailure })
+      const handler = collect({ stream: () => stream, maxBytes: helloSize, budget, onMessage, onFailure })
+      return unfinished.watched(stream, handler)
     }
     if (opening.service === service.rpc) {
       return session === undefined ? 'envelope-rejected' : take(stream, session)
@@ -159,7 +169,11 @@ export function serveGateway(options: SessionOptions): Accept {
       if (session === undefined) return 'envelope-rejected'
       if (followed.size >= limits.followedPerCircuit) return 'limit-reached'
       followed.add(stream)
-      return pushAnswers({ stream, session, gateway, budget, onOver: () => followed.delete(stream) })
+      const onOver = () => {
+        unfinished.forget(stream)
+        followed.delete(stream)
+      }
+      return unfinished.watched(stream, pushAnswers({ stream, session, gateway, budget, onOver }))
     }
     return 'unknown-service'
   }

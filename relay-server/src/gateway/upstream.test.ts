@@ -284,6 +284,38 @@ describe('a provider that is asked over all its connections', () => {
     await Promise.all(again.answers)
   })
 
+  test('is not said to have failed: what waited for it was crowded out, whatever became of it elsewhere', async () => {
+    const { answers, answerAll } = await busy()
+    for (const provider of providers.slice(1)) provider.answer = text('', 500)
+    const read = upstreams.read(call, signal)
+    const sent = upstreams.once(call)
+    for (const each of [read, sent]) each.catch(() => undefined)
+    await clock.elapse(10 * second)
+    for (const each of [read, sent]) {
+      await expect(each).rejects.toMatchObject({ code: 'upstream-failed', facts: { crowded: true } })
+    }
+    expect(counts()).toEqual([64, 1, 1])
+    answerAll()
+    await Promise.all(answers)
+  })
+
+  test('gives up at once what waits and is wanted no more', async () => {
+    const { answers, answerAll } = await busy()
+    const pending = clock.pending
+    const ended = new AbortController()
+    const read = upstreams.read(call, ended.signal)
+    read.catch(() => undefined)
+    const next = upstreams.once(call)
+    await clock.elapse(0)
+    ended.abort()
+    await expect(read).rejects.toMatchObject({ code: 'upstream-failed' })
+    await clock.elapse(0)
+    expect(outcomes.at(-1)).toEqual([0, 'abandoned'])
+    answerAll()
+    expect(await Promise.all([...answers, next])).toEqual(Array(65).fill(good))
+    expect([counts(), clock.pending]).toEqual([[65, 0, 0], pending])
+  })
+
   test('gives up what waits when it is closed', async () => {
     const { answers } = await busy()
     const next = upstreams.once(call)
@@ -295,13 +327,25 @@ describe('a provider that is asked over all its connections', () => {
 })
 
 describe('where the process holds as much as it may', () => {
-  test('an answer is read no further, and no other provider is asked', async () => {
+  test('a large answer to a client is read no further, and no other provider is asked', async () => {
     memory.held = 64 * 2 ** 20 - 100_000
     providers[0].answer = json({ jsonrpc: '2.0', id: 1, result: '0x'.padEnd(200_000, 'a') })
-    await expect(upstreams.read(call, signal)).rejects.toMatchObject({ code: 'limit-reached' })
+    await expect(upstreams.read(call, signal, 'client')).rejects.toMatchObject({ code: 'limit-reached' })
     expect(counts()).toEqual([1, 0, 0])
     expect(outcomes.at(-1)).toEqual([0, 'no-memory'])
     expect(memory.held).toBe(64 * 2 ** 20 - 100_000)
+  })
+
+  test('a small answer is read, and whatever the gateway itself asks, or sends', async () => {
+    memory.held = 64 * 2 ** 20
+    const small = { result: '0x'.padEnd(60_000, 'a') }
+    providers[0].answer = json({ jsonrpc: '2.0', id: 1, ...small })
+    expect(await upstreams.read(call, signal, 'client')).toEqual(small)
+    const large = { result: '0x'.padEnd(200_000, 'a') }
+    providers[0].answer = json({ jsonrpc: '2.0', id: 1, ...large })
+    expect(await upstreams.read(call, signal)).toEqual(large)
+    expect(await upstreams.once(call)).toEqual(large)
+    expect(memory.held).toBe(64 * 2 ** 20)
   })
 
   test('what was read is not held any more, whether it was an answer or not', async () => {

@@ -13,7 +13,7 @@ import { findStale } from './freshness.ts'
 import { Hedges } from './hedges.ts'
 import { askInTurn } from './inTurn.ts'
 import { Upstream } from './oneUpstream.ts'
-import type { UpstreamOutcome } from './provider.ts'
+import { type Asker, outcomeOf, type UpstreamOutcome } from './provider.ts'
 
 export interface UpstreamConfig {
   readonly url: string
@@ -95,16 +95,20 @@ export class Upstreams {
    * Asks for something that may be asked twice.
    * @throws NightjarError `upstream-failed`, `answer-too-large` or `limit-reached`
    */
-  async read(call: Call, signal: AbortSignal): Promise<Outcome> {
+  async read(call: Call, signal: AbortSignal, asker: Asker = 'gateway'): Promise<Outcome> {
     this.#use()
     const order = this.#inOrder()
     const [only] = order
-    if (only !== undefined && order.length === 1) return only.ask(call, signal)
+    if (only !== undefined && order.length === 1) return only.ask(call, signal, asker)
     const { clock, metrics } = this.#options
+    let crowded: unknown
     return askInTurn({
       asks: order.map((upstream) => async (own) => {
         const begun = clock.elapsed()
-        const outcome = await upstream.ask(call, own)
+        const outcome = await upstream.ask(call, own, asker).catch((error: unknown) => {
+          if (outcomeOf(error) === 'crowded') crowded = error
+          throw error
+        })
         this.#hedges.learn(clock.elapsed() - begun)
         return outcome
       }),
@@ -113,6 +117,9 @@ export class Upstreams {
       patience: this.#hedges.begin(),
       maySecond: () => this.#hedges.spend(),
       onSecond: () => metrics.onHedged(),
+    }).catch((error: unknown) => {
+      // That another failed says little where one that is well was only not asked.
+      throw error instanceof NightjarError && error.code === 'upstream-failed' ? (crowded ?? error) : error
     })
   }
 
@@ -120,7 +127,7 @@ export class Upstreams {
   async once(call: Call): Promise<Outcome> {
     this.#use()
     for (const upstream of this.#inOrder()) {
-      if (await upstream.isOnChain(undefined)) return upstream.ask(call, undefined)
+      if (await upstream.isOnChain(undefined)) return upstream.ask(call, undefined, 'gateway')
     }
     throw noneLeft()
   }

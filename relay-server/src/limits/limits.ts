@@ -6,7 +6,7 @@
  * Sizes are bytes, cells or places as named, durations milliseconds.
  */
 import { limits as protocol } from '@nightjar/shared/limits'
-import { minute } from '@nightjar/shared/runtime'
+import { minute, second } from '@nightjar/shared/runtime'
 
 export const limits = {
   ...protocol,
@@ -23,7 +23,8 @@ export const limits = {
   circuits: 65_536,
   /**
    * One link has at most this part of the places that are free, of circuits here and on links onward alike: bounds what
-   * a few can take from all. However many take what they may, there is a place for whoever comes next.
+   * a few can take from all. However many take what they may, there is a place for whoever comes next. The same of one
+   * circuit and the bytes of questions and answers that a gateway holds.
    */
   shareOfFree: 1 / 8,
   /**
@@ -38,7 +39,7 @@ export const limits = {
   handshakesPerSecond: 1000,
   /** Handshakes that wait for their turn: bounds memory and waiting. Beyond, whoever has most waiting loses the last. */
   waitingHandshakes: 1024,
-  /** Answered in one turn of the event loop, each of another link: bounds how long cells wait for handshakes. */
+  /** Answered in one turn of the event loop: bounds how long cells wait for handshakes. */
   handshakesPerTurn: 4,
   /** Zero bits that a solution may lack of what is asked for by now: bounds what is gained by puzzles of quiet times. */
   puzzleLag: 2,
@@ -48,4 +49,12 @@ export const limits = {
   bandwidthMbit: 0,
   /** `queue_mb`. MiB of cells that wait, in sockets and circuits: bounds memory that readers who do not read take. */
   queueMb: 256,
+  /**
+   * Of the bytes that a gateway may hold of questions and answers, this part is kept for circuits that hold no more than
+   * `littleAnswer` bytes, and for answers of providers up to that: bounds what large ones take from small ones.
+   */
+  keptOfAnswers: 1 / 8,
+  littleAnswer: 64 * 1024,
+  /** A question of which nothing comes within this, twice at most, is given up: bounds memory of those that never end. */
+  questionStall: 30 * second,
 } as const

@@ -27,10 +27,15 @@ export async function makeKeys(): Promise<TestKeys> {
   return { keyPair, responder: { identity: pattern(32), key: keyPair.publicKey, keyId: pattern(8) } }
 }
 
+export interface TestCircuitOptions {
+  readonly findKey?: ResponderSecrets['findKey']
+  readonly memory?: AnswerMemory
+}
+
 export class TestCircuit {
   readonly clock = new FakeClock()
   /** Of the gateway's process: more than one circuit may fill. */
-  readonly memory = new AnswerMemory(100 * 2 ** 20)
+  readonly memory: AnswerMemory
   readonly refused: Refusal[] = []
   readonly client: StreamMux
   readonly server: StreamMux
@@ -44,7 +49,12 @@ export class TestCircuit {
   readonly #queue: (() => void)[] = []
   readonly #endedListeners: (() => void)[] = []
 
-  constructor(gateway: Gateway, keys: TestKeys, findKey: ResponderSecrets['findKey'] = envelopeKeyOf(keys)) {
+  constructor(
+    gateway: Gateway,
+    keys: TestKeys,
+    { findKey = envelopeKeyOf(keys), memory = new AnswerMemory(2 ** 30) }: TestCircuitOptions = {},
+  ) {
+    this.memory = memory
     this.#responder = keys.responder
     const accept = serveGateway({
       crypto: {
