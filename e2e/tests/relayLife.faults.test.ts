@@ -30,7 +30,7 @@ async function dial({ host, port }: LocalRelay, localAddress: string): Promise<S
   const socket = connect({ host, port, localAddress })
   open.push(socket)
   socket.on('error', () => {})
-  await Promise.race([once(socket, 'connect'), new Promise((resolve) => socket.once('close', resolve))])
+  await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))
   return socket
 }
 

@@ -87,3 +87,32 @@ test('the only gateway is never pinned away, be it a relay too', () => {
     }
   }
 })
+
+test.each([
+  [3, 2, 1],
+  [4, 2, 2],
+  [5, 3, 2],
+  [6, 4, 2],
+  [7, 5, 2],
+  [8, 5, 3],
+  [9, 5, 4],
+])('of %i operators that are relay and gateway %i are pinned and %i are left as gateways', (count, pinned, left) => {
+  const both = Array.from({ length: count }, (_, index) =>
+    describeGateway(`g${index}`, { roles: ['relay', 'gateway'] }),
+  )
+  for (let seed = 0; seed < 30; seed++) {
+    const { guards, middles } = choosePins(networkOf(both), stateOf(seed), 0, seeded(seed))
+    const chosen = [...guards, ...middles]
+    expect(chosen).toHaveLength(pinned)
+    expect(both.filter((relay) => chosen.every((each) => areApart(relay, each)))).toHaveLength(left)
+  }
+})
+
+test('relays that are no gateways are pinned before those without which there are fewer than two to ask', () => {
+  const both = Array.from({ length: 2 }, (_, index) => describeGateway(`g${index}`, { roles: ['relay', 'gateway'] }))
+  const relays = Array.from({ length: 3 }, (_, index) => describeRelay(`r${index}`))
+  for (let seed = 0; seed < 30; seed++) {
+    const { guards, middles } = choosePins(networkOf([...both, ...relays]), stateOf(seed), 0, seeded(seed))
+    expect([...guards, ...middles].map(({ name }) => name).sort()).toEqual(['r0', 'r1', 'r2'])
+  }
+})

@@ -1,12 +1,14 @@
+import { shareOf } from '@nightjar/shared/accounts'
 import { NightjarError } from '@nightjar/shared/errors'
 import { minute, second } from '@nightjar/shared/runtime'
-import { codeOfAsync } from '@nightjar/shared/testing'
+import { codeOfAsync, describeGateway, describeRelay, networkOf } from '@nightjar/shared/testing'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { afterEach, describe, expect, test } from 'vitest'
 import { freshState, type State } from '../state/store.ts'
 import { type Client, createClient } from './client.ts'
 import { TestNetwork } from './testing/network.ts'
 import type { FakeRelay } from './testing/relay.ts'
+import { stateOf } from './testing/seeded.ts'
 
 const running: Client[] = []
 afterEach(async () => {
@@ -64,7 +66,8 @@ describe('a client', () => {
       { chain: 1, cells: 4, method: 'eth_blockNumber' },
       { chain: 1, cells: 4, method: 'eth_blockNumber' },
     ])
-    expect(state.gateways).toMatchObject([{ relay: net.named(result).relay.id }])
+    const standIn = client.gateways('me', 1)[1]?.relay.id
+    expect(state.gateways.map(({ relay }) => relay)).toEqual([net.named(result).relay.id, standIn])
     expect(client.status()).toMatchObject({
       branches: 1,
       gateways: [{ name: result, operator: `operator-${result}`, region: 'test' }],
@@ -73,6 +76,30 @@ describe('a client', () => {
       failingGuards: [],
       lastError: null,
     })
+  })
+
+  // Cut to the eight best, they were all of an operator with most of the gateways, who then was taken for the only one.
+  test('tells whoever seals by itself of several operators, however many gateways one of them has', async () => {
+    const large = Array.from({ length: 30 }, (_, index) => describeGateway(`large ${index}`, { operator: 'large' }))
+    const others = ['x', 'y', 'z'].map((name) => describeGateway(name))
+    const relays = Array.from({ length: 5 }, (_, index) => describeRelay(`r${index}`))
+    const net = await TestNetwork.create({ relays: 0, gateways: 0 })
+    for (let seed = 0; seed < 20; seed++) {
+      const client = createClient({
+        crypto: nativeCrypto,
+        clock: net.clock,
+        dial: net.dial,
+        network: () => networkOf([...large, ...others, ...relays]),
+        state: stateOf(seed),
+      })
+      const told = client.gateways('label', 1).map(({ relay }) => relay)
+      expect(told).toHaveLength(8)
+      expect(new Set(told.map(({ operator }) => operator)).size).toBe(4)
+      for (const index of [0, 1, 2]) expect(shareOf(told, { index, of: 3 }, (name) => name)).not.toEqual([])
+      const second = client.gateways('label again', 1).map(({ relay }) => relay.operator)
+      expect(second.length).toBeGreaterThan(0)
+      expect(second).not.toContain(told[0]?.operator)
+    }
   })
 
   test('gives each group a gateway and a branch of its own', async () => {

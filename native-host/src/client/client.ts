@@ -31,12 +31,18 @@ import { Exits, type TcpOrder } from './exits.ts'
 import { GatewayBranch, type GreetedBranch } from './gatewayBranch.ts'
 import { RelayHealth } from './health.ts'
 import { OpenBranches, sealingOn } from './openBranches.ts'
-import { assignGateway, isGateway, rankGateways, rankLastingly, servesChain, shareKey } from './selection.ts'
+import {
+  assignGateways,
+  isGateway,
+  rankGateways,
+  rankLastingly,
+  servesChain,
+  shareKey,
+  shortlist,
+} from './selection.ts'
 import { Trunks } from './trunks.ts'
 
 const maintainEvery = 1 * minute
-/** Gateways that are considered for a group, at most. */
-const gatewaysTried = 8
 const allLied = 'no gateway is left that has not been proved wrong; a restart of the daemon gives them another chance'
 
 export interface ClientOptions {
@@ -179,13 +185,12 @@ export function createClient(options: ClientOptions): Client {
     const choice = { group: role.kind === 'share' ? role.family : group, chain, now }
     const found = trunks.rank((path) => rank(crypto, document, state, { ...choice, path }))
     const fitting = role.kind === 'share' ? shareOf(found.ranked, role, shareKey(crypto, state)) : found.ranked
-    const [first] = fitting
-    if (first === undefined) throw new NightjarError('no-path')
-    if (isOrdinary && assignGateway(crypto, state, group, first, now)) onStateChange()
-    const shortlist = fitting.slice(0, gatewaysTried)
+    if (fitting.length === 0) throw new NightjarError('no-path')
+    if (isOrdinary && assignGateways(crypto, state, group, fitting, now)) onStateChange()
+    const considered = shortlist(fitting)
     // A ranking that depends on the trunks that stand now holds for this request only.
-    if (found.isLasting) rankings.set(key, shortlist)
-    return shortlist
+    if (found.isLasting) rankings.set(key, considered)
+    return considered
   }
 
   /**

@@ -6,8 +6,16 @@ import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { State } from '../state/store.ts'
-import { assignGateway, type GatewayChoice, preferredTrunk, rankGateways, servesChain, shareKey } from './selection.ts'
-import { stateOf } from './testing/seeded.ts'
+import {
+  assignGateways,
+  type GatewayChoice,
+  preferredTrunk,
+  rankGateways,
+  servesChain,
+  shareKey,
+  shortlist,
+} from './selection.ts'
+import { seeded, stateOf } from './testing/seeded.ts'
 
 const now = Date.UTC(2026, 0, 1)
 const gateways = (count: number) => Array.from({ length: count }, (_, index) => describeGateway(`g${index}`))
@@ -22,39 +30,92 @@ const choiceOf = (group: string, changes: Partial<GatewayChoice> = {}): GatewayC
 })
 const rank = (relays: readonly Relay[], state: State, group: string, changes?: Partial<GatewayChoice>) =>
   names(rankGateways(nativeCrypto, networkOf(relays), state, choiceOf(group, changes)))
-const assign = (state: State, group: string, gateway: Relay, at = now) =>
-  assignGateway(nativeCrypto, state, group, gateway, at)
+const assign = (state: State, group: string, ranked: readonly Relay[], at = now) =>
+  assignGateways(nativeCrypto, state, group, ranked, at)
+/** What a group does before it asks: the names of its own gateway and its stand-in. */
+function settle(relays: readonly Relay[], state: State, group: string, at = now): readonly string[] {
+  const ranked = rankGateways(nativeCrypto, networkOf(relays), state, choiceOf(group, { now: at }))
+  assign(state, group, ranked, at)
+  return names(ranked.slice(0, 2))
+}
+const accounts = Array.from({ length: 10 }, (_, index) => `account ${index}`)
 
 describe('rankGateways', () => {
-  test('has the own one first, then those no other group has, then the rest', () => {
-    const relays = gateways(6)
+  test('has the group’s two first, then those no other group has, then the stand-ins of others, then the rest', () => {
+    const relays = gateways(8)
     const state = stateOf()
     const fresh = rank(relays, state, 'me')
-    const at = (index: number) => relays.find(({ name }) => name === fresh[index]) as Relay
-    assign(state, 'me', at(4))
-    assign(state, 'other', at(0))
-    assign(state, 'third', at(2))
-    expect(rank(relays, state, 'me')).toEqual([4, 1, 3, 5, 0, 2].map((index) => fresh[index]))
+    const at = (...places: number[]) => places.map((place) => relays.find(({ name }) => name === fresh[place]) as Relay)
+    assign(state, 'me', at(6, 4))
+    assign(state, 'other', at(0, 2))
+    assign(state, 'third', at(3, 0))
+    expect(rank(relays, state, 'me')).toEqual([6, 4, 1, 5, 7, 2, 0, 3].map((index) => fresh[index]))
   })
 
-  test('gives as many groups as there are gateways one each', () => {
+  test('gives as many groups as there are gateways one each, and half as many a stand-in each', () => {
     const relays = gateways(12)
     const state = stateOf()
-    const own = relays.map((_, index) => {
-      const group = `group ${index}`
-      const best = rank(relays, state, group)[0]
-      assign(state, group, relays.find(({ name }) => name === best) as Relay)
-      return best
-    })
-    expect(new Set(own).size).toBe(12)
-    for (const [index, best] of own.entries()) expect(rank(relays, state, `group ${index}`)[0]).toBe(best)
+    const groups = relays.map((_, index) => `group ${index}`)
+    const pairs = groups.map((group) => settle(relays, state, group))
+    expect(new Set(pairs.map(([own]) => own)).size).toBe(12)
+    expect(new Set(pairs.slice(0, 6).flat()).size).toBe(12)
+    for (const [index, group] of groups.entries()) expect(rank(relays, state, group).slice(0, 2)).toEqual(pairs[index])
+  })
+
+  // Of each gateway one account went to any that was free: after a day some gateway had had two accounts of nearly anybody.
+  test('no gateway has two accounts though each restarts daily at a time of its own', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const relays = gateways(30)
+      const [state, random] = [stateOf(seed), seeded(seed)]
+      for (const account of accounts) settle(relays, state, account)
+      const seen = new Map<string, Set<string>>()
+      for (const away of [undefined, ...relays.toSorted(() => random() - 0.5)]) {
+        for (const account of accounts) {
+          const used = rank(relays, state, account).find((name) => name !== away?.name) as string
+          seen.set(used, (seen.get(used) ?? new Set()).add(account))
+        }
+      }
+      expect([...seen.values()].filter(({ size }) => size > 1)).toEqual([])
+    }
+  })
+
+  test('one that has left the document is replaced, stays that of its group, and is its own again when it is back', () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const relays = gateways(30)
+      const state = stateOf(seed)
+      const before = accounts.map((account) => settle(relays, state, account))
+      const gone = new Set([...before.slice(0, 3).map(([own]) => own), before[3]?.[1]])
+      const left = relays.filter(({ name }) => !gone.has(name))
+      const after = accounts.map((account) => settle(left, state, account, now + day))
+      expect(new Set(after.flat()).size).toBe(20)
+      expect(after.slice(0, 3).map(([own]) => own)).toEqual(before.slice(0, 3).map(([, standIn]) => standIn))
+      expect(after[3]?.[0]).toBe(before[3]?.[0])
+      expect(after.slice(4)).toEqual(before.slice(4))
+      const late = settle(relays, state, 'another', now + day)
+      expect([...before, ...after].flat()).not.toEqual(expect.arrayContaining([late[0]]))
+      expect(accounts.map((account) => settle(relays, state, account, now + 2 * day))).toEqual(before)
+    }
+  })
+
+  test('one that stands in for a gateway that has left counts as the group’s first', () => {
+    const [a, b, c, d] = gateways(4) as [Relay, Relay, Relay, Relay]
+    for (let seed = 1; seed <= 20; seed++) {
+      const state = stateOf(seed)
+      assign(state, 'one', [a, b])
+      assign(state, 'two', [c, d])
+      expect(rank([b, c, d], state, 'me')[0]).toBe(d.name)
+    }
   })
 
   test('forgets what is older than 30 days', () => {
     const relays = gateways(3)
     const state = stateOf()
     const fresh = rank(relays, state, 'me')
-    assign(state, 'me', relays.find(({ name }) => name === fresh[2]) as Relay)
+    assign(
+      state,
+      'me',
+      relays.filter(({ name }) => name === fresh[2]),
+    )
     expect(rank(relays, state, 'me', { now: now + 30 * day })[0]).toBe(fresh[2])
     expect(rank(relays, state, 'me', { now: now + 30 * day + 1 })).toEqual(fresh)
   })
@@ -110,35 +171,65 @@ describe('rankGateways', () => {
   })
 })
 
-describe('assignGateway', () => {
-  const [one, two] = gateways(2) as [Relay, Relay]
+describe('assignGateways', () => {
+  const [one, two, three] = gateways(3) as [Relay, Relay, Relay]
 
-  test('gives a group its gateway once, until 30 days have passed', () => {
+  test('gives a group its gateway and its stand-in once, until 30 days have passed', () => {
     const state = stateOf()
-    expect(assign(state, 'g', one)).toBe(true)
-    expect(assign(state, 'g', two, now + 30 * day)).toBe(false)
-    expect(state.gateways).toMatchObject([{ relay: one.id, since: now }])
-    expect(assign(state, 'g', two, now + 30 * day + 1)).toBe(true)
-    expect(state.gateways).toMatchObject([{ relay: two.id, since: now + 30 * day + 1 }])
+    expect(assign(state, 'g', [one, two, three])).toBe(true)
+    expect(assign(state, 'g', [one, two, three], now + 30 * day)).toBe(false)
+    expect(state.gateways.map(({ relay, since }) => [relay, since])).toEqual([
+      [one.id, now],
+      [two.id, now],
+    ])
+    expect(assign(state, 'g', [three], now + 30 * day + 1)).toBe(true)
+    expect(state.gateways.map(({ relay, since }) => [relay, since])).toEqual([[three.id, now + 30 * day + 1]])
   })
 
-  test('keeps a thousand and forgets the oldest', () => {
+  test('gives one that has a gateway only, as an older state says, its stand-in', () => {
     const state = stateOf()
-    for (let index = 0; index <= 1000; index++) assign(state, `group ${index}`, one, now + index)
-    expect(state.gateways).toHaveLength(1000)
+    assign(state, 'g', [one])
+    expect(assign(state, 'g', [one, two], now + day)).toBe(true)
+    expect(state.gateways.map(({ relay }) => relay)).toEqual([one.id, two.id])
+  })
+
+  test('keeps those of a thousand groups and forgets the oldest', () => {
+    const state = stateOf()
+    for (let index = 0; index <= 1000; index++) assign(state, `group ${index}`, [one, two], now + index)
+    expect(state.gateways).toHaveLength(2000)
     expect(state.gateways[0]?.since).toBe(now + 1)
-    expect(assign(state, 'group 1000', one)).toBe(false)
-    expect(assign(state, 'group 0', one, now + 1001)).toBe(true)
+    expect(assign(state, 'group 1000', [one, two])).toBe(false)
+    expect(assign(state, 'group 0', [one, two], now + 1001)).toBe(true)
   })
 
   test('the state does not say which group it was, not even as a hash that others could make', () => {
     const state = stateOf(1)
     const label = 'account 0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045'
-    assign(state, label, one)
+    assign(state, label, [one])
     expect(JSON.stringify(state)).not.toMatch(/d8da6bf2|account/i)
     const other = stateOf(2)
-    assign(other, label, one)
+    assign(other, label, [one])
     expect(other.gateways[0]?.group).not.toBe(state.gateways[0]?.group)
+  })
+})
+
+describe('shortlist', () => {
+  const listed = (operators: string) =>
+    shortlist([...operators].map((operator, index) => describeGateway(`${operator}${index}`, { operator })))
+  const operatorsOf = (operators: string) =>
+    listed(operators)
+      .map(({ operator }) => operator)
+      .join('')
+
+  test('has the best of each operator before another one of the same, in their order', () => {
+    expect(operatorsOf('aaaaaaaaaaabac')).toBe('aaaaaabc')
+    expect(names(listed('abababababac'))).toEqual(['a0', 'b1', 'a2', 'b3', 'a4', 'b5', 'a6', 'c11'])
+    expect(operatorsOf('abbc')).toBe('abbc')
+  })
+
+  test('has the group’s own two, whosever they are, and eight at most', () => {
+    expect(operatorsOf('aabcdefghij')).toBe('aabcdefg')
+    expect(operatorsOf('abcdefghij')).toBe('abcdefgh')
   })
 })
 

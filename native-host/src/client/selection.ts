@@ -1,7 +1,8 @@
 /**
  * Which relays to use. Guards and middles are pinned: chosen once by weighted chance and kept for weeks, so that a
- * growing attacker does not get a new chance every day. Each group has a gateway of its own, as far as there are enough,
- * ranked by a keyed rendezvous hash and kept for weeks. No two relays of a path share an operator or a network.
+ * growing attacker does not get a new chance every day. Each group has a gateway of its own and one that stands in for it,
+ * as far as there are enough, ranked by a keyed rendezvous hash and kept for weeks. No two relays of a path share an
+ * operator or a network.
  */
 import { concat, equalBytes, fromBase64, hex, readU32, utf8 } from '@nightjar/shared/bytes'
 import type { Crypto } from '@nightjar/shared/crypto'
@@ -17,10 +18,16 @@ export const guardCount = 2
 export const middleCount = 3
 const guardLifetime = 60 * day
 const middleLifetime = 30 * day
+/** As many confirm each other (shared/accounts): no spare is worth their being fewer, though one is worth a third. */
+const gatewayOperators = 2
 const gatewayLifetime = 30 * day
 const mostWeight = 2000
-/** Groups whose gateway is remembered; the oldest are forgotten first. */
-const assignmentsKept = 1000
+/** Its own, and one that stands in while that is away. */
+const gatewaysPerGroup = 2
+/** For a thousand groups; the oldest are forgotten first. */
+const assignmentsKept = 1000 * gatewaysPerGroup
+/** Gateways that are considered for a group, at most. */
+const gatewaysTried = 8
 
 /** Whether two relays may stand in one path. */
 export function areApart(a: Relay, b: Relay): boolean {
@@ -48,6 +55,8 @@ export function choosePins(network: Network, state: State, now: number, random: 
   const candidates = network.relays.filter((relay) => relay.roles.includes('relay'))
   const gateways = network.relays.filter(isGateway)
   const exits = network.relays.filter(isExit)
+  const operatorsLeft = (relays: readonly Relay[]) =>
+    new Set(gateways.filter((gateway) => isApartFromAll(gateway, relays)).map(({ operator }) => operator)).size
   const leavesGateway = (relays: readonly Relay[]) => gateways.some((gateway) => isApartFromAll(gateway, relays))
   const leavesExit = (relays: readonly Relay[]) => exits.some((exit) => isApartFromAll(exit, relays))
 
@@ -57,10 +66,13 @@ export function choosePins(network: Network, state: State, now: number, random: 
       const fitting = candidates.filter(
         (candidate) => isApartFromAll(candidate, chosen()) && leavesGateway([...chosen(), candidate]),
       )
-      const kind = fitting.filter((candidate) => leavesExit([...chosen(), candidate]))
+      const isSpare = pins.length > 0
+      const withExit = fitting.filter((candidate) => leavesExit([...chosen(), candidate]))
       // Without an exit there still is a path to a gateway, but no spare is worth an exit.
-      const isSpare = pins.length > 0 && leavesExit(chosen())
-      const relay = pickByCapacity(kind.length > 0 || isSpare ? kind : fitting, random)
+      const kind = withExit.length > 0 || (isSpare && leavesExit(chosen())) ? withExit : fitting
+      const fewest = Math.min(gatewayOperators, operatorsLeft(chosen()))
+      const sparing = kind.filter((candidate) => operatorsLeft([...chosen(), candidate]) >= fewest)
+      const relay = pickByCapacity(sparing.length > 0 || isSpare ? sparing : kind, random)
       if (relay === undefined) return
       pins.push({ relay, since: now })
     }
@@ -91,15 +103,25 @@ export interface GatewayChoice {
 }
 
 /**
- * The gateways for a group, best first: its own, then those that no other group has, then the rest, each sort by its
- * rendezvous hash. Only such as serve the chain and are apart from the path.
+ * The gateways for a group, best first: its own and its stand-in, then those that no other group has, then those that
+ * only stand in for other groups, then the rest, each sort by its rendezvous hash. Only such as serve the chain and are
+ * apart from the path.
  */
 export function rankGateways(crypto: Crypto, network: Network, state: State, choice: GatewayChoice): Relay[] {
   const group = groupHash(crypto, state, choice.group)
-  const assignments = state.gateways.filter(({ since }) => since >= choice.now - gatewayLifetime)
-  const own = assignments.find((assignment) => assignment.group === group)?.relay
+  const assignments = currentAssignments(state, choice.now)
+  const own = assignments.filter((assignment) => assignment.group === group).map(({ relay }) => relay)
   const taken = new Set(assignments.map(({ relay }) => relay))
-  const sortOf = (id: string) => (id === own ? 0 : taken.has(id) ? 2 : 1)
+  const firsts = new Map<string, string>()
+  for (const { group: holder, relay } of assignments) {
+    // The stand-in of one that has left the document is asked first.
+    if (!firsts.has(holder) && network.byIdentity.has(relay)) firsts.set(holder, relay)
+  }
+  const firstOfSome = new Set(firsts.values())
+  const sortOf = (id: string) => {
+    if (own.includes(id)) return own.indexOf(id) - own.length
+    return firstOfSome.has(id) ? 2 : taken.has(id) ? 1 : 0
+  }
   return network.relays
     .filter((relay) => isGateway(relay) && relay.chains.includes(choice.chain) && isApartFromAll(relay, choice.path))
     .map((relay) => ({
@@ -109,6 +131,22 @@ export function rankGateways(crypto: Crypto, network: Network, state: State, cho
     }))
     .sort((a, b) => a.sort - b.sort || b.score - a.score)
     .map(({ relay }) => relay)
+}
+
+/**
+ * Those of `ranked` that are considered, in their order: the group's own, then the best of as many operators as there are.
+ * Where two have to confirm each other, whoever sees only these would else take a large operator for the only one.
+ */
+export function shortlist(ranked: readonly Relay[]): Relay[] {
+  const operators = new Set<string>()
+  const isBest = ranked.map(({ operator }, place) => {
+    const isFirst = !operators.has(operator)
+    operators.add(operator)
+    return isFirst || place < gatewaysPerGroup
+  })
+  const rest = ranked.filter((_, place) => !isBest[place])
+  const chosen = new Set([...ranked.filter((_, place) => isBest[place]), ...rest].slice(0, gatewaysTried))
+  return ranked.filter((relay) => chosen.has(relay))
 }
 
 /**
@@ -157,14 +195,30 @@ export function rankExits(crypto: Crypto, network: Network, state: State, choice
     .map(({ relay }) => relay)
 }
 
-/** Makes `gateway` the group's own unless it has one; says whether `state` changed. */
-export function assignGateway(crypto: Crypto, state: State, group: string, gateway: Relay, now: number): boolean {
+/**
+ * Makes the first two of the group's ranking its own gateway and its stand-in, where they are not yet; says whether `state`
+ * changed. One that cannot be asked now, as it has left the document, stays the group's: it may come back.
+ */
+export function assignGateways(
+  crypto: Crypto,
+  state: State,
+  group: string,
+  ranked: readonly Relay[],
+  now: number,
+): boolean {
   const hash = groupHash(crypto, state, group)
-  const current = state.gateways.filter(({ since }) => since >= now - gatewayLifetime)
-  if (current.some((assignment) => assignment.group === hash)) return false
-  const assignment = { group: hash, relay: gateway.id, since: now }
-  state.gateways = [...current, assignment].slice(-assignmentsKept)
+  const current = currentAssignments(state, now)
+  const own = new Set(current.filter((assignment) => assignment.group === hash).map(({ relay }) => relay))
+  const added = ranked.slice(0, gatewaysPerGroup).filter(({ id }) => !own.has(id))
+  if (added.length === 0) return false
+  const assignments = added.map(({ id }) => ({ group: hash, relay: id, since: now }))
+  state.gateways = [...current, ...assignments].slice(-assignmentsKept)
   return true
+}
+
+/** Of one group in the order in which they are asked. */
+function currentAssignments(state: State, now: number): State['gateways'] {
+  return state.gateways.filter(({ since }) => since >= now - gatewayLifetime)
 }
 
 function groupHash(crypto: Crypto, state: State, group: string): string {

@@ -8,7 +8,7 @@ import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { hour, minute, pause, second } from '@nightjar/shared/runtime'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { timeToLeave } from '../client/branch.ts'
-import { assignGateway, rankGateways } from '../client/selection.ts'
+import { assignGateways, rankGateways } from '../client/selection.ts'
 import type { State } from '../state/store.ts'
 import type { Chance } from './chance.ts'
 import type { LabClock } from './clock.ts'
@@ -174,9 +174,9 @@ export class Branches {
     const key = `${Math.floor(this.#now / hour)} ${group}`
     const ranked = this.#rankings.get(key) ?? this.#rank(group)
     this.#rankings.set(key, ranked)
+    assignGateways(nativeCrypto, state, group, ranked, this.#now)
     const gateway = ranked.find((relay) => this.#isThere(relay)) ?? ranked[0]
     if (gateway === undefined) throw new NightjarError('no-path')
-    assignGateway(nativeCrypto, state, group, gateway, this.#now)
     return gateway
   }
 

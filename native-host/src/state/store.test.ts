@@ -23,7 +23,10 @@ function fullState(): State {
     ...freshState(nativeCrypto.randomBytes),
     guards: [{ relay, since: 1 }],
     middles: [{ relay, since: 2 }],
-    gateways: [{ group: 'cd'.repeat(32), relay, since: 3 }],
+    gateways: [
+      { group: 'cd'.repeat(32), relay, since: 3 },
+      { group: 'cd'.repeat(32), relay: 'ba'.repeat(32), since: 4 },
+    ],
     document: { version: 7, hash: base64(pattern(32)) },
   }
 }

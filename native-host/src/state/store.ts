@@ -44,7 +44,7 @@ const stateSchema = v.strictObject({
   token: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
   guards: v.array(pin),
   middles: v.array(pin),
-  /** Which gateway each group has. */
+  /** Which gateways each group has: its own first, then those that stand in for it. */
   gateways: v.array(assignment),
   document: v.optional(v.strictObject({ version: v.number(), hash: bytes32 })),
 })

@@ -4,6 +4,7 @@ import { beforeEach, expect, test } from 'vitest'
 import { nobleCrypto } from '../crypto/noble.ts'
 import type { Relay } from '../directory/index.ts'
 import { EnvelopeSession } from '../envelope/index.ts'
+import { minute } from '../runtime.ts'
 import { describeGateway, FakeClock, pattern, turn } from '../testing/index.ts'
 import { Branches } from './branches.ts'
 import { follow } from './follow.ts'
@@ -17,9 +18,10 @@ const order = { group: 'me', question: { chain: 1, cells: 4, method: 'nightjar_w
 let opened: { readonly gateway: Relay; readonly carrier: ScriptedCarrier }[]
 let ranked: Relay[]
 let ends: string[]
+let clock: FakeClock
 
 beforeEach(async () => {
-  const clock = new FakeClock()
+  clock = new FakeClock()
   opened = []
   ranked = [own, next]
   ends = []
@@ -61,6 +63,29 @@ test('where its gateway is passed over the next one takes over', async () => {
   carrier(0).close('branch-retired')
   await turn()
   expect([carrier(1).follows.length, ends]).toEqual([1, []])
+})
+
+// It was opened once more at the gateway that stood in, then at the group's own.
+test('one that is due at a gateway that stood in is followed by one at the group’s own', async () => {
+  ranked = [next, own]
+  clock.advance(13 * minute)
+  await turn()
+  expect(opened.map(({ gateway }) => gateway)).toEqual([own, next])
+  expect(carrier(0).retired).toBe('in peace')
+  carrier(0).close('branch-retired')
+  await turn()
+  expect(opened.map(({ gateway }) => gateway)).toEqual([own, next])
+  expect([carrier(1).follows.length, ends]).toEqual([1, []])
+})
+
+test('one that is due is followed by one at the same gateway where that still is the first', async () => {
+  clock.advance(13 * minute)
+  await turn()
+  expect(opened.map(({ gateway }) => gateway)).toEqual([own, own])
+  expect(carrier(0).retired).toBe('in peace')
+  carrier(0).close('branch-retired')
+  await turn()
+  expect([opened.length, carrier(1).follows.length, ends]).toEqual([2, 1, []])
 })
 
 test('where no other can be had it goes on until it is lost, and whoever follows is told', async () => {

@@ -49,7 +49,7 @@ export interface FollowContext {
  */
 export async function follow(context: FollowContext, order: FollowOrder, follower: Follower): Promise<Following> {
   const { clock, random } = context
-  const { group, question } = order
+  const { question } = order
   let following: Following | undefined
   let look: Timer | undefined
   let isOver = false
@@ -75,8 +75,9 @@ export async function follow(context: FollowContext, order: FollowOrder, followe
   async function replace(branch: SealedBranch): Promise<void> {
     if (isOver || branch.error !== undefined) return
     try {
-      // Asked for, one that is due is replaced. Where it is the gateway that drains, the next one takes over.
-      const next = branch.isLeaving ? await branchFor(context, order) : await context.branch(group, branch.gateway)
+      // Asked for, one that is due is replaced. Where its gateway drains the next one takes over, and where it only stood
+      // in, the group's own one.
+      const next = await branchFor(context, order)
       if (next.gateway.id !== branch.gateway.id) branch.retire()
     } catch {
       // It goes on, and the next look tries again.

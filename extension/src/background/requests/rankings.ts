@@ -15,6 +15,8 @@ import type { Carriers } from '../host/bridgeCarrier.ts'
 export const hostPatience = 8 * second
 /** How long the daemon's order of gateways is used before it is asked again. */
 const rankingFor = 1 * minute
+/** What those that ask once only are ranked as. */
+const once = 'once'
 /** Groups of which is remembered who lied to them: each costs some gateway its name. */
 const mostLiedTo = 1000
 
@@ -63,7 +65,7 @@ export class Rankings {
   async isAvoidedNow(gateway: Relay, { group, chain }: { group: string; chain: number }): Promise<boolean> {
     this.forget()
     try {
-      return (await this.#ranked(group, chain)).avoided.has(gateway.id)
+      return (await this.#ranked(rankedAs(group), chain)).avoided.has(gateway.id)
     } catch {
       // Then the next attempt fails with the reason.
       return false
@@ -87,15 +89,24 @@ export class Rankings {
   }
 
   async #independent(group: string, chain: number): Promise<readonly Relay[]> {
+    const { label } = this.#options
     const independence = independenceOf(group)
-    if (independence.kind === 'share') {
-      const { family, index, of } = independence
-      return shareOf((await this.#ranked(family, chain)).gateways, { index, of }, this.#options.label)
+    const { gateways, avoided } = await this.#ranked(rankedAs(group), chain)
+    switch (independence.kind) {
+      case 'none':
+        return gateways
+      case 'share':
+        return shareOf(gateways, independence, label)
+      case 'once': {
+        const keyed = gateways.map((gateway) => ({ gateway, key: label(`${group} ${gateway.id}`) }))
+        const mixed = keyed.sort((one, other) => (one.key > other.key ? -1 : 1)).map(({ gateway }) => gateway)
+        return mixed.sort((one, other) => Number(avoided.has(one.id)) - Number(avoided.has(other.id)))
+      }
+      case 'second': {
+        const [first] = await this.usable(independence.group, chain)
+        return gateways.filter(({ operator }) => operator !== first?.operator)
+      }
     }
-    const { gateways } = await this.#ranked(group, chain)
-    if (independence.kind !== 'second') return gateways
-    const [first] = await this.usable(independence.group, chain)
-    return gateways.filter(({ operator }) => operator !== first?.operator)
   }
 
   async #ranked(group: string, chain: number): Promise<Ranking> {
@@ -130,4 +141,14 @@ export class Rankings {
     if (known.length === 0) throw new NightjarError('gateway-untrusted')
     return known
   }
+}
+
+/**
+ * The group in whose name the daemon is asked: it keeps gateways for whatever it ranks. Of groups that ask once only, each
+ * by itself, there soon would be none left that no account has.
+ */
+function rankedAs(group: string): string {
+  const independence = independenceOf(group)
+  if (independence.kind === 'share') return independence.family
+  return independence.kind === 'once' ? once : group
 }

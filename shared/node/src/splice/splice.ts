@@ -203,7 +203,8 @@ export function splice(options: SpliceOptions): Splice {
 
   function watch(): void {
     const isHalfClosed = streamEnded || socketEnded
-    const left = lastMoved + (isHalfClosed ? Math.min(limits.tcpHalfClosedIdle, idleAfter) : idleAfter) - clock.elapsed()
+    const left =
+      lastMoved + (isHalfClosed ? Math.min(limits.tcpHalfClosedIdle, idleAfter) : idleAfter) - clock.elapsed()
     if (left <= 0) return end('idle')
     idleTimer = clock.after(left, watch)
   }
