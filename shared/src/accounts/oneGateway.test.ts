@@ -199,6 +199,16 @@ describe('a call that names nobody', () => {
     expect(stage.accounts.status.counts).toMatchObject({ compared: 1, unverified: 1 })
   })
 
+  it('is not called compared where nobody knows whose one of the gateways is', async () => {
+    const stage = await setStage()
+    for (const gateway of [`${site} #0`, `${site} again #0`]) {
+      stage.gateways.operators.clear()
+      stage.gateways.operators.set(gateway, undefined)
+      await stage.settled(stage.ask(...call))
+    }
+    expect(stage.accounts.status.counts).toMatchObject({ compared: 0, unverified: 2 })
+  })
+
   it('names both gateways where they contradict each other', async () => {
     const stage = await setStage()
     stage.gateways.answer = ({ group }) => ({ result: group })

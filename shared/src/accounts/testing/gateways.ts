@@ -51,8 +51,8 @@ export class Gateways {
   readonly #switched = new Map<string, number>()
   readonly #followed = new Set<Followed>()
   readonly receipts = new Map<string, Json>()
-  /** By gateway; of others each is its own. */
-  readonly operators = new Map<string, string>()
+  /** By gateway, undefined where it is not known; of others each is its own. */
+  readonly operators = new Map<string, string | undefined>()
   /** Answers to what is not asked of the chain. */
   answer: (order: Order) => Outcome = () => ({ result: '0x1' })
 

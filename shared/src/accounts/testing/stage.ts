@@ -47,7 +47,7 @@ export async function setStage(options: StageOptions = {}) {
     crypto: nobleCrypto,
     request: (order, onAnswered) => gateways.request(order, onAnswered),
     follow: (order, handler) => gateways.follow(order, handler),
-    operatorOf: (gateway) => gateways.operators.get(gateway) ?? gateway,
+    operatorOf: (gateway) => (gateways.operators.has(gateway) ? gateways.operators.get(gateway) : gateway),
     settings: () => ({ ...defaultSettings, ...settings }),
     reports: {
       onLie: (lie) => {
