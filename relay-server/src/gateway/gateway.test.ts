@@ -56,8 +56,8 @@ test('a read goes to its chain as a client’s, with method and params and the s
   expect(await ask('eth_getBalance', { chain: 31337, params: ['0xabc', 'latest'] })).toEqual({ result: '0x1' })
   expect(await ask('eth_blockNumber', { chain: 31337 })).toEqual({ result: '0x1' })
   expect(other.reads).toEqual([
-    { call: { method: 'eth_getBalance', params: ['0xabc', 'latest'] }, signal, asker: 'client' },
-    { call: { method: 'eth_blockNumber' }, signal, asker: 'client' },
+    { call: { method: 'eth_getBalance', params: ['0xabc', 'latest'] }, signal, asker: signal },
+    { call: { method: 'eth_blockNumber' }, signal, asker: signal },
   ])
   expect(first.reads).toEqual([])
 })

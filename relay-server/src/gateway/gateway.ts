@@ -101,7 +101,7 @@ export function createGateway(chains: ReadonlyMap<number, ChainOptions>, context
     const call = params === undefined ? { method } : { method, params }
     if (entry.kind === 'broadcast') return broadcasts.send(call)
     const refusal = await refusalOf(call, callLimits, () => newestOf(heads, asked, signal))
-    return refusal ?? (await wide.find(call)) ?? asked.read(call, signal, 'client')
+    return refusal ?? (await wide.find(call)) ?? asked.read(call, signal, signal)
   }
 
   return {

@@ -1,8 +1,10 @@
 /**
- * Places at a provider, one for each connection that it is asked over. Who finds none waits in line, and not for longer
- * than the patience, nor once it wants none any more: what it wanted to ask is never sent then.
+ * Places at a provider, one for each connection that it is asked over. Who finds none waits, and not for longer than the
+ * patience, nor once it wants none any more: what it wanted to ask is never sent then. The next place is for whoever has
+ * fewest, and of those for who waited longest: one who asks much, or what takes long, waits for himself.
  */
 import type { Clock, Timer } from '@nightjar/shared/runtime'
+import type { Asker } from './provider.ts'
 
 export interface PlacesOptions {
   readonly places: number
@@ -12,6 +14,7 @@ export interface PlacesOptions {
 }
 
 interface Waiting {
+  readonly asker: Asker
   readonly due: number
   onPlace(): void
   onTooLate(): void
@@ -24,6 +27,8 @@ export class Places {
   readonly #options: PlacesOptions
   /** Who waited longest comes first, and is due first. */
   readonly #line = new Set<Waiting>()
+  /** Of those who have any. */
+  readonly #held = new Map<Asker, number>()
   #free: number
   #next: Timer | undefined
 
@@ -33,14 +38,15 @@ export class Places {
   }
 
   /** Takes a place where one is free; else false. */
-  takeFree(): boolean {
+  takeFree(asker: Asker): boolean {
     if (this.#free === 0) return false
     this.#free -= 1
+    this.#count(asker, 1)
     return true
   }
 
   /** Resolves with a place taken. @throws Crowded, or what `signal` was aborted with */
-  wait(signal: AbortSignal | undefined): Promise<void> {
+  wait(asker: Asker, signal: AbortSignal | undefined): Promise<void> {
     if (signal?.aborted) return Promise.reject(signal.reason)
     const due = this.#options.clock.elapsed() + this.#options.patience
     return new Promise((resolve, reject) => {
@@ -50,6 +56,7 @@ export class Places {
       }
       const over = () => signal?.removeEventListener('abort', giveUp)
       const waiting: Waiting = {
+        asker,
         due,
         onPlace() {
           over()
@@ -66,14 +73,17 @@ export class Places {
     })
   }
 
-  leave(): void {
-    const [first] = this.#line
-    if (first === undefined) {
+  /** The place that `asker` had. */
+  leave(asker: Asker): void {
+    this.#count(asker, -1)
+    const next = this.#whoseTurn()
+    if (next === undefined) {
       this.#free += 1
       return
     }
-    this.#drop(first)
-    first.onPlace()
+    this.#count(next.asker, 1)
+    this.#drop(next)
+    next.onPlace()
   }
 
   /** Nobody waits any more. */
@@ -81,6 +91,25 @@ export class Places {
     for (const { onTooLate } of this.#line) onTooLate()
     this.#line.clear()
     this.#stop()
+  }
+
+  #whoseTurn(): Waiting | undefined {
+    let first: Waiting | undefined
+    let fewest = Number.POSITIVE_INFINITY
+    for (const waiting of this.#line) {
+      const held = this.#held.get(waiting.asker) ?? 0
+      if (held >= fewest) continue
+      first = waiting
+      fewest = held
+      if (held === 0) break
+    }
+    return first
+  }
+
+  #count(asker: Asker, change: 1 | -1): void {
+    const held = (this.#held.get(asker) ?? 0) + change
+    if (held > 0) this.#held.set(asker, held)
+    else this.#held.delete(asker)
   }
 
   #drop(waiting: Waiting): void {

@@ -39,10 +39,11 @@ export type UpstreamOutcome =
   | 'no-memory'
 
 /**
- * Where memory is short, a large answer to a client's own question is read no further. What the gateway asks by itself,
- * for all, and what may not be asked twice, is always read: it is little, and clients do not choose how much.
+ * A client's circuit, known by the signal of its end; or the gateway itself. Where memory is short, a large answer to a
+ * client's own question is read no further. What the gateway asks by itself, for all, and what may not be asked twice, is
+ * always read: it is little, and clients do not choose how much.
  */
-export type Asker = 'client' | 'gateway'
+export type Asker = AbortSignal | 'gateway'
 
 const connectionsPerProvider = 64
 /** For all of an answer's body. */
@@ -80,7 +81,7 @@ export class Provider {
     try {
       // The same id for everyone: ids are the connection's business, and this one tells nothing.
       const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: call.method, params: call.params ?? [] })
-      if (!this.#places.takeFree()) await this.#places.wait(signal)
+      if (!this.#places.takeFree(asker)) await this.#places.wait(asker, signal)
       const { status, text } = await this.#post(body, signal, asker)
       // Providers send JSON-RPC errors under various statuses; what is no JSON-RPC at all throws here.
       const outcome = status >= 500 || status === 429 ? undefined : parseOutcome(JSON.parse(text))
@@ -107,7 +108,7 @@ export class Provider {
       const over = () => {
         signal?.removeEventListener('abort', abandon)
         memory.held -= length
-        this.#places.leave()
+        this.#places.leave(asker)
       }
       this.#pool.dispatch(request, {
         onRequestStart(controller) {
@@ -122,7 +123,7 @@ export class Provider {
           length += part.length
           memory.held += part.length
           if (length > maxBytes) controller.abort(new NightjarError('answer-too-large'))
-          else if (asker === 'client' && length > limits.littleAnswer && memory.freeForAll < 0)
+          else if (asker !== 'gateway' && length > limits.littleAnswer && memory.freeForAll < 0)
             controller.abort(new NightjarError('limit-reached'))
           // The pool bounds the time between two parts; a trickle would never end.
           else if (performance.now() - begun > longestAnswer) controller.abort(new TooSlow('the answer takes too long'))

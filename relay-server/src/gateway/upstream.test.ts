@@ -330,7 +330,7 @@ describe('where the process holds as much as it may', () => {
   test('a large answer to a client is read no further, and no other provider is asked', async () => {
     memory.held = 64 * 2 ** 20 - 100_000
     providers[0].answer = json({ jsonrpc: '2.0', id: 1, result: '0x'.padEnd(200_000, 'a') })
-    await expect(upstreams.read(call, signal, 'client')).rejects.toMatchObject({ code: 'limit-reached' })
+    await expect(upstreams.read(call, signal, signal)).rejects.toMatchObject({ code: 'limit-reached' })
     expect(counts()).toEqual([1, 0, 0])
     expect(outcomes.at(-1)).toEqual([0, 'no-memory'])
     expect(memory.held).toBe(64 * 2 ** 20 - 100_000)
@@ -340,7 +340,7 @@ describe('where the process holds as much as it may', () => {
     memory.held = 64 * 2 ** 20
     const small = { result: '0x'.padEnd(60_000, 'a') }
     providers[0].answer = json({ jsonrpc: '2.0', id: 1, ...small })
-    expect(await upstreams.read(call, signal, 'client')).toEqual(small)
+    expect(await upstreams.read(call, signal, signal)).toEqual(small)
     const large = { result: '0x'.padEnd(200_000, 'a') }
     providers[0].answer = json({ jsonrpc: '2.0', id: 1, ...large })
     expect(await upstreams.read(call, signal)).toEqual(large)

@@ -23,8 +23,8 @@ export const limits = {
   circuits: 65_536,
   /**
    * One link has at most this part of the places that are free, of circuits here and on links onward alike: bounds what
-   * a few can take from all. However many take what they may, there is a place for whoever comes next. The same of one
-   * circuit and the bytes of questions and answers that a gateway holds.
+   * a few can take from all. It does not bound what very many take together: with some eighty links that all take what
+   * they may, nothing is left. The same of one circuit and the bytes of questions and answers that a gateway holds.
    */
   shareOfFree: 1 / 8,
   /**

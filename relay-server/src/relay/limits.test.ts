@@ -105,6 +105,19 @@ describe('circuits', () => {
     expect(network.circuits).toBe(standing + 1)
   })
 
+  test('beyond the share of a link to another relay go over a further link', async () => {
+    network.mostCircuits = 40
+    const { hops } = await network.open('entry')
+    const outcomes: (string | undefined)[] = []
+    for (let asked = 0; asked < 10; asked++) {
+      outcomes.push(await codeOfAsync(() => network.grow(hops[0] as Hop, 'middle')))
+    }
+    // One link gets five of forty; the sixth is refused, and shows that it has its share.
+    expect(outcomes.indexOf('limit-reached')).toBe(5)
+    expect(outcomes.slice(6, 9)).toEqual([undefined, undefined, undefined])
+    expect(network.relay('entry').pool.size).toBe(2)
+  })
+
   test('of one link end where it has as many as any may', async () => {
     expect(await begin(limits.circuitsPerLink + 3)).toBe(limits.circuitsPerLink)
     expect(network.refused).toEqual(Array(3).fill('link-circuits'))

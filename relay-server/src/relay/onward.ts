@@ -162,6 +162,7 @@ export class Onward implements CircuitEnd, Waiter {
     }
     if (cellCommand === command.destroy) {
       const reason = decodeDestroy(cell)
+      if (this.#assembler !== undefined && fromWire(reason) === 'limit-reached') this.#place.refused()
       this.#end()
       return this.#events.onLost(reason === 0 ? 'link-lost' : fromWire(reason))
     }

@@ -1,6 +1,7 @@
 import { CircuitTable } from '@nightjar/shared/circuit'
 import type { Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
+import { minute, second } from '@nightjar/shared/runtime'
 import { FakeClock, pattern, ScriptedLink, turn } from '@nightjar/shared/testing'
 import type { Dial, DialOptions } from '@nightjar/shared-node/link'
 import { beforeEach, describe, expect, test } from 'vitest'
@@ -247,5 +248,33 @@ describe('places', () => {
     link?.lose()
     for (const place of share) place.leave()
     expect([pool.size, await takeShare(from)]).toMatchObject([0, { length: share.length }])
+  })
+
+  test('a link that is given no more circuits counts as full for a minute: a further one is dialled', async () => {
+    const pending = pool.placeTo(relay, from)
+    const first = (calls.at(-1) as Call).succeed()
+    const place = await pending
+    place.refused()
+    place.leave()
+    const next = pool.placeTo(relay, from)
+    expect(calls).toHaveLength(2)
+    calls.at(-1)?.succeed()
+    expect((await next).table.link).not.toBe(first)
+    await clock.elapse(minute)
+    expect((await pool.placeTo(relay, from)).table.link).toBe(first)
+  })
+
+  test('where all links are given no more, the one that was refused first is asked', async () => {
+    const dialled: unknown[] = []
+    for (let count = 0; count < limits.linksPerRelay; count++) {
+      const pending = pool.placeTo(relay, from)
+      calls.at(-1)?.succeed()
+      const place = await pending
+      dialled.push(place.table.link)
+      place.refused()
+      await clock.elapse(second)
+    }
+    expect((await pool.placeTo(relay, from)).table.link).toBe(dialled[0])
+    expect(calls).toHaveLength(limits.linksPerRelay)
   })
 })

@@ -6,7 +6,7 @@
 import { CircuitTable } from '@nightjar/shared/circuit'
 import type { Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
-import type { Clock } from '@nightjar/shared/runtime'
+import { type Clock, minute } from '@nightjar/shared/runtime'
 import type { Dial, LinkRates } from '@nightjar/shared-node/link'
 import { limits } from '../limits/limits.ts'
 import type { OnRefused } from '../limits/refusal.ts'
@@ -27,12 +27,19 @@ export interface Place {
   readonly table: CircuitTable
   /** To be called once, when it is not needed any more. */
   leave(): void
+  /** The other relay gives this link no more circuits for now. */
+  refused(): void
 }
 
 interface OnwardLink {
   readonly table: Promise<CircuitTable>
   taken: number
+  /** Until then the other relay gives it no more circuits, in the clock's elapsed milliseconds. */
+  fullUntil: number
 }
+
+/** How long a link that was refused a circuit counts as full: there are others by then, or circuits have ended. */
+const fullFor = 1 * minute
 
 /** One other relay. */
 interface Peer {
@@ -69,10 +76,13 @@ export class LinkPool {
       this.#options.onRefused('onward-share')
       throw new NightjarError('limit-reached')
     }
-    const link = [...peer.links].find(({ taken }) => taken < limits.circuitsPerLink) ?? this.#open(relay, peer)
+    const link = this.#linkFor(relay, peer)
     const leave = this.#take(relay, peer, link, from)
+    const refused = () => {
+      link.fullUntil = this.#options.clock.elapsed() + fullFor
+    }
     try {
-      return { table: await link.table, leave }
+      return { table: await link.table, leave, refused }
     } catch (error) {
       leave()
       throw error
@@ -87,6 +97,16 @@ export class LinkPool {
     for (const result of await Promise.allSettled(pending.map(({ table }) => table))) {
       if (result.status === 'fulfilled') result.value.link.close('draining')
     }
+  }
+
+  /** The first that has room; a further one where none has; where there are enough, the one that was refused first. */
+  #linkFor(relay: Relay, peer: Peer): OnwardLink {
+    const now = this.#options.clock.elapsed()
+    const [best] = [...peer.links]
+      .filter(({ taken }) => taken < limits.circuitsPerLink)
+      .sort((one, other) => Math.max(one.fullUntil - now, 0) - Math.max(other.fullUntil - now, 0))
+    const isThere = best !== undefined && (best.fullUntil <= now || peer.links.size >= limits.linksPerRelay)
+    return isThere ? best : this.#open(relay, peer)
   }
 
   #take(relay: Relay, peer: Peer, link: OnwardLink, from: CircuitTable): () => void {
@@ -108,6 +128,7 @@ export class LinkPool {
         this.#forgetUnused(relay, peer)
       }),
       taken: 0,
+      fullUntil: 0,
     }
     peer.links.add(link)
     return link

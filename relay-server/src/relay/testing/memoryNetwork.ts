@@ -256,10 +256,11 @@ export class MemoryNetwork {
     return { name, relay, responder, core, pool, incoming, outgoing, sessions }
   }
 
-  #counted({ table, leave }: Place): Place {
+  #counted({ table, leave, refused }: Place): Place {
     this.places += 1
     return {
       table,
+      refused,
       leave: () => {
         this.places -= 1
         leave()
