@@ -60,6 +60,12 @@ async function endsWell(socket: Socket): Promise<boolean> {
   return ended
 }
 
+/** It is over when the system says so: what seems to run still is not started again. */
+async function kill({ process }: LocalRelay): Promise<void> {
+  process.signal('SIGKILL')
+  await process.ended
+}
+
 /** Starts again what a test has ended. */
 async function restore(): Promise<void> {
   const { daemon, relays } = shared.network
@@ -75,7 +81,7 @@ afterEach(restore)
 describe('the exit', () => {
   test('killed in the middle of a download: broken for the client, and the other exit serves', async () => {
     const { download, exit } = await startDownload()
-    exit.process.signal('SIGKILL')
+    await kill(exit)
     await expectBroken(download)
     await expectWorks()
     expect(shared.network.backends.seen.at(-1)?.from).not.toBe(exit.host)
@@ -85,8 +91,9 @@ describe('the exit', () => {
     const socket = await startPlain()
     const peer = [...shared.network.plain.peers].at(-1)
     const exit = exits().find(({ host }) => host === peer) as LocalRelay
-    exit.process.signal('SIGKILL')
-    expect(await endsWell(socket)).toBe(false)
+    const ended = endsWell(socket)
+    await kill(exit)
+    expect(await ended).toBe(false)
   })
 
   test('stopped as operators stop it, in the middle of a download: the same', async () => {
@@ -106,7 +113,7 @@ test.each(['entry', 'middle'] as const)(
     const { trunks } = await daemon.status()
     const names = trunks.map((trunk) => trunk[role].name)
     const victims = relays.all.filter(({ name }) => names.includes(name))
-    for (const { process } of victims) process.signal('SIGKILL')
+    await Promise.all(victims.map(kill))
     await expectBroken(download)
   },
 )

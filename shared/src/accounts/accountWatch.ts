@@ -42,6 +42,8 @@ export class AccountWatch {
   #registration: Registration
   /** By number of the block. */
   readonly #states = new Map<number, State>()
+  /** Its keys in order, until they change. */
+  #numbers: readonly number[] | undefined
   /** Gateways that were caught and left. What they said before is judged after that. */
   readonly #liars = new Set<string>()
   #silentSlots = 0
@@ -85,9 +87,10 @@ export class AccountWatch {
     return this.#registration.dueAt
   }
 
-  /** Blocks of which it has a value, the newest first. */
+  /** Blocks of which it has a value, the newest first. Asked for by each account for each other one. */
   get numbers(): readonly number[] {
-    return [...this.#states.keys()].sort((a, b) => b - a)
+    this.#numbers ??= [...this.#states.keys()].sort((a, b) => b - a)
+    return this.#numbers
   }
 
   /** Others do not wait for one whose gateway tells of old blocks, be they true. */
@@ -103,7 +106,9 @@ export class AccountWatch {
   /** Drops what was said of a block that is no longer the chain's. */
   onReplaced(number: number, hash: string): void {
     if (this.#states.get(number)?.hash === hash) return
-    if (this.#states.delete(number)) this.#options.onChange()
+    if (!this.#states.delete(number)) return
+    this.#numbers = undefined
+    this.#options.onChange()
   }
 
   #onPush(outcome: Outcome, gateway: string): boolean {
@@ -148,6 +153,7 @@ export class AccountWatch {
   #remember(state: State): void {
     this.#states.set(state.number, state)
     if (this.#states.size > statesKept) this.#states.delete(Math.min(...this.#states.keys()))
+    this.#numbers = undefined
     this.#options.onChange()
   }
 

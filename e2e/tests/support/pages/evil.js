@@ -185,7 +185,11 @@ function fingerprint() {
     isOne: window.ethereum === providers.get('io.metamask'),
     chrome: Object.keys(globalThis.chrome ?? {}),
     page: document.documentElement.outerHTML,
-    loaded: performance.getEntries().map(({ name }) => name),
+    // In no order: what is asked for side by side comes as it likes.
+    loaded: performance
+      .getEntries()
+      .map(({ name }) => name)
+      .sort(),
     listened: [...caught.listened],
     dispatched: [...caught.dispatched],
     ports: caught.ports.size,
