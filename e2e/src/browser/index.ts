@@ -5,6 +5,7 @@ export {
   driveNightjar,
   type NightjarExtension,
   type NightjarSettings,
+  openWalletWhenAsked,
   type PopupState,
   popupState,
   untilPopup,

@@ -63,3 +63,10 @@ export async function untilPopup(popup: Page, ...states: readonly PopupState[]):
     .filter({ hasText: new RegExp(`^(${states.join('|')})$`) })
     .waitFor()
 }
+
+/** Opens the wallet once it counts: what it asked before it was asked anew is no evidence, and its next poll is far away. */
+export async function openWalletWhenAsked(popup: Page, wallet: { openHome(): Promise<Page> }): Promise<Page> {
+  const isPrivate = popup.locator('h1').filter({ hasText: /^Private$/ })
+  await popup.getByText('Open your wallet once').or(isPrivate).first().waitFor()
+  return wallet.openHome()
+}

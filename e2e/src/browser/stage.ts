@@ -11,7 +11,7 @@ import { distFolder } from '../network/programs.ts'
 import { type Provider, startProvider } from '../network/provider.ts'
 import { type Browser, keepExtensions, launchBrowser } from './browser.ts'
 import { extensionIds } from './ids.ts'
-import { driveNightjar, type NightjarExtension, untilPopup } from './nightjar.ts'
+import { driveNightjar, type NightjarExtension, openWalletWhenAsked, untilPopup } from './nightjar.ts'
 import { type StaticServer, serveFolder } from './staticServer.ts'
 import { driveWallet, type Wallet } from './wallet.ts'
 
@@ -160,7 +160,7 @@ export async function goPrivate(stage: Stage): Promise<{ popup: Page; clickToDia
   const clickToDialogMs = performance.now() - begun
   await stage.wallet.approve()
   await stage.wallet.approve()
-  const home = await stage.wallet.openHome()
+  const home = await openWalletWhenAsked(popup, stage.wallet)
   await untilPopup(popup, 'Private')
   await home.close()
   return { popup, clickToDialogMs }

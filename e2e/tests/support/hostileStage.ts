@@ -3,6 +3,7 @@ import type { Page } from 'playwright-core'
 import { afterAll, afterEach, expect } from 'vitest'
 import {
   goPrivate,
+  openWalletWhenAsked,
   type PopupState,
   popupState,
   type Stage,
@@ -77,8 +78,7 @@ export function useHostileStage(options: StageOptions): HostileStage {
 
     async recover() {
       await hostile.turnOnWith(() => {})
-      // The click asked the wallet anew; only its next request is evidence.
-      const home = await stage.wallet.openHome()
+      const home = await openWalletWhenAsked(popup, stage.wallet)
       await untilPopup(popup, 'Private')
       await home.close()
     },

@@ -189,6 +189,7 @@ function fingerprint() {
     loaded: performance
       .getEntries()
       .map(({ name }) => name)
+      .filter((name) => name.includes('://'))
       .sort(),
     listened: [...caught.listened],
     dispatched: [...caught.dispatched],
