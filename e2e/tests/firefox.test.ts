@@ -56,6 +56,8 @@ describe.skipIf(executable === undefined)('Nightjar in Firefox', () => {
   })
   afterAll(async () => {
     await firefox?.close()
+    // Firefox had its native host start one, which nobody else knows of.
+    await shared.network.daemon.run('stop')
     await dapp?.close()
     if (home !== undefined) await rm(home, { recursive: true, force: true })
   })

@@ -6,7 +6,7 @@
 import { type Header, type Receipt, verifyReceipts, verifyTransactions } from '../proofs/index.ts'
 import type { Json } from '../rpc/index.ts'
 import { accountGroup, againGroup } from './context.ts'
-import type { ReadingPlace } from './reading.ts'
+import { askNamed, type ReadingPlace } from './reading.ts'
 import type { Trust } from './trust.ts'
 
 /** Blocks whose receipts are remembered: each may have megabytes. */
@@ -66,15 +66,11 @@ async function readFrom(group: string, header: Header, place: ListsPlace): Promi
 
 /** No result where there is no answer: what needs it counts as not checked. */
 async function ask(group: string, { context, chain }: ListsPlace, method: string, params: readonly Json[]) {
-  let gateway = ''
   try {
-    const order = { group, chain, call: { method, params } }
-    const outcome = await context.request(order, (identity) => {
-      gateway = identity
-    })
+    const { outcome, gateway } = await askNamed(context, { group, chain, call: { method, params } })
     return { result: 'result' in outcome ? outcome.result : undefined, gateway }
   } catch {
-    return { result: undefined, gateway }
+    return { result: undefined, gateway: '' }
   }
 }
 
