@@ -1,5 +1,6 @@
 /** Gateways with two providers of one chain, of which one is ill in each way that providers are; and heads that are pushed. */
 import { readFile, writeFile } from 'node:fs/promises'
+import { privateKeyToAccount } from 'viem/accounts'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { call, type Exchange, type Misbehaviour, type Provider, until } from '../src/network/index.ts'
 import { startProvider } from '../src/network/provider.ts'
@@ -36,6 +37,8 @@ async function configure(section: object): Promise<void> {
   await until('gateways answer again', async () => 'result' in (await ask(url(), 'eth_getStorageAt', storage())))
 }
 
+const pauper = privateKeyToAccount(`0x${'5a'.repeat(32)}`)
+let paupers = 0
 let slots = 0
 /** Nothing that a gateway asks by itself, and never the same. */
 function storage(): unknown[] {
@@ -52,6 +55,24 @@ async function readsReaching(provider: Provider, times = 8): Promise<number> {
 
 async function untilLeftAlone(provider: Provider): Promise<void> {
   await until('it is asked nothing', async () => (await readsReaching(provider)) === 0)
+}
+
+/**
+ * Waits until the gateway that gets transactions has found `provider` out too: it is another than the one for reads, and
+ * looks at its providers at its own times. What it is sent costs more than the sender has.
+ */
+async function untilSentNothing(provider: Provider): Promise<void> {
+  await until('it is sent nothing', async () => {
+    const before = askedFor(provider, 'eth_sendRawTransaction').length
+    for (let i = 0; i < 4; i++) {
+      const raw = await signTransfer(pauper, chain, paupers)
+      paupers += 1
+      expect(await ask(url(), 'eth_sendRawTransaction', [raw])).toMatchObject({
+        error: { message: expect.stringMatching(/insufficient funds/i) },
+      })
+    }
+    return askedFor(provider, 'eth_sendRawTransaction').length === before
+  })
 }
 
 async function untilAskedAgain(provider: Provider): Promise<void> {
@@ -89,6 +110,7 @@ test.each(lies)(
     for (let i = 0; i < 2; i++) await call(node(), 'evm_mine', [])
     one().forge = forge
     await untilLeftAlone(one())
+    await untilSentNothing(one())
     const { address } = fundedAccount(4)
     const nonce = Number((await ask(url(), 'eth_getTransactionCount', [address, 'latest'])).result)
     const raw = await signTransfer(fundedAccount(4), chain, nonce)
