@@ -63,7 +63,11 @@ async function main([command, ...args]) {
     const report = join(reports, `${project}.json`)
     rmSync(report, { force: true })
     const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-    const code = await runNode(node, [bin.vitest, 'run', '--project', project, ...reporters, ...rest], environment)
+    const code = await runNode(
+      node,
+      [bin.vitest, 'run', '--project', `${project}*`, ...reporters, ...rest],
+      environment,
+    )
     const result = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : undefined
     return { passed: result?.numPassedTests ?? 0, failed: result?.numFailedTests ?? 0, ok: code === 0 }
   }

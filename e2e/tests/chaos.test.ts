@@ -1,5 +1,5 @@
 /**
- * Faults at random under load, for a short time (CHAOS_MINUTES; docs/chaos.md has the long runs): nothing is lost, nothing
+ * Faults at random under load, for five minutes (CHAOS_MINUTES; docs/chaos.md has the long runs): nothing is lost, nothing
  * accepted twice, nothing left behind. How long anything takes is measured there and asserted nowhere.
  */
 import { expect, test } from 'vitest'
@@ -8,7 +8,7 @@ import { slopeOf } from '../src/chaos/processes.ts'
 import { seededRandom } from '../src/chaos/random.ts'
 import { runChaos } from '../src/chaos/run.ts'
 
-const minutes = Number(process.env.CHAOS_MINUTES ?? 0.6)
+const minutes = Number(process.env.CHAOS_MINUTES ?? 5)
 const seed = Number(process.env.CHAOS_SEED ?? 6)
 
 test(
@@ -24,7 +24,7 @@ test(
     // The run was one: most were answered, and faults of many kinds happened.
     expect(report.requests.answered).toBeGreaterThan(report.requests.asked / 2)
     expect(report.transactions.accepted).toBeGreaterThan(0)
-    expect(new Set(report.faults.map(({ name }) => name)).size).toBeGreaterThan(faults.length / 4)
+    expect(new Set(report.faults.map(({ name }) => name)).size).toBeGreaterThan(minutes < 5 ? faults.length / 4 : faults.length / 2)
   },
   minutes * 60_000 + 240_000,
 )

@@ -9,7 +9,8 @@ import { until } from '../src/network/index.ts'
 import { fundedAccount, receiptOf, resultOf, sendAndWait, signTransfer } from './support/chain.ts'
 import { askIn, openDapp, useStage } from './support/stage.ts'
 
-const stage = useStage()
+// Relays end at once when they are told to.
+const stage = useStage({ network: { configure: (config) => ({ ...config, drain_timeout: 0 }) } })
 const alice = fundedAccount(0).address
 let popup: Page
 let dapp: Page

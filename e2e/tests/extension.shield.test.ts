@@ -14,7 +14,10 @@ import {
 } from './support/shieldStage.ts'
 import { useStage } from './support/stage.ts'
 
-const internet = await setShieldedInternet()
+// Exits end at once when they are told to.
+const internet = await setShieldedInternet({
+  network: { configure: (config) => ({ ...config, drain_timeout: 0 }) },
+})
 const { backends, trap } = internet
 const stage = useStage(internet.stageOptions)
 afterAll(() => internet.close())

@@ -10,7 +10,12 @@ import { askedFor } from './support/provider.ts'
 import { ask, codeOf } from './support/rpc.ts'
 
 const chain = 31337
-const shared = useNetwork({ upstreamTimeout: 1, chains: [chain] })
+const shared = useNetwork({
+  upstreamTimeout: 1,
+  chains: [chain],
+  // Restarted at once.
+  configure: (config) => ({ ...config, drain_timeout: 0 }),
+})
 const url = () => shared.network.daemon.url(chain)
 const node = () => shared.network.nodes[chain] as string
 const one = () => shared.network.providers[chain] as Provider

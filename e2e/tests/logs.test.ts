@@ -17,7 +17,12 @@ const methods = ['eth_getBalance', 'eth_chainId', 'eth_getCode', 'eth_notAMethod
 /** Hosts that are asked for through the shield: one is there, one does not answer, one does not exist, one is forbidden. */
 const shieldHosts = ['mainnet.infura.io', 'accounts.api.cx.metamask.io', 'nobody.infura.io', 'loopback.infura.io']
 const unlisted = 'evil.example'
-const shared = useNetwork({ logLevel: 'debug', exitHosts: {} })
+const shared = useNetwork({
+  logLevel: 'debug',
+  exitHosts: {},
+  // Those that are told to stop do not have to wait long for those who leave.
+  configure: (config) => ({ ...config, drain_timeout: 1 }),
+})
 
 /** Every process there was, also those that are gone. */
 const processes = new Set<Running>()

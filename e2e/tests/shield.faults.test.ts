@@ -11,7 +11,8 @@ const megabyte = 1024 * 1024
 const size = 1024 * megabyte
 /** RFC 1928, section 6. */
 const networkUnreachable = 3
-const shared = useShield()
+// Who is told to stop does not wait long for downloads that take longer.
+const shared = useShield({ configure: (config) => ({ ...config, drain_timeout: 1 }) })
 const exits = () => shared.network.relays.all.filter(({ roles }) => roles.includes('exit'))
 
 async function curl(...args: readonly string[]): Promise<Fetching> {

@@ -25,7 +25,8 @@ function tlsVersionOf(relay: LocalRelay, maxVersion: 'TLSv1.2' | 'TLSv1.3'): Pro
 }
 
 describe.each(['pinned', 'private-ca'] as const)('a network over wss, %s', (tls) => {
-  const shared = useNetwork({ tls, tapped: true })
+  // Relays are restarted at once.
+  const shared = useNetwork({ tls, tapped: true, configure: (config) => ({ ...config, drain_timeout: 0 }) })
 
   /** Whatever was tried, nobody fell back to plain links: each connection began with a TLS handshake. */
   afterEach(() => {

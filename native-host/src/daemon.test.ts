@@ -7,14 +7,18 @@ import { base64, fromHex, hex } from '@nightjar/shared/bytes'
 import { minute } from '@nightjar/shared/runtime'
 import { codeOfAsync, FakeClock, pattern, turn } from '@nightjar/shared/testing'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { type Places, placesFrom } from './config.ts'
 import { askDaemon } from './control/client.ts'
 import { Connection } from './control/testing/connection.ts'
 import { type Daemon, startDaemon } from './daemon.ts'
 import { askSocks } from './shield/testing/clients.ts'
 
-const gate = vi.hoisted(() => ({ reached: () => {}, open: Promise.resolve() }))
+const gate = vi.hoisted(() => {
+  // Test files share modules: this one has its own, as what it mocks is in them, and leaves none.
+  vi.resetModules()
+  return { reached: () => {}, open: Promise.resolve() }
+})
 vi.mock('./endpoint/endpoint.ts', async (original) => {
   const real = await original<typeof import('./endpoint/endpoint.ts')>()
   const listenEndpoint: typeof real.listenEndpoint = async (options) => {
@@ -23,6 +27,10 @@ vi.mock('./endpoint/endpoint.ts', async (original) => {
     return real.listenEndpoint(options)
   }
   return { ...real, listenEndpoint }
+})
+afterAll(() => {
+  vi.doUnmock('./endpoint/endpoint.ts')
+  vi.resetModules()
 })
 
 let home: string

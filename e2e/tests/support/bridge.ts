@@ -1,5 +1,5 @@
 /** Reads what was recorded between browser and native program: native-messaging frames, parts put together. */
-import { MessageReader } from './frames.ts'
+import { MessageReader } from '../../src/network/frames.ts'
 
 export interface BridgeTexts {
   /** All messages as they stand on the wire. */

@@ -10,9 +10,9 @@ import {
   type StageOptions,
   untilPopup,
 } from '../../src/browser/index.ts'
+import type { Message } from '../../src/network/frames.ts'
 import { until } from '../../src/network/index.ts'
 import { fundedAccount, resultOf } from './chain.ts'
-import type { Message } from './frames.ts'
 import { changing, type MiddleHost, startMiddleHost } from './middleHost.ts'
 import { useStage } from './stage.ts'
 

@@ -10,7 +10,7 @@ import { createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Stage } from '../../src/browser/index.ts'
-import { encodeMessage, type Message, MessageReader } from './frames.ts'
+import { encodeMessage, type Message, MessageReader } from '../../src/network/frames.ts'
 import { startHost } from './nativeHost.ts'
 import { installedHost, replaceHost } from './stage.ts'
 

@@ -1,7 +1,7 @@
 /** The browser's end of native messaging: starts a native program for one port, and speaks with it. */
 import { spawn } from 'node:child_process'
+import { encodeMessage, type Message, MessageReader } from '../../src/network/frames.ts'
 import { type Daemon, programPath } from '../../src/network/index.ts'
-import { encodeMessage, type Message, MessageReader } from './frames.ts'
 
 export interface HostProcess {
   /** Bytes to its stdin. */

@@ -6,16 +6,15 @@ import type { SealedBranch } from '@nightjar/shared/requests'
 import { minute, second } from '@nightjar/shared/runtime'
 import { codeOfAsync } from '@nightjar/shared/testing'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
-import { describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { watch } from '../client/testing/branches.ts'
 import { TestBridge, TestCarrier } from './testing/bridge.ts'
 import { labels, proofKey, question, startSession } from './testing/session.ts'
 
 // Two trunks hold fewer branches than the real bound.
-vi.mock('@nightjar/shared/limits', async (original) => {
-  const { limits: real } = await original<typeof import('@nightjar/shared/limits')>()
-  return { limits: { ...real, branchesPerBridge: 4 } }
-})
+const bounds: { branchesPerBridge: number } = limits
+beforeAll(() => void vi.spyOn(bounds, 'branchesPerBridge', 'get').mockReturnValue(4))
+afterAll(() => void vi.restoreAllMocks())
 
 const [label] = labels
 

@@ -1,15 +1,14 @@
 import fc from 'fast-check'
-import { describe, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { base64, concat, utf8 } from '../bytes/index.ts'
 import { limits } from '../limits.ts'
 import { codeOf, pattern } from '../testing/index.ts'
 import { encodeFrames, FrameDecoder, PartsJoiner, toParts } from './index.ts'
 
 // A sixteenth of the real bound on a whole message: base64 of 64 MiB takes seconds and shows nothing more.
-vi.mock('../limits.ts', async (original) => {
-  const { limits: real } = await original<typeof import('../limits.ts')>()
-  return { limits: { ...real, localMessageBytes: real.localMessageBytes / 16 } }
-})
+const sixteenth = limits.localMessageBytes / 16
+beforeAll(() => void vi.spyOn(limits, 'localMessageBytes', 'get').mockReturnValue(sixteenth))
+afterAll(() => void vi.restoreAllMocks())
 
 function decoding() {
   const messages: unknown[] = []
