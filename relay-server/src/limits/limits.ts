@@ -35,6 +35,11 @@ export const limits = {
   extendsPerLinkAtOnce: 200,
   /** Links to one other relay, the next opened when all are full: bounds sockets, and the circuits of one relay here. */
   linksPerRelay: 4,
+  /**
+   * Branches of one process whose circuit has ended: bounds the places on links that clients who are gone take, two hours
+   * at most (`keepLongest`).
+   */
+  keptBranches: 4096,
   /** `handshakes_per_second`. Answered without work of whoever asks: bounds the time that floods take. */
   handshakesPerSecond: 1000,
   /** Handshakes that wait for their turn: bounds memory and waiting. Beyond, whoever has most waiting loses the last. */

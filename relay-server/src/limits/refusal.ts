@@ -20,6 +20,8 @@ export type Refusal =
   | 'extend-rate'
   /** One beyond the share of its link in the links to that relay. */
   | 'onward-share'
+  /** A branch that was to be kept without its circuit, beyond what there may be or the share of its link. */
+  | 'kept-branches'
   /** A stream beyond those that a branch may have at once, and a BEGIN beyond its rate. */
   | 'streams'
   | 'begin-rate'

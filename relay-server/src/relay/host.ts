@@ -9,6 +9,7 @@ import type { HandshakeQueue, NextTurn } from '../limits/handshakeQueue.ts'
 import type { LinkHandshakes } from '../limits/handshakes.ts'
 import type { Queues } from '../limits/queues.ts'
 import type { OnRefused } from '../limits/refusal.ts'
+import type { KeptBranches } from './kept.ts'
 import type { Place } from './pool.ts'
 
 export interface CircuitHost {
@@ -33,5 +34,6 @@ export interface CircuitBounds {
   /** Of the process. */
   readonly handshakeQueue: HandshakeQueue
   readonly queues: Queues
+  readonly kept: KeptBranches
   readonly onRefused: OnRefused
 }

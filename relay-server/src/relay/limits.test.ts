@@ -191,7 +191,7 @@ test('EXTENDs of one link to one relay have a rate, and what is beyond closes it
 })
 
 describe('a circuit', () => {
-  test('on which nothing comes for an hour ends, everywhere', async () => {
+  test('on which nothing comes from one look to the next ends, everywhere', async () => {
     const { hops } = await network.open('entry', 'middle')
     const ends: string[] = []
     hops[0]?.onClosed(({ code }) => ends.push(code))

@@ -1,0 +1,93 @@
+/**
+ * Branches that stand though their circuit has ended, as its client asked for with KEEP (docs/protocol.md, Kept branches):
+ * the relays behind them see neither when it left nor that all its branches did. What comes on them is dropped unread.
+ * Nothing is kept of the circuit itself.
+ */
+import { readU32 } from '@nightjar/shared/bytes'
+import type { CircuitTable } from '@nightjar/shared/circuit'
+import type { Crypto } from '@nightjar/shared/crypto'
+import type { ErrorCode } from '@nightjar/shared/errors'
+import { type Clock, minute, second } from '@nightjar/shared/runtime'
+import { limits } from '../limits/limits.ts'
+import type { Queue } from '../limits/queues.ts'
+import type { OnRefused } from '../limits/refusal.ts'
+import { isFair } from '../limits/share.ts'
+import { countCode, type RelayMeter } from './meter.ts'
+import type { Onward } from './onward.ts'
+
+export interface KeptOptions {
+  readonly crypto: Pick<Crypto, 'randomBytes'>
+  readonly clock: Clock
+  readonly meter: RelayMeter
+  readonly onRefused: OnRefused
+}
+
+/** The longest that one takes to leave a gateway or exit that drains: what clients take that are there. */
+const leavingWithin = 1 * minute
+
+export class KeptBranches {
+  readonly #options: KeptOptions
+  /** Each with the link that its circuit came in on, which may be gone. */
+  readonly #branches = new Map<Onward, CircuitTable>()
+  /** How many there are of each of these. */
+  readonly #held = new Map<CircuitTable, number>()
+  /** Where the relay drains: when all are to have ended, in the clock's elapsed milliseconds. */
+  #emptyAt: number | undefined
+
+  constructor(options: KeptOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Takes over a branch of a circuit that ends, and came in on `from`. False where nobody asked for it to be kept, or
+   * there are too many.
+   */
+  take(onward: Onward, from: CircuitTable): boolean {
+    if (!onward.isKept) return false
+    const { clock, meter, onRefused } = this.#options
+    const held = this.#held.get(from) ?? 0
+    if (!isFair(held, limits.keptBranches - this.#branches.size)) {
+      onRefused('kept-branches')
+      return false
+    }
+    this.#branches.set(onward, from)
+    this.#held.set(from, held + 1)
+    meter.keptBranches += 1
+    onward.leave({
+      onLost: (code) => this.#forget(onward, code),
+      onGoaway: (seconds) => this.#endWithin(onward, Math.min((seconds * second) / 2, leavingWithin)),
+    })
+    if (this.#emptyAt !== undefined) this.#endWithin(onward, Math.max(this.#emptyAt - clock.elapsed(), 0))
+    return true
+  }
+
+  /** Cells on their way out: what the client sent before it left. */
+  *queues(): Generator<Queue> {
+    for (const onward of this.#branches.keys()) {
+      yield { cells: onward.held, giveUp: () => onward.fail('overflow') }
+    }
+  }
+
+  /** Ends each at a random moment of its own within `duration`, those to come as well. */
+  drain(duration: number): void {
+    this.#emptyAt = this.#options.clock.elapsed() + duration
+    for (const onward of this.#branches.keys()) this.#endWithin(onward, duration)
+  }
+
+  #endWithin(onward: Onward, duration: number): void {
+    const fraction = readU32(this.#options.crypto.randomBytes(4), 0) / 2 ** 32
+    onward.endIn(fraction * duration, 'draining')
+  }
+
+  #forget(onward: Onward, code: ErrorCode): void {
+    const { meter } = this.#options
+    const from = this.#branches.get(onward) as CircuitTable
+    const held = (this.#held.get(from) ?? 0) - 1
+    this.#branches.delete(onward)
+    if (held > 0) this.#held.set(from, held)
+    else this.#held.delete(from)
+    meter.keptBranches -= 1
+    meter.branches -= 1
+    countCode(meter.branchesClosed, code)
+  }
+}
