@@ -232,7 +232,10 @@ async function start(
     host,
     port,
     publicPort,
-    healthPort: Number(process.ready.healthPort),
+    /** Another one after each start. */
+    get healthPort() {
+      return Number(relay.process.ready.healthPort)
+    },
     configFile,
     tap: tapped ? await startTap({ host, port: publicPort, targetPort: port }) : undefined,
     process,

@@ -206,6 +206,44 @@ describe('failures', () => {
     expect(await net.run(ask())).toEqual({ result })
   })
 
+  test('a middle that is busy moves no group to another gateway', async () => {
+    const { net, client, ask, inUse } = await start()
+    const groups = Array.from({ length: 12 }, (_, index) => `group ${index}`)
+    const own = () => groups.map((group) => client.gateways(group, 1)[0]?.relay.name)
+    const before = own()
+    for (const busy of inUse().middles) {
+      busy.busy = true
+      const answers = await net.run(Promise.all(groups.map((group) => ask(group))))
+      expect(answers.map((answer) => 'result' in answer && answer.result)).toEqual(before)
+      expect(own()).toEqual(before)
+      busy.busy = false
+      await net.clock.elapse(14 * minute)
+    }
+  })
+
+  test('a gateway that is busy itself is left for another', async () => {
+    const { net, client, ask } = await start()
+    const busy = net.named(client.gateways('me', 1)[0]?.relay.name as string)
+    busy.busy = true
+    expect(await net.run(ask())).not.toEqual({ result: busy.relay.name })
+  })
+
+  test('a third gateway, met as both of a group were away, is kept: it is asked before any other', async () => {
+    const { net, state, client, ask, changes } = await start({ relays: 5, gateways: 6 })
+    await net.run(ask())
+    const [own, standIn, next] = client.gateways('me', 1).map(({ relay }) => net.named(relay.name))
+    for (const gateway of [own, standIn, next]) gateway?.kill()
+    const before = changes()
+    const third = (await net.run(ask())) as { result: string }
+    const kept = state.gateways.map(({ relay }) => net.network.byIdentity.get(relay)?.name)
+    expect(kept).toEqual([own?.relay.name, standIn?.relay.name, third.result])
+    expect(changes()).toBe(before + 1)
+    Object.assign(next as FakeRelay, { up: true })
+    await net.clock.elapse(15 * minute)
+    expect(await net.run(ask())).toEqual(third)
+    expect(next?.asked).toEqual([])
+  })
+
   test('a guard that keeps failing is reported', async () => {
     const { net, client, inUse } = await start({ relays: 4, gateways: 1 })
     const { entry } = inUse()

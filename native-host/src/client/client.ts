@@ -26,20 +26,14 @@ import { type Clock, hour, minute, type Timer } from '@nightjar/shared/runtime'
 import type { Dial } from '@nightjar/shared-node/link'
 import { LRUCache } from 'lru-cache'
 import type { State } from '../state/store.ts'
+import { type Asking, assignGateways, keepGateway } from './assignments.ts'
 import type { Join } from './exitBranch.ts'
 import { Exits, type TcpOrder } from './exits.ts'
 import { GatewayBranch, type GreetedBranch } from './gatewayBranch.ts'
 import { RelayHealth } from './health.ts'
 import { OpenBranches, sealingOn } from './openBranches.ts'
-import {
-  assignGateways,
-  isGateway,
-  rankGateways,
-  rankLastingly,
-  servesChain,
-  shareKey,
-  shortlist,
-} from './selection.ts'
+import { groupHash, shareKey } from './rendezvous.ts'
+import { isGateway, rankGateways, rankLastingly, servesChain, shortlist } from './selection.ts'
 import { Trunks } from './trunks.ts'
 
 const maintainEvery = 1 * minute
@@ -152,6 +146,7 @@ export function createClient(options: ClientOptions): Client {
     slotsFor: (group) => trunks.slotsFor(group),
     random,
     onChange,
+    onGreeted: keepMet,
   })
   const branches = new Branches(sealingOn(openBranches, { crypto, clock, health, random }))
   const exits = new Exits({ crypto, clock, health, openBranches, trunks, state, network, random })
@@ -172,6 +167,17 @@ export function createClient(options: ClientOptions): Client {
     return document
   }
 
+  function askingOf(group: string): Asking {
+    return { group: groupHash(crypto, state, group), now: clock.now(), random }
+  }
+
+  /** It knows the group from now on: before another one is asked, it is. */
+  function keepMet(group: string, gateway: Relay): void {
+    if (!keepGateway(state, askingOf(group), gateway, relayOf)) return
+    rankings.clear()
+    onStateChange()
+  }
+
   /** Best first, but for how they are doing and what the group has learnt of them. @throws NightjarError `no-path` */
   function ranked(group: string, chain: number): readonly Relay[] {
     const document = requireChain(chain)
@@ -186,7 +192,7 @@ export function createClient(options: ClientOptions): Client {
     const found = trunks.rank((path) => rank(crypto, document, state, { ...choice, path }))
     const fitting = role.kind === 'share' ? shareOf(found.ranked, role, shareKey(crypto, state)) : found.ranked
     if (fitting.length === 0) throw new NightjarError('no-path')
-    if (isOrdinary && assignGateways(crypto, state, group, fitting, now)) onStateChange()
+    if (isOrdinary && assignGateways(state, askingOf(group), fitting)) onStateChange()
     const considered = shortlist(fitting)
     // A ranking that depends on the trunks that stand now holds for this request only.
     if (found.isLasting) rankings.set(key, considered)

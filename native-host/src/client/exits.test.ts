@@ -1,6 +1,6 @@
 import { utf8 } from '@nightjar/shared/bytes'
 import type { ErrorCode } from '@nightjar/shared/errors'
-import { second } from '@nightjar/shared/runtime'
+import { minute, second } from '@nightjar/shared/runtime'
 import { codeOfAsync } from '@nightjar/shared/testing'
 import { afterEach, describe, expect, test } from 'vitest'
 import { watch } from './testing/branches.ts'
@@ -132,6 +132,23 @@ describe('another exit is tried', () => {
     expect(await codeOfAsync(() => connect())).toBe(code)
     expect(asked().reduce((sum, count) => sum + count, 0)).toBe(tried)
     expect(Math.max(...asked())).toBe(1)
+  })
+
+  test('not where a middle is busy: the other one leads to the same', async () => {
+    const { net, connect, client, asked } = await start(2)
+    const groups = Array.from({ length: 12 }, (_, index) => `group ${index}`)
+    const connectAll = async () => {
+      for (const group of groups) (await connect(group)).stream.reset('cancelled')
+      await net.clock.elapse(14 * minute)
+    }
+    await connectAll()
+    const before = asked()
+    for (const { middle } of client.status().trunks) {
+      net.named(middle.name).busy = true
+      await connectAll()
+      net.named(middle.name).busy = false
+    }
+    expect(asked()).toEqual(before.map((count) => 3 * count))
   })
 
   test('and has the connection where it can', async () => {

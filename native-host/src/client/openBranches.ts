@@ -27,6 +27,8 @@ export interface OpenBranchesOptions {
   /** A number in [0, 1). */
   random(): number
   onChange?(): void
+  /** A gateway has replied to the group. */
+  onGreeted?(group: string, gateway: Relay): void
 }
 
 export class OpenBranches {
@@ -45,7 +47,8 @@ export class OpenBranches {
   }
 
   /**
-   * A new branch of `group` to `relay`, made by `make`.
+   * A new branch of `group` to `relay`, made by `make`. `busy` may be a relay on the way: then over each other trunk in turn,
+   * or whoever keeps one middle busy could move the group to another gateway.
    * @throws NightjarError `network-unreachable`, or why the relay cannot be reached (which counts against it)
    */
   async open<T extends { readonly branch: Branch }>(
@@ -53,28 +56,32 @@ export class OpenBranches {
     relay: Relay,
     make: (options: BranchOptions) => Promise<T>,
   ): Promise<T> {
-    const { health, clock, random } = this.#options
-    const slot = this.#place(relay, await this.#options.slotsFor(group))
-    this.#count(slot, 1)
-    try {
-      const opened = await make({ clock, slot, relay, random })
-      health.tookNew(relay)
-      this.#keep(opened.branch)
-      return opened
-    } catch (cause) {
-      const error = asNightjarError(cause)
-      // A trunk that died meanwhile says nothing about the relay, nor does a circuit that others have filled.
-      const isFull = error.code === 'limit-reached' && slot.trunk?.hop.canExtend === false
-      if (slot.trunk !== undefined && !isFull) health.failed(relay)
-      throw error
-    } finally {
-      this.#count(slot, -1)
+    let left = fittingOf(relay, await this.#options.slotsFor(group))
+    let slot: TrunkSlot | undefined = this.#place(left)
+    for (;;) {
+      const asked: TrunkSlot = slot
+      left = left.filter((each) => each !== asked)
+      try {
+        return await this.#openOn(asked, relay, make)
+      } catch (cause) {
+        const error = asNightjarError(cause)
+        slot = error.code === 'busy' ? this.#spare(relay, left) : undefined
+        if (slot !== undefined) continue
+        // A trunk that died meanwhile says nothing about the relay, nor does a circuit that others have filled, nor one way
+        // that is busy of several.
+        const isFull = error.code === 'limit-reached' && asked.trunk?.hop.canExtend === false
+        const saysNothing = asked.trunk === undefined || isFull || (error.code === 'busy' && left.length > 0)
+        if (!saysNothing) this.#options.health.failed(relay)
+        throw error
+      }
     }
   }
 
   /** The same to a gateway, and its reply to `hello`. */
-  greet(group: string, gateway: Relay, hello: Uint8Array): Promise<GreetedBranch> {
-    return this.open(group, gateway, (options) => openGatewayBranch(options, hello))
+  async greet(group: string, gateway: Relay, hello: Uint8Array): Promise<GreetedBranch> {
+    const greeted = await this.open(group, gateway, (options) => openGatewayBranch(options, hello))
+    this.#options.onGreeted?.(group, gateway)
+    return greeted
   }
 
   /** Whether a branch can be opened without taking the place of one on which something is followed. */
@@ -90,6 +97,23 @@ export class OpenBranches {
 
   closeAll(): void {
     for (const branch of this.#open) branch.retire()
+  }
+
+  async #openOn<T extends { readonly branch: Branch }>(
+    slot: TrunkSlot,
+    relay: Relay,
+    make: (options: BranchOptions) => Promise<T>,
+  ): Promise<T> {
+    const { clock, health, random } = this.#options
+    this.#count(slot, 1)
+    try {
+      const opened = await make({ clock, slot, relay, random })
+      health.tookNew(relay)
+      this.#keep(opened.branch)
+      return opened
+    } finally {
+      this.#count(slot, -1)
+    }
   }
 
   #keep(branch: Branch): void {
@@ -119,21 +143,28 @@ export class OpenBranches {
   }
 
   /**
-   * On which trunk there is a place. A circuit has 32 branches at most: where all are full, the branch makes room that was
-   * idle for longest, and one on which something is followed only where there is no other.
+   * On which of `slots` there is a place. A circuit has 32 branches at most: where all are full, the branch makes room that
+   * was idle for longest, and one on which something is followed only where there is no other.
    */
-  #place(relay: Relay, slots: readonly TrunkSlot[]): TrunkSlot {
-    // Chosen while another trunk stood, or none: it must not stand twice in one path. The next choice knows this trunk.
-    const fitting = slots.filter(
-      ({ trunk }) => trunk === undefined || isApartFromAll(relay, [trunk.entry, trunk.middle]),
-    )
-    if (fitting.length === 0) throw new NightjarError('branch-retired')
-    const free = fitting.find((slot) => this.#isFree(slot))
+  #place(slots: readonly TrunkSlot[]): TrunkSlot {
+    if (slots.length === 0) throw new NightjarError('branch-retired')
+    const place = this.#makePlace(slots, () => true)
+    if (place === undefined) throw new NightjarError('limit-reached', { detail: 'isolation groups at once' })
+    return place
+  }
+
+  /** One more that may be asked. Nothing that is followed gives way to it: whoever makes relays busy could end that, too. */
+  #spare(relay: Relay, slots: readonly TrunkSlot[]): TrunkSlot | undefined {
+    const standing = fittingOf(relay, slots).filter(({ trunk }) => trunk !== undefined)
+    return this.#makePlace(standing, ({ isFollowed }) => !isFollowed)
+  }
+
+  #makePlace(slots: readonly TrunkSlot[], mayClose: (idle: Branch) => boolean): TrunkSlot | undefined {
+    const free = slots.find((slot) => this.#isFree(slot))
     if (free !== undefined) return free
-    const [idle] = this.#idleOn(fitting)
-    if (idle === undefined) throw new NightjarError('limit-reached', { detail: 'isolation groups at once' })
-    idle.giveWay()
-    return idle.slot
+    const idle = this.#idleOn(slots).find(mayClose)
+    idle?.giveWay()
+    return idle?.slot
   }
 
   #isFree(slot: TrunkSlot): boolean {
@@ -153,6 +184,14 @@ export class OpenBranches {
   #count(slot: TrunkSlot, change: 1 | -1): void {
     this.#opening.set(slot, (this.#opening.get(slot) ?? 0) + change)
   }
+}
+
+/**
+ * Those on whose trunk the relay can be the end of a path. It was chosen while another trunk stood, or none: it must not
+ * stand twice in one path. The next choice knows this trunk.
+ */
+function fittingOf(relay: Relay, slots: readonly TrunkSlot[]): readonly TrunkSlot[] {
+  return slots.filter(({ trunk }) => trunk === undefined || isApartFromAll(relay, [trunk.entry, trunk.middle]))
 }
 
 /**

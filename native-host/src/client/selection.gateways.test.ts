@@ -6,15 +6,9 @@ import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { State } from '../state/store.ts'
-import {
-  assignGateways,
-  type GatewayChoice,
-  preferredTrunk,
-  rankGateways,
-  servesChain,
-  shareKey,
-  shortlist,
-} from './selection.ts'
+import { assignGateways } from './assignments.ts'
+import { groupHash, preferredTrunk, shareKey } from './rendezvous.ts'
+import { type GatewayChoice, rankGateways, servesChain, shortlist } from './selection.ts'
 import { seeded, stateOf } from './testing/seeded.ts'
 
 const now = Date.UTC(2026, 0, 1)
@@ -31,7 +25,7 @@ const choiceOf = (group: string, changes: Partial<GatewayChoice> = {}): GatewayC
 const rank = (relays: readonly Relay[], state: State, group: string, changes?: Partial<GatewayChoice>) =>
   names(rankGateways(nativeCrypto, networkOf(relays), state, choiceOf(group, changes)))
 const assign = (state: State, group: string, ranked: readonly Relay[], at = now) =>
-  assignGateways(nativeCrypto, state, group, ranked, at)
+  assignGateways(state, { group: groupHash(nativeCrypto, state, group), now: at, random: () => 0 }, ranked)
 /** What a group does before it asks: the names of its own gateway and its stand-in. */
 function settle(relays: readonly Relay[], state: State, group: string, at = now): readonly string[] {
   const ranked = rankGateways(nativeCrypto, networkOf(relays), state, choiceOf(group, { now: at }))
@@ -107,19 +101,6 @@ describe('rankGateways', () => {
     }
   })
 
-  test('forgets what is older than 30 days', () => {
-    const relays = gateways(3)
-    const state = stateOf()
-    const fresh = rank(relays, state, 'me')
-    assign(
-      state,
-      'me',
-      relays.filter(({ name }) => name === fresh[2]),
-    )
-    expect(rank(relays, state, 'me', { now: now + 30 * day })[0]).toBe(fresh[2])
-    expect(rank(relays, state, 'me', { now: now + 30 * day + 1 })).toEqual(fresh)
-  })
-
   test('leaves out other chains, relays that are no gateways, and what is not apart from the path', () => {
     const path = [describeRelay('entry', { operator: 'x', networks: ['n'] })]
     const relays = [
@@ -171,48 +152,6 @@ describe('rankGateways', () => {
   })
 })
 
-describe('assignGateways', () => {
-  const [one, two, three] = gateways(3) as [Relay, Relay, Relay]
-
-  test('gives a group its gateway and its stand-in once, until 30 days have passed', () => {
-    const state = stateOf()
-    expect(assign(state, 'g', [one, two, three])).toBe(true)
-    expect(assign(state, 'g', [one, two, three], now + 30 * day)).toBe(false)
-    expect(state.gateways.map(({ relay, since }) => [relay, since])).toEqual([
-      [one.id, now],
-      [two.id, now],
-    ])
-    expect(assign(state, 'g', [three], now + 30 * day + 1)).toBe(true)
-    expect(state.gateways.map(({ relay, since }) => [relay, since])).toEqual([[three.id, now + 30 * day + 1]])
-  })
-
-  test('gives one that has a gateway only, as an older state says, its stand-in', () => {
-    const state = stateOf()
-    assign(state, 'g', [one])
-    expect(assign(state, 'g', [one, two], now + day)).toBe(true)
-    expect(state.gateways.map(({ relay }) => relay)).toEqual([one.id, two.id])
-  })
-
-  test('keeps those of a thousand groups and forgets the oldest', () => {
-    const state = stateOf()
-    for (let index = 0; index <= 1000; index++) assign(state, `group ${index}`, [one, two], now + index)
-    expect(state.gateways).toHaveLength(2000)
-    expect(state.gateways[0]?.since).toBe(now + 1)
-    expect(assign(state, 'group 1000', [one, two])).toBe(false)
-    expect(assign(state, 'group 0', [one, two], now + 1001)).toBe(true)
-  })
-
-  test('the state does not say which group it was, not even as a hash that others could make', () => {
-    const state = stateOf(1)
-    const label = 'account 0xd8dA6BF26964aF9D7eEd9e03E53415D37aA96045'
-    assign(state, label, [one])
-    expect(JSON.stringify(state)).not.toMatch(/d8da6bf2|account/i)
-    const other = stateOf(2)
-    assign(other, label, [one])
-    expect(other.gateways[0]?.group).not.toBe(state.gateways[0]?.group)
-  })
-})
-
 describe('shortlist', () => {
   const listed = (operators: string) =>
     shortlist([...operators].map((operator, index) => describeGateway(`${operator}${index}`, { operator })))
@@ -227,8 +166,8 @@ describe('shortlist', () => {
     expect(operatorsOf('abbc')).toBe('abbc')
   })
 
-  test('has the group’s own two, whosever they are, and eight at most', () => {
-    expect(operatorsOf('aabcdefghij')).toBe('aabcdefg')
+  test('has the three that a group may have, whosever they are, and eight at most', () => {
+    expect(operatorsOf('aaabcdefghij')).toBe('aaabcdef')
     expect(operatorsOf('abcdefghij')).toBe('abcdefgh')
   })
 })

@@ -1,16 +1,18 @@
 /**
  * Which relays to use. Guards and middles are pinned: chosen once by weighted chance and kept for weeks, so that a
  * growing attacker does not get a new chance every day. Each group has a gateway of its own and one that stands in for it,
- * as far as there are enough, ranked by a keyed rendezvous hash and kept for weeks. No two relays of a path share an
- * operator or a network.
+ * as far as there are enough, ranked by a keyed rendezvous hash (rendezvous.ts) and kept while it is used (assignments.ts).
+ * No two relays of a path share an operator or a network.
  */
-import { concat, equalBytes, fromBase64, hex, readU32, utf8 } from '@nightjar/shared/bytes'
+import { equalBytes } from '@nightjar/shared/bytes'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Network, Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
 import { day } from '@nightjar/shared/runtime'
 import { allows } from '@nightjar/shared/shield'
 import type { Pin, State } from '../state/store.ts'
+import { currentAssignments, mostPerGroup } from './assignments.ts'
+import { groupHash, rendezvous } from './rendezvous.ts'
 
 /** One in use and one with a warm link for fail-over. */
 export const guardCount = 2
@@ -20,12 +22,7 @@ const guardLifetime = 60 * day
 const middleLifetime = 30 * day
 /** As many confirm each other (shared/accounts): no spare is worth their being fewer, though one is worth a third. */
 const gatewayOperators = 2
-const gatewayLifetime = 30 * day
 const mostWeight = 2000
-/** Its own, and one that stands in while that is away. */
-const gatewaysPerGroup = 2
-/** For a thousand groups; the oldest are forgotten first. */
-const assignmentsKept = 1000 * gatewaysPerGroup
 /** Gateways that are considered for a group, at most. */
 const gatewaysTried = 8
 
@@ -103,7 +100,7 @@ export interface GatewayChoice {
 }
 
 /**
- * The gateways for a group, best first: its own and its stand-in, then those that no other group has, then those that
+ * The gateways for a group, best first: those that are kept for it, then those that no other group has, then those that
  * only stand in for other groups, then the rest, each sort by its rendezvous hash. Only such as serve the chain and are
  * apart from the path.
  */
@@ -127,7 +124,7 @@ export function rankGateways(crypto: Crypto, network: Network, state: State, cho
     .map((relay) => ({
       relay,
       sort: sortOf(relay.id),
-      score: rendezvous(crypto, state, choice.group, relay.identity, weightOf(relay)),
+      score: scoreOf(crypto, state, choice.group, relay),
     }))
     .sort((a, b) => a.sort - b.sort || b.score - a.score)
     .map(({ relay }) => relay)
@@ -142,7 +139,7 @@ export function shortlist(ranked: readonly Relay[]): Relay[] {
   const isBest = ranked.map(({ operator }, place) => {
     const isFirst = !operators.has(operator)
     operators.add(operator)
-    return isFirst || place < gatewaysPerGroup
+    return isFirst || place < mostPerGroup
   })
   const rest = ranked.filter((_, place) => !isBest[place])
   const chosen = new Set([...ranked.filter((_, place) => isBest[place]), ...rest].slice(0, gatewaysTried))
@@ -157,14 +154,9 @@ export function rankLastingly(crypto: Crypto, network: Network, state: State, ch
   const { group, chain, path } = choice
   return network.relays
     .filter((relay) => isGateway(relay) && relay.chains.includes(chain) && isApartFromAll(relay, path))
-    .map((relay) => ({ relay, score: rendezvous(crypto, state, group, relay.identity, weightOf(relay)) }))
+    .map((relay) => ({ relay, score: scoreOf(crypto, state, group, relay) }))
     .sort((a, b) => b.score - a.score)
     .map(({ relay }) => relay)
-}
-
-/** By whom shares of operators are told apart (shared/accounts, shareOf): this client's own, and lasting. */
-export function shareKey(crypto: Crypto, state: State): (name: string) => string {
-  return (name) => hex(hashOf(crypto, state, 'share', name, new Uint8Array(0)))
 }
 
 export interface ExitChoice {
@@ -189,60 +181,15 @@ export function rankExits(crypto: Crypto, network: Network, state: State, choice
       if (!isExit(relay) || exitPolicy === undefined || !allows(exitPolicy, host)) return []
       if (!isApartFromAll(relay, path)) return []
       const hasOurList = equalBytes(exitPolicy.list, list)
-      return [{ relay, hasOurList, score: rendezvous(crypto, state, `exit ${group}`, relay.identity, weightOf(relay)) }]
+      return [{ relay, hasOurList, score: scoreOf(crypto, state, `exit ${group}`, relay) }]
     })
     .sort((a, b) => Number(b.hasOurList) - Number(a.hasOurList) || b.score - a.score)
     .map(({ relay }) => relay)
 }
 
-/**
- * Makes the first two of the group's ranking its own gateway and its stand-in, where they are not yet; says whether `state`
- * changed. One that cannot be asked now, as it has left the document, stays the group's: it may come back.
- */
-export function assignGateways(
-  crypto: Crypto,
-  state: State,
-  group: string,
-  ranked: readonly Relay[],
-  now: number,
-): boolean {
-  const hash = groupHash(crypto, state, group)
-  const current = currentAssignments(state, now)
-  const own = new Set(current.filter((assignment) => assignment.group === hash).map(({ relay }) => relay))
-  const added = ranked.slice(0, gatewaysPerGroup).filter(({ id }) => !own.has(id))
-  if (added.length === 0) return false
-  const assignments = added.map(({ id }) => ({ group: hash, relay: id, since: now }))
-  state.gateways = [...current, ...assignments].slice(-assignmentsKept)
-  return true
-}
-
-/** Of one group in the order in which they are asked. */
-function currentAssignments(state: State, now: number): State['gateways'] {
-  return state.gateways.filter(({ since }) => since >= now - gatewayLifetime)
-}
-
-function groupHash(crypto: Crypto, state: State, group: string): string {
-  return hex(hashOf(crypto, state, 'group', group, new Uint8Array(0)))
-}
-
 /** Whether any gateway of the network serves `chain`. */
 export function servesChain(network: Network, chain: number): boolean {
   return network.relays.some((relay) => isGateway(relay) && relay.chains.includes(chain))
-}
-
-/** Which of `count` trunks a group prefers. */
-export function preferredTrunk(crypto: Crypto, state: State, group: string, count: number): number {
-  return readU32(hashOf(crypto, state, 'trunk', group, new Uint8Array(0)), 0) % count
-}
-
-/** Weighted rendezvous hashing: −w / ln(u) with u from a keyed hash. */
-function rendezvous(crypto: Crypto, state: State, group: string, identity: Uint8Array, weight: number): number {
-  const u = (readU32(hashOf(crypto, state, 'gateway', group, identity), 0) + 1) / (2 ** 32 + 1)
-  return -weight / Math.log(u)
-}
-
-function hashOf(crypto: Crypto, state: State, label: string, group: string, identity: Uint8Array): Uint8Array {
-  return crypto.hash.hmac(fromBase64(state.secret), concat(utf8(`${label}\0${group}\0`), identity))
 }
 
 export function isGateway(relay: Relay): boolean {
@@ -272,6 +219,10 @@ function keptPins(network: Network, pins: readonly Pin[], notBefore: number, oth
     if (isApartFromAll(relay, chosen)) kept.push({ relay, since })
   }
   return kept
+}
+
+function scoreOf(crypto: Crypto, state: State, group: string, relay: Relay): number {
+  return rendezvous(crypto, state, group, { identity: relay.identity, weight: weightOf(relay) })
 }
 
 /** Capacity is self-declared: beyond what one small machine serves it buys no more traffic. */

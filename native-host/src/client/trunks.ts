@@ -11,7 +11,8 @@ import type { Dial } from '@nightjar/shared-node/link'
 import type { State } from '../state/store.ts'
 import { GuardLinks } from './guards.ts'
 import type { RelayHealth } from './health.ts'
-import { choosePins, type Pins, preferredTrunk } from './selection.ts'
+import { preferredTrunk } from './rendezvous.ts'
+import { choosePins, type Pins } from './selection.ts'
 import { type Trunk, TrunkSlot } from './trunk.ts'
 
 const trunkCount = 2

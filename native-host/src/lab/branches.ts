@@ -11,8 +11,10 @@ import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { keptFor } from '@nightjar/shared/requests'
 import { hour, minute, pause, second, type Timer } from '@nightjar/shared/runtime'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
+import { type Asking, assignGateways, keepGateway } from '../client/assignments.ts'
 import { timeToLeave } from '../client/branch.ts'
-import { assignGateways, rankGateways } from '../client/selection.ts'
+import { groupHash } from '../client/rendezvous.ts'
+import { rankGateways } from '../client/selection.ts'
 import type { State } from '../state/store.ts'
 import type { Chance } from './chance.ts'
 import type { LabClock } from './clock.ts'
@@ -206,14 +208,17 @@ export class Branches {
 
   /** Its own while that serves, else the next by its own ranking. */
   #gatewayOf(group: string): Relay {
-    const { state } = this.#options
+    const { state, world } = this.#options
     // As long as the client keeps one (client.ts): by then the gateways of the other groups are known.
     const key = `${Math.floor(this.#now / hour)} ${group}`
     const ranked = this.#rankings.get(key) ?? this.#rank(group)
     this.#rankings.set(key, ranked)
-    assignGateways(nativeCrypto, state, group, ranked, this.#now)
+    // Nothing lapses within hours: chance has no part in it.
+    const asking: Asking = { group: groupHash(nativeCrypto, state, group), now: this.#now, random: () => 0 }
+    assignGateways(state, asking, ranked)
     const gateway = ranked.find((relay) => this.#isThere(relay)) ?? ranked[0]
     if (gateway === undefined) throw new NightjarError('no-path')
+    if (keepGateway(state, asking, gateway, (id) => world.network.byIdentity.get(id))) this.#rankings.clear()
     return gateway
   }
 

@@ -24,8 +24,8 @@ function fullState(): State {
     guards: [{ relay, since: 1 }],
     middles: [{ relay, since: 2 }],
     gateways: [
-      { group: 'cd'.repeat(32), relay, since: 3 },
-      { group: 'cd'.repeat(32), relay: 'ba'.repeat(32), since: 4 },
+      { group: 'cd'.repeat(32), relay, usedOn: 3, lapse: 5 },
+      { group: 'cd'.repeat(32), relay: 'ba'.repeat(32), usedOn: 4, lapse: 6 },
     ],
     document: { version: 7, hash: base64(pattern(32)) },
   }
@@ -37,7 +37,7 @@ test('a first run has a secret and a token of its own, and nothing pinned', asyn
   expect(one.token).toMatch(/^[0-9a-f]{32}$/)
   expect(one.secret).not.toBe(two.secret)
   expect(one.token).not.toBe(two.token)
-  expect(one).toMatchObject({ version: 1, guards: [], middles: [], gateways: [] })
+  expect(one).toMatchObject({ version: 2, guards: [], middles: [], gateways: [] })
   expect(await readdir(folder)).toEqual([])
 })
 
@@ -73,8 +73,9 @@ test.each<[string, (text: string) => string]>([
   ['cut off', (text) => text.slice(0, -20)],
   ['empty', () => ''],
   ['no JSON', () => 'hello'],
-  ['of a newer version', (text) => text.replace('"version": 1,', '"version": 2,')],
-  ['with a key of a newer Nightjar', (text) => text.replace('"version": 1,', '"version": 1, "later": 1,')],
+  ['of a newer version', (text) => text.replace('"version": 2,', '"version": 3,')],
+  ['of an older version', (text) => text.replace('"version": 2,', '"version": 1,')],
+  ['with a key of a newer Nightjar', (text) => text.replace('"version": 2,', '"version": 2, "later": 1,')],
   ['with a token of another form', (text) => text.replace(/"token": "..../, '"token": "../x')],
   ['with a relay that is none', (text) => text.replace(relay, 'AB')],
   ['without its secret', (text) => text.replace(/"secret": "[^"]*",/, '')],

@@ -33,11 +33,14 @@ const assignment = v.strictObject({
   /** Keyed hash of the isolation group, in hexadecimal: the file does not say which sites or wallets were used. */
   group: v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/)),
   relay: pin.entries.relay,
-  since: pin.entries.since,
+  /** The beginning of the day (UTC) on which the group last asked, in milliseconds since the Unix epoch. */
+  usedOn: v.number(),
+  /** For how many milliseconds from then on it is kept: chosen by chance for each. */
+  lapse: v.number(),
 })
 
 const stateSchema = v.strictObject({
-  version: v.literal(1),
+  version: v.literal(2),
   /** Key of the rendezvous hashes. */
   secret: bytes32,
   /** Path segment that callers of the endpoint must know. */
@@ -55,7 +58,7 @@ export type State = v.InferOutput<typeof stateSchema>
 /** A state for a first run. */
 export function freshState(randomBytes: (length: number) => Uint8Array): State {
   return {
-    version: 1,
+    version: 2,
     secret: base64(randomBytes(32)),
     token: hex(randomBytes(16)),
     guards: [],
@@ -76,7 +79,7 @@ export async function loadState(path: string, randomBytes: (length: number) => U
   try {
     return v.parse(stateSchema, JSON.parse(text))
   } catch (cause) {
-    throw unusable('is damaged or from a newer Nightjar; move it away to start afresh', cause)
+    throw unusable('is damaged or from another version of Nightjar; move it away to start afresh', cause)
   }
 }
 

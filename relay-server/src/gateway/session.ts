@@ -49,7 +49,7 @@ export function serveGateway(options: SessionOptions): Accept {
   setMaxListeners(limits.questionsAtOnce, ended.signal)
   const memory = new CircuitMemory(options.memory)
   const budget = new QuestionBudget(memory)
-  const unfinished = new Unfinished(clock)
+  const unfinished = new Unfinished(clock, onRefused)
   const followed = new Set<Stream>()
   const pace = new Pace(clock)
   let session: EnvelopeSession | undefined

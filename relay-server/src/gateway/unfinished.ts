@@ -6,6 +6,7 @@ import type { Budget, Stream, StreamHandler } from '@nightjar/shared/circuit'
 import { limits as protocol } from '@nightjar/shared/limits'
 import type { Clock, Timer } from '@nightjar/shared/runtime'
 import { limits } from '../limits/limits.ts'
+import type { OnRefused } from '../limits/refusal.ts'
 import type { CircuitMemory } from './answerMemory.ts'
 
 interface Coming {
@@ -16,11 +17,13 @@ interface Coming {
 
 export class Unfinished {
   readonly #clock: Clock
+  readonly #onRefused: OnRefused
   readonly #coming = new Map<Stream, Coming>()
   #look: Timer | undefined
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, onRefused: OnRefused) {
     this.#clock = clock
+    this.#onRefused = onRefused
   }
 
   /** `handler`, which takes the question on `stream`, and is told `timed-out` where that stands still. */
@@ -53,6 +56,7 @@ export class Unfinished {
     this.#look = undefined
     for (const [stream, coming] of [...this.#coming]) {
       if (!coming.isMoving) {
+        this.#onRefused('stalled-question')
         this.forget(stream)
         stream.reset('timed-out')
         coming.handler.onEnd('timed-out')

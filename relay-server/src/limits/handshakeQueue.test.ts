@@ -19,15 +19,11 @@ beforeEach(() => {
   )
 })
 
-const links = new Map<string, object>()
-
-/** Handshakes of the link called `link`: `a1`, `a2` … */
-function ask(link: string, count: number, isWanted = () => true): void {
-  const its = links.get(link) ?? {}
-  links.set(link, its)
+/** Handshakes of `source`: `a1`, `a2` … */
+function ask(source: string, count: number, isWanted = () => true): void {
   for (let number = 1; number <= count; number++) {
-    const name = `${link}${number}`
-    queue.add(its, {
+    const name = `${source}${number}`
+    queue.add(source, {
       answer() {
         if (isWanted()) answered.push(name)
         return isWanted()
@@ -44,7 +40,7 @@ function takeTurn(): string[] {
   return answered
 }
 
-test('a link alone has all of each turn, in order, and nothing before the first', () => {
+test('a source alone has all of each turn, in order, and nothing before the first', () => {
   ask('a', limits.handshakesPerTurn + 2)
   expect([answered, turns.length]).toEqual([[], 1])
   expect([takeTurn(), takeTurn()]).toEqual([
@@ -56,14 +52,14 @@ test('a link alone has all of each turn, in order, and nothing before the first'
   expect(takeTurn()).toEqual(['a1'])
 })
 
-test('links take turns: one that floods delays itself alone', () => {
+test('sources take turns: one that floods delays itself alone', () => {
   ask('flood', 500)
   takeTurn()
   ask('quiet', 1)
   expect(takeTurn()).toEqual(['flood5', 'quiet1', 'flood6', 'flood7'])
 })
 
-test('so many in one turn, and each link has its own before any has another', () => {
+test('so many in one turn, and each source has its own before any has another', () => {
   const names = Array.from({ length: limits.handshakesPerTurn + 2 }, (_, index) => String.fromCharCode(97 + index))
   for (const name of names) ask(name, 2)
   const order = [takeTurn(), takeTurn(), takeTurn()]
@@ -81,7 +77,7 @@ test('those that nobody waits for any more cost no turn', () => {
 })
 
 describe('where too many wait', () => {
-  test('the link that has most loses its last', () => {
+  test('the source that has most loses its last', () => {
     ask('flood', limits.waitingHandshakes)
     ask('quiet', 2)
     expect(refused).toEqual([`flood${limits.waitingHandshakes}`, `flood${limits.waitingHandshakes - 1}`])

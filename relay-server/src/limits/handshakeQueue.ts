@@ -1,10 +1,11 @@
 /**
  * Handshakes that were admitted wait here for their turn. One takes some tenths of a millisecond, so a burst of them
  * answered at once would hold up the cells of everybody: in each turn of the event loop a few are answered, and cells go
- * in between. Links take turns, so that a flood on one of them delays only itself.
+ * in between. Sources take turns, so that a flood of one of them delays only itself.
  */
 import { limits } from './limits.ts'
 import type { OnRefused } from './refusal.ts'
+import type { Source } from './sources.ts'
 
 /** Calls `action` once, when the event loop has looked at everything else: `setImmediate`. */
 export type NextTurn = (action: () => void) => void
@@ -19,8 +20,8 @@ export interface WaitingHandshake {
 export class HandshakeQueue {
   readonly #nextTurn: NextTurn
   readonly #onRefused: OnRefused
-  /** By link, in the order in which links have their turns. */
-  readonly #waiting = new Map<object, WaitingHandshake[]>()
+  /** In the order in which sources have their turns. */
+  readonly #waiting = new Map<Source, WaitingHandshake[]>()
   #length = 0
   #isScheduled = false
 
@@ -29,9 +30,9 @@ export class HandshakeQueue {
     this.#onRefused = onRefused
   }
 
-  add(link: object, handshake: WaitingHandshake): void {
-    const own = this.#waiting.get(link) ?? []
-    this.#waiting.set(link, own)
+  add(source: Source, handshake: WaitingHandshake): void {
+    const own = this.#waiting.get(source) ?? []
+    this.#waiting.set(source, own)
     own.push(handshake)
     this.#length += 1
     if (this.#length > limits.waitingHandshakes) this.#refuseOne()
@@ -50,11 +51,11 @@ export class HandshakeQueue {
 
   #answerSome(): void {
     let left = limits.handshakesPerTurn
-    // One that is put back at the end comes again where others leave room: a relay's link has many clients behind it.
-    for (const [link, own] of this.#waiting) {
-      this.#waiting.delete(link)
+    // One that is put back at the end comes again where others leave room: a relay has many clients behind it.
+    for (const [source, own] of this.#waiting) {
+      this.#waiting.delete(source)
       if (this.#answerFirst(own)) left -= 1
-      if (own.length > 0) this.#waiting.set(link, own)
+      if (own.length > 0) this.#waiting.set(source, own)
       if (left === 0) return
     }
   }
@@ -68,14 +69,14 @@ export class HandshakeQueue {
     return false
   }
 
-  /** The last of the link that has most. */
+  /** The last of the source that has most. */
   #refuseOne(): void {
-    let longest: [object, WaitingHandshake[]] | undefined
+    let longest: [Source, WaitingHandshake[]] | undefined
     for (const each of this.#waiting) if (each[1].length > (longest?.[1].length ?? 0)) longest = each
     if (longest === undefined) return
-    const [link, own] = longest
+    const [source, own] = longest
     const last = own.pop()
-    if (own.length === 0) this.#waiting.delete(link)
+    if (own.length === 0) this.#waiting.delete(source)
     this.#length -= 1
     this.#onRefused('handshake-queue')
     last?.refuse()

@@ -45,6 +45,7 @@ const reasons: Record<Refusal, true> = {
   'untaken-answers': true,
   'answer-memory': true,
   'stalled-answer': true,
+  'stalled-question': true,
   'circuit-idle': true,
   'circuit-life': true,
 }
@@ -72,7 +73,8 @@ test('each limit is listed as the code has it', () => {
     'solutions of a link': `${limits.solutionsPerLink} in ${seconds(limits.puzzleWindow)}`,
     'handshakes that wait for their turn': String(limits.waitingHandshakes),
     'time for a handshake': seconds(limits.handshakeTimeout),
-    'EXTENDs of a link to one relay': rate(limits.extendsPerLink, limits.extendsPerLinkAtOnce),
+    'EXTENDs to one relay': rate(limits.extendsPerRelay, limits.extendsPerRelayAtOnce),
+    'pause after a dial that failed': `${limits.dialPause / second} to ${seconds(limits.longestDialPause)}`,
     'links to one relay': String(limits.linksPerRelay),
     'branches of a circuit': String(limits.branchesPerCircuit),
     'branches kept without their circuit': `${limits.keptBranches}, ${limits.keepLongest / hour} h`,
@@ -82,6 +84,7 @@ test('each limit is listed as the code has it', () => {
     'streams begun on a branch': rate(limits.beginsPerBranch, limits.beginsPerBranchAtOnce),
     'questions of a branch asked at once': String(limits.questionsAtOnce),
     'answers of a branch that are not taken': `${limits.answerBytesPerBranch / 1024 ** 2} MiB, ${seconds(limits.answerStall)}`,
+    'questions that have not come whole': seconds(limits.questionStall),
     'circuits that nobody uses': `${limits.circuitIdle / hour} h`,
     'life of a circuit': `${limits.circuitLife / hour} h`,
   })

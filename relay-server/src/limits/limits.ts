@@ -22,17 +22,27 @@ export const limits = {
   /** `max_circuits`. Circuits of all links, half-made ones too: bounds memory, some ten kilobytes for each. */
   circuits: 65_536,
   /**
-   * One link has at most this part of the places that are free, of circuits here and on links onward alike: bounds what
-   * a few can take from all. It does not bound what very many take together: with some eighty links that all take what
-   * they may, nothing is left. The same of one circuit and the bytes of questions and answers that a gateway holds.
+   * All links of one address (IPv6: /48) have at most this part of the places that are free, of circuits here and on links
+   * onward alike: bounds what a few can take from all. It does not bound what very many take together: with some eighty
+   * addresses that all take what they may, nothing is left. The same of one circuit and the bytes of questions and answers
+   * that a gateway holds.
    */
   shareOfFree: 1 / 8,
   /**
-   * EXTENDs per second, and at once, from one link to one relay: bounds what one link uses up of `handshakesPerLink`,
-   * the allowance at that relay that all clients of this one share. A half.
+   * EXTENDs per second, and at once, to one relay: a little below `handshakesPerLink`, as that relay would answer what is
+   * beyond with puzzles, which nobody could solve. Bounds what all clients of this one make it ask there.
    */
-  extendsPerLink: 50,
-  extendsPerLinkAtOnce: 200,
+  extendsPerRelay: 95,
+  extendsPerRelayAtOnce: 380,
+  /**
+   * Of those at once, this part is kept from an address that had all of them within `extendWindow`, and less from each that
+   * had less: bounds what floods take from those who ask for little.
+   */
+  keptOfExtends: 1 / 4,
+  extendWindow: 10 * second,
+  /** A relay that could not be reached is not dialled again for this long, doubling up to the second: bounds dials. */
+  dialPause: 1 * second,
+  longestDialPause: 30 * second,
   /** Links to one other relay, the next opened when all are full: bounds sockets, and the circuits of one relay here. */
   linksPerRelay: 4,
   /**

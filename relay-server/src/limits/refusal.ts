@@ -13,12 +13,12 @@ export type Refusal =
   | 'puzzle-solutions'
   /** A handshake that would have had to wait behind too many. */
   | 'handshake-queue'
-  /** A circuit beyond what one link may have, or beyond its share of those of the process. */
+  /** A circuit beyond what one link may have, or beyond the share of its source in those of the process. */
   | 'link-circuits'
   | 'circuit-share'
-  /** An EXTEND beyond the rate of its link. */
+  /** An EXTEND beyond what its source may have of those to that relay. */
   | 'extend-rate'
-  /** One beyond the share of its link in the links to that relay. */
+  /** One beyond the share of its source in the links to that relay. */
   | 'onward-share'
   /** A branch that was to be kept without its circuit, beyond what there may be or the share of its link. */
   | 'kept-branches'
@@ -30,8 +30,9 @@ export type Refusal =
   /** An answer beyond those of its branch that are not taken, or a question or answer beyond those of the process. */
   | 'untaken-answers'
   | 'answer-memory'
-  /** An answer of which nothing was taken for long was given up. */
+  /** An answer of which nothing was taken, or a question of which nothing came, for long was given up. */
   | 'stalled-answer'
+  | 'stalled-question'
   | 'circuit-idle'
   | 'circuit-life'
 

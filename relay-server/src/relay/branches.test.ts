@@ -12,10 +12,10 @@ import {
   writeMessage,
 } from '@nightjar/shared/circuit'
 import { maxDepth, replySize } from '@nightjar/shared/handshake'
-import { limits } from '@nightjar/shared/limits'
 import { pattern } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { limits } from '../limits/limits.ts'
 import { ask, MemoryNetwork, type Wire } from './testing/memoryNetwork.ts'
 import { RawClient, type RawHop } from './testing/rawClient.ts'
 
@@ -61,6 +61,7 @@ describe('EXTEND', () => {
     expect(await stands()).toBe(true)
     network.unknown.clear()
     network.unreachable.clear()
+    network.clock.advance(limits.dialPause)
     expect(await client.extend(entry, 'middle', 2)).toMatchObject({ depth: 2 })
   })
 

@@ -5,7 +5,6 @@
 import { equalBytes } from '@nightjar/shared/bytes'
 import { HandshakeAssembler, splitHandshake } from '@nightjar/shared/cell'
 import {
-  type CircuitTable,
   decodeExtend,
   type Extend,
   encodeBranchClosed,
@@ -28,8 +27,6 @@ import { queueLimit } from './queueLimit.ts'
 export interface BranchesOptions {
   /** Of the hop whose branches they are, 1 = entry. */
   readonly depth: number
-  /** The link that the circuit came in on. */
-  readonly from: CircuitTable
   /** Sends a message to the client. */
   tell(type: number, data: Uint8Array): void
   /** A RELAY cell that came from `branch`, to be overwritten. */
@@ -126,28 +123,30 @@ export class Branches {
   /** The circuit is over; the branches that are to be kept are another's from now on. */
   closeAll(code: ErrorCode): void {
     this.#over = true
-    const { kept } = this.#bounds
+    const { kept, source } = this.#bounds
     for (const onward of this.#onwards.values()) {
-      if (!kept.take(onward, this.#options.from)) this.#end(onward, code)
+      if (!kept.take(onward, source)) this.#end(onward, code)
     }
     this.#onwards.clear()
   }
 
   async #grow(extend: Extend): Promise<void> {
-    const { depth, from } = this.#options
+    const { depth } = this.#options
+    const { source } = this.#bounds
     if (this.#onwards.size >= limits.branchesPerCircuit) throw new NightjarError('limit-reached')
     const relay = this.#host.findRelay(extend.identity)
     if (relay === undefined) throw new NightjarError('unknown-relay')
     // Two hops at one relay would be two that know the same, and circuits that go round in it.
     if (equalBytes(extend.identity, this.#host.secrets().identity)) throw new NightjarError('refused')
-    if (!this.#bounds.extends.admit(relay.id)) {
+    if (!this.#bounds.extends.admit(relay.id, source)) {
       this.#bounds.onRefused('extend-rate')
-      throw new NightjarError('limit-reached')
+      // Nobody's fault: neither of the relay at its end, nor of this one, which cannot tell its clients apart.
+      throw new NightjarError('busy')
     }
     // `extend` is a view into the cell, which is gone after the first wait.
     const { branch } = extend
     const hello = Uint8Array.from(extend.hello)
-    const place = await this.#host.placeTo(relay, from)
+    const place = await this.#host.placeTo(relay, source)
     if (this.#over || this.#extending !== branch) return place.leave()
     const onward = new Onward(place, this.#host.crypto, this.#host.clock, {
       meter: this.#meter,

@@ -63,8 +63,9 @@ export class RelayCircuit implements CircuitEnd {
     this.#table = table
     this.#id = circuitId
     meter.circuits += 1
+    bounds.circuits.add(bounds.source)
     bounds.queues.owners.add(this)
-    this.#opening = new Opening(host, bounds, table, {
+    this.#opening = new Opening(host, bounds, {
       onAnswer: (answer) => this.#begin(answer),
       onPuzzle: (challenge) => this.#setPuzzle(challenge),
       onFailed: (code) => {
@@ -135,7 +136,6 @@ export class RelayCircuit implements CircuitEnd {
     const forward = new LayerCipher(crypto, keys.forward)
     const branches = new Branches(this.#host, this.#meter, this.#bounds, {
       depth,
-      from: this.#table,
       tell: (type, data) => this.#tell(type, noStream, data),
       onBackward: (branch, cell) => this.#receiveBackward(depth, backward, branch, cell),
       onEnded: (branch) => backward.dropBranch(branch),
@@ -219,6 +219,7 @@ export class RelayCircuit implements CircuitEnd {
     if (this.#over) return
     this.#over = true
     this.#meter.circuits -= 1
+    this.#bounds.circuits.remove(this.#bounds.source)
     this.#bounds.queues.owners.delete(this)
     countCode(this.#meter.circuitsClosed, code)
     this.#opening.stop()

@@ -1,14 +1,15 @@
 /** What a circuit needs of its relay, and what bounds it there. */
-import type { Accept, CircuitTable } from '@nightjar/shared/circuit'
+import type { Accept } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Relay } from '@nightjar/shared/directory'
 import type { ResponderSecrets } from '@nightjar/shared/handshake'
 import type { Clock } from '@nightjar/shared/runtime'
-import type { LinkExtends } from '../limits/extends.ts'
+import type { Extends } from '../limits/extends.ts'
 import type { HandshakeQueue, NextTurn } from '../limits/handshakeQueue.ts'
 import type { LinkHandshakes } from '../limits/handshakes.ts'
 import type { Queues } from '../limits/queues.ts'
 import type { OnRefused } from '../limits/refusal.ts'
+import type { Source, SourceCounts } from '../limits/sources.ts'
 import type { KeptBranches } from './kept.ts'
 import type { Place } from './pool.ts'
 
@@ -20,8 +21,8 @@ export interface CircuitHost {
   secrets(): ResponderSecrets
   /** The relay of that identity in the verified network document. */
   findRelay(identity: Uint8Array): Relay | undefined
-  /** A place on a link to `relay`, for a circuit of the link `from`. */
-  placeTo(relay: Relay, from: CircuitTable): Promise<Place>
+  /** A place on a link to `relay`, for a circuit of `source`. */
+  placeTo(relay: Relay, source: Source): Promise<Place>
   /** The services of this relay for one circuit; called at its first BEGIN. Listeners are told when the circuit ends. */
   serve(onEnded: (listener: () => void) => void): Accept
 }
@@ -30,8 +31,10 @@ export interface CircuitHost {
 export interface CircuitBounds {
   /** Of its link. */
   readonly handshakes: Pick<LinkHandshakes, 'admit'>
-  readonly extends: LinkExtends
+  readonly source: Source
   /** Of the process. */
+  readonly circuits: SourceCounts
+  readonly extends: Extends
   readonly handshakeQueue: HandshakeQueue
   readonly queues: Queues
   readonly kept: KeptBranches

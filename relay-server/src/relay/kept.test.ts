@@ -404,13 +404,13 @@ describe('branches without a circuit', () => {
     places.taken = 0
   })
 
-  /** How many of `count` further ones are taken of the link `from`. Each stands for a minute. */
-  function take(from: CircuitTable, count: number): number {
+  /** How many of `count` further ones are taken of the source. Each stands for a minute. */
+  function take(source: string, count: number): number {
     const before = meter.keptBranches
     for (let asked = 0; asked < count; asked++) {
       const onward = branch()
       onward.endIn(1 * minute, 'branch-retired')
-      if (!kept.take(onward, from)) onward.close()
+      if (!kept.take(onward, source)) onward.close()
     }
     return meter.keptBranches - before
   }
@@ -427,15 +427,15 @@ describe('branches without a circuit', () => {
     return new Onward({ table, leave, refused() {} }, crypto, clock, { meter, mostHeld: 1, events })
   }
 
-  test('are a share of what is free for each link, and never more than may be', () => {
-    const [one, another] = [new CircuitTable(), new CircuitTable()]
+  test('are a share of what is free for each source, and never more than may be', () => {
+    const [one, another] = ['192.0.2.1', '192.0.2.2']
     const share = take(one, 1000)
     expect(share).toBe(Math.ceil(limits.keptBranches / 9))
     expect(refused).toEqual(Array(1000 - share).fill('kept-branches'))
     const next = take(another, 1000)
     expect([next > share / 2, next < share]).toEqual([true, true])
     expect(take(one, 1)).toBe(0)
-    for (let links = 0; links < 20; links++) take(new CircuitTable(), 500)
+    for (let other = 0; other < 20; other++) take(`198.51.100.${other}`, 500)
     expect(meter.keptBranches).toBeLessThanOrEqual(limits.keptBranches)
     expect(places.taken).toBe(meter.keptBranches)
     clock.advance(1 * minute)
@@ -446,7 +446,7 @@ describe('branches without a circuit', () => {
 
   test('are only those that were to be kept', () => {
     const onward = branch()
-    expect([kept.take(onward, new CircuitTable()), refused, meter.keptBranches]).toEqual([false, [], 0])
+    expect([kept.take(onward, '192.0.2.1'), refused, meter.keptBranches]).toEqual([false, [], 0])
     onward.close()
   })
 })

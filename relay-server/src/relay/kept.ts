@@ -4,7 +4,6 @@
  * Nothing is kept of the circuit itself.
  */
 import { readU32 } from '@nightjar/shared/bytes'
-import type { CircuitTable } from '@nightjar/shared/circuit'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { ErrorCode } from '@nightjar/shared/errors'
 import { type Clock, minute, second } from '@nightjar/shared/runtime'
@@ -12,6 +11,7 @@ import { limits } from '../limits/limits.ts'
 import type { Queue } from '../limits/queues.ts'
 import type { OnRefused } from '../limits/refusal.ts'
 import { isFair } from '../limits/share.ts'
+import { type Source, SourceCounts } from '../limits/sources.ts'
 import { countCode, type RelayMeter } from './meter.ts'
 import type { Onward } from './onward.ts'
 
@@ -27,10 +27,9 @@ const leavingWithin = 1 * minute
 
 export class KeptBranches {
   readonly #options: KeptOptions
-  /** Each with the link that its circuit came in on, which may be gone. */
-  readonly #branches = new Map<Onward, CircuitTable>()
-  /** How many there are of each of these. */
-  readonly #held = new Map<CircuitTable, number>()
+  /** Each with the source of its circuit. */
+  readonly #branches = new Map<Onward, Source>()
+  readonly #held = new SourceCounts()
   /** Where the relay drains: when all are to have ended, in the clock's elapsed milliseconds. */
   #emptyAt: number | undefined
 
@@ -39,19 +38,18 @@ export class KeptBranches {
   }
 
   /**
-   * Takes over a branch of a circuit that ends, and came in on `from`. False where nobody asked for it to be kept, or
+   * Takes over a branch of a circuit that ends, and came from `source`. False where nobody asked for it to be kept, or
    * there are too many.
    */
-  take(onward: Onward, from: CircuitTable): boolean {
+  take(onward: Onward, source: Source): boolean {
     if (!onward.isKept) return false
     const { clock, meter, onRefused } = this.#options
-    const held = this.#held.get(from) ?? 0
-    if (!isFair(held, limits.keptBranches - this.#branches.size)) {
+    if (!isFair(this.#held.of(source), limits.keptBranches - this.#held.total)) {
       onRefused('kept-branches')
       return false
     }
-    this.#branches.set(onward, from)
-    this.#held.set(from, held + 1)
+    this.#branches.set(onward, source)
+    this.#held.add(source)
     meter.keptBranches += 1
     onward.leave({
       onLost: (code) => this.#forget(onward, code),
@@ -81,11 +79,8 @@ export class KeptBranches {
 
   #forget(onward: Onward, code: ErrorCode): void {
     const { meter } = this.#options
-    const from = this.#branches.get(onward) as CircuitTable
-    const held = (this.#held.get(from) ?? 0) - 1
+    this.#held.remove(this.#branches.get(onward) as Source)
     this.#branches.delete(onward)
-    if (held > 0) this.#held.set(from, held)
-    else this.#held.delete(from)
     meter.keptBranches -= 1
     meter.branches -= 1
     countCode(meter.branchesClosed, code)

@@ -83,10 +83,10 @@ describe('a relay under load', () => {
 
 describe('circuits', () => {
   /** How many of `count` circuits that a new link asks for are begun. */
-  async function begin(count: number): Promise<number> {
+  async function begin(count: number, address?: string): Promise<number> {
     const { core } = network.relay('entry')
     const before = core.counts.circuits
-    const wire = network.connect(new CircuitTable(), 'entry')
+    const wire = network.connect(new CircuitTable(), 'entry', 'client', address)
     const body = splitHandshake(new Uint8Array(helloSize), cellBodySize)[0] as Uint8Array
     for (let id = 1; id <= count; id++) wire.near.send(makeCell(id, command.create, body))
     await network.settle()
@@ -105,7 +105,31 @@ describe('circuits', () => {
     expect(network.circuits).toBe(standing + 1)
   })
 
-  test('beyond the share of a link to another relay go over a further link', async () => {
+  test('of two addresses with fifty links each leave a third almost as much as each of them has', async () => {
+    network.mostCircuits = 1000
+    const had = { first: 0, second: 0 }
+    for (let links = 0; links < 50; links++) {
+      had.first += await begin(50, '198.51.100.1')
+      had.second += await begin(50, '2001:db8:7::1')
+    }
+    expect(had).toEqual({ first: 100, second: 100 })
+    expect(network.refused).toContain('circuit-share')
+    // By links it would be none.
+    expect(await begin(200, '203.0.113.1')).toBe(89)
+    // Another /64 of the second's.
+    expect(await begin(50, '2001:db8:7:ffff::1')).toBe(0)
+  })
+
+  test('are counted for their address until they end, over all of its links', async () => {
+    network.mostCircuits = 90
+    expect([await begin(50, '198.51.100.1'), await begin(50, '198.51.100.1')]).toEqual([10, 0])
+    const [first] = network.wires
+    first?.cut()
+    await network.settle()
+    expect([await begin(50, '198.51.100.1'), await begin(50, '198.51.100.1')]).toEqual([10, 0])
+  })
+
+  test('that another relay refuses go over a further link, which another of its workers may have', async () => {
     network.mostCircuits = 40
     const { hops } = await network.open('entry')
     const outcomes: (string | undefined)[] = []
@@ -113,7 +137,7 @@ describe('circuits', () => {
       outcomes.push(await codeOfAsync(() => network.grow(hops[0] as Hop, 'middle')))
     }
     // One link gets five of forty; the sixth is refused, and shows that it has its share.
-    expect(outcomes.indexOf('limit-reached')).toBe(5)
+    expect(outcomes.indexOf('busy')).toBe(5)
     expect(outcomes.slice(6, 9)).toEqual([undefined, undefined, undefined])
     expect(network.relay('entry').pool.size).toBe(2)
   })
@@ -152,6 +176,30 @@ describe('handshakes', () => {
     expect([done(), turns.length, core.counts.circuits]).toEqual([2, 0, 2])
   })
 
+  test('of one address wait for each other over all of its links, and another address has its turn between', async () => {
+    const turns: (() => void)[] = []
+    network.nextTurn = (action) => void turns.push(action)
+    const { hello } = await new RawClient(network, 'entry').hello(network.relay('entry').responder, 1)
+    for (let links = 0; links < 2 * limits.handshakesPerTurn; links++) {
+      const { near } = network.connect(new CircuitTable(), 'entry', 'client', '198.51.100.1')
+      for (const cell of handshakeCells(1, command.create, hello)) near.send(cell)
+    }
+    await network.settle()
+    const table = new CircuitTable()
+    network.connect(table, 'entry', 'client', '203.0.113.1')
+    let isOpen = false
+    void openCircuit(table, network.relay('entry').responder, network.context).then(() => {
+      isOpen = true
+    })
+    await network.settle()
+    turns.shift()?.()
+    await network.settle()
+    expect([isOpen, network.relay('entry').core.counts.handshakes.get('done')]).toEqual([
+      true,
+      limits.handshakesPerTurn,
+    ])
+  })
+
   test('beyond what may wait are refused with that', async () => {
     network.nextTurn = () => {}
     const clients = Array.from({ length: 5 }, (_, index) => new RawClient(network, 'entry', index + 1))
@@ -168,26 +216,31 @@ describe('handshakes', () => {
   })
 })
 
-test('EXTENDs of one link to one relay have a rate, and what is beyond closes its branch alone', async () => {
-  const { table, hops } = await network.open('entry', 'middle')
+test('EXTENDs to one relay are shared out by address, and what is beyond closes its branch alone, as nobody’s fault', async () => {
+  const table = new CircuitTable()
+  network.connect(table, 'entry', 'client', '198.51.100.1')
+  const first = await network.grow(table, 'entry')
   const { core } = network.relay('entry')
   const outcomes: (string | undefined)[] = []
-  for (let asked = 1; asked <= limits.extendsPerLinkAtOnce; asked++) {
+  const most = limits.extendsPerRelayAtOnce * (1 - limits.keptOfExtends)
+  for (let asked = 0; asked <= most; asked++) {
     const code = await codeOfAsync(async () => {
-      const hop = await network.grow(hops[0] as Hop, 'middle')
+      const hop = await network.grow(first, 'middle')
       hop.close()
     })
     outcomes.push(code)
   }
-  expect(outcomes.at(-1)).toBe('limit-reached')
+  expect(outcomes.at(-1)).toBe('busy')
   expect(new Set(outcomes.slice(0, -1))).toEqual(new Set([undefined]))
   expect(network.refused).toEqual(['extend-rate'])
-  // Another circuit of the link has no more, another relay has its own, and another link as well.
-  const second = await network.grow(table, 'entry')
-  expect(await codeOfAsync(() => network.grow(second, 'middle'))).toBe('limit-reached')
+  // Another link of the address has no more, another relay has its own, and another address has what was kept for it.
+  const further = new CircuitTable()
+  network.connect(further, 'entry', 'client', '198.51.100.1')
+  const second = await network.grow(further, 'entry')
+  expect(await codeOfAsync(() => network.grow(second, 'middle'))).toBe('busy')
   expect((await network.grow(second, 'gateway')).error).toBeUndefined()
   await network.open('entry', 'middle')
-  expect(core.counts.branchesClosed.get('limit-reached')).toBe(2)
+  expect(core.counts.branchesClosed.get('busy')).toBe(2)
 })
 
 describe('a circuit', () => {

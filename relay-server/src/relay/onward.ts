@@ -188,8 +188,13 @@ export class Onward implements CircuitEnd, Waiter {
     }
     if (cellCommand === command.destroy) {
       const reason = decodeDestroy(cell)
-      if (this.#assembler !== undefined && fromWire(reason) === 'limit-reached') this.#place.refused()
+      const isRefused = this.#assembler !== undefined && fromWire(reason) === 'limit-reached'
       this.#end()
+      if (isRefused) {
+        this.#place.refused()
+        // What it gives this relay is used up: that says nothing of it to the client, who has other ways there.
+        return this.#events.onLost('busy')
+      }
       return this.#events.onLost(reason === 0 ? 'link-lost' : fromWire(reason))
     }
     throw violation('command out of place')

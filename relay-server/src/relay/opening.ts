@@ -3,7 +3,6 @@
  * all of it within the time that a handshake may take.
  */
 import { bodyOf, HandshakeAssembler } from '@nightjar/shared/cell'
-import type { CircuitTable } from '@nightjar/shared/circuit'
 import { asNightjarError, type ErrorCode, violation } from '@nightjar/shared/errors'
 import { answerHandshake, type Challenge, purpose } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
@@ -23,16 +22,14 @@ export interface OpeningEvents {
 export class Opening {
   readonly #host: CircuitHost
   readonly #bounds: CircuitBounds
-  readonly #table: CircuitTable
   readonly #events: OpeningEvents
   readonly #deadline: Timer
   #hello: HandshakeAssembler | undefined = new HandshakeAssembler()
   #over = false
 
-  constructor(host: CircuitHost, bounds: CircuitBounds, table: CircuitTable, events: OpeningEvents) {
+  constructor(host: CircuitHost, bounds: CircuitBounds, events: OpeningEvents) {
     this.#host = host
     this.#bounds = bounds
-    this.#table = table
     this.#events = events
     this.#deadline = host.clock.after(limits.handshakeTimeout, () => this.#fail('timed-out'))
   }
@@ -48,7 +45,7 @@ export class Opening {
       this.stop()
       return this.#events.onPuzzle(verdict.challenge)
     }
-    this.#bounds.handshakeQueue.add(this.#table, {
+    this.#bounds.handshakeQueue.add(this.#bounds.source, {
       answer: () => this.#startAnswer(verdict.hello),
       refuse: () => this.#fail('limit-reached'),
     })

@@ -1,4 +1,5 @@
-import { CircuitTable } from '@nightjar/shared/circuit'
+import { goawayCell } from '@nightjar/shared/cell'
+import type { CircuitTable } from '@nightjar/shared/circuit'
 import type { Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
 import { minute, second } from '@nightjar/shared/runtime'
@@ -13,8 +14,8 @@ import { describeRelay } from './testing/memoryNetwork.ts'
 const clock = new FakeClock()
 const relay = describeRelay('middle', pattern(32), clock.now())
 const other = describeRelay('gateway', pattern(32), clock.now())
-/** A link that came in. */
-const from = new CircuitTable()
+/** Who asks for places. */
+const source = '198.51.100.1'
 const end = { onCell() {}, onLinkClosed() {} }
 
 interface Call {
@@ -46,7 +47,14 @@ beforeEach(() => {
 
 /** The link on which there was a place; it is not left. */
 async function linkTo(to: Relay): Promise<CircuitTable> {
-  return (await pool.placeTo(to, from)).table
+  return (await pool.placeTo(to, source)).table
+}
+
+/** A place on a link that is dialled for it. */
+function placed(): Promise<Place> {
+  const pending = pool.placeTo(relay, source)
+  calls.at(-1)?.succeed()
+  return pending
 }
 
 /** A link to `to` that is up. */
@@ -82,13 +90,53 @@ test('dialling is told address, pin and the rest', async () => {
   })
 })
 
-test('a failure goes to all who wait, and is forgotten', async () => {
-  const waiting = [linkTo(relay), linkTo(relay)]
-  calls[0]?.fail()
-  for (const each of waiting) await expect(each).rejects.toMatchObject({ code: 'connect-failed' })
-  expect(pool.size).toBe(0)
-  await linked()
-  expect(calls).toHaveLength(2)
+describe('a dial that failed', () => {
+  test('is the failure of all who wait, and of who comes within a second, without another dial', async () => {
+    const waiting = [linkTo(relay), linkTo(relay)]
+    calls[0]?.fail()
+    for (const each of waiting) await expect(each).rejects.toMatchObject({ code: 'connect-failed' })
+    expect(pool.size).toBe(0)
+    await clock.elapse(second - 1)
+    for (let asked = 0; asked < 100; asked++)
+      await expect(linkTo(relay)).rejects.toMatchObject({ code: 'connect-failed' })
+    await linked(other)
+    expect([calls.length, pool.size]).toEqual([2, 1])
+    await clock.elapse(1)
+    await linked()
+    expect([calls.length, pool.size]).toEqual([3, 2])
+  })
+
+  test('again makes the pause longer, and a link makes it short', async () => {
+    const fail = async () => {
+      const pending = linkTo(relay)
+      calls.at(-1)?.fail()
+      await expect(pending).rejects.toMatchObject({ code: 'connect-failed' })
+    }
+    await fail()
+    await clock.elapse(second)
+    await fail()
+    await clock.elapse(second)
+    await expect(linkTo(relay)).rejects.toMatchObject({ code: 'connect-failed' })
+    expect(calls).toHaveLength(2)
+    await clock.elapse(second)
+    const { link } = await linked()
+    link.lose()
+    // One that is lost was no failure.
+    await fail()
+    await clock.elapse(second)
+    await linked()
+    expect(calls).toHaveLength(5)
+  })
+
+  test('says nothing about links that stand', async () => {
+    const first = await placed()
+    first.refused()
+    const further = pool.placeTo(relay, source)
+    calls.at(-1)?.fail()
+    await expect(further).rejects.toMatchObject({ code: 'connect-failed' })
+    await clock.elapse(minute)
+    expect((await pool.placeTo(relay, source)).table).toBe(first.table)
+  })
 })
 
 test('further addresses are tried in their order', async () => {
@@ -138,6 +186,21 @@ describe('a link that no circuit uses', () => {
     expect(link.closedWith).toBe('idle')
   })
 
+  test('that drained ends long after another was dialled, which is still known then', async () => {
+    const first = await placed()
+    first.table.onCell(goawayCell(30))
+    first.leave()
+    expect(pool.size).toBe(0)
+    const { link } = await linked()
+    first.table.link.close('draining')
+    ;(first.table.link as ScriptedLink).lose()
+    expect(pool.size).toBe(1)
+    await linkTo(relay)
+    expect(calls).toHaveLength(2)
+    await pool.close()
+    expect(link.closedWith).toBe('draining')
+  })
+
   test('is looked at no more once it is lost', async () => {
     const { link } = await linked()
     link.lose()
@@ -177,14 +240,14 @@ describe('close', () => {
 })
 
 describe('places', () => {
-  /** As many links that came in as it takes, each with all that it gets, until nothing is left or `most` have some. */
-  async function takeAll(most: number): Promise<Place[][]> {
+  /** So many sources, each with all that it gets. */
+  async function takeAll(count: number): Promise<Place[][]> {
     const all: Place[][] = []
-    while (all.length < most) all.push(await takeShare(new CircuitTable()))
+    while (all.length < count) all.push(await takeShare(`source ${all.length}`))
     return all
   }
 
-  async function takeShare(its: CircuitTable): Promise<Place[]> {
+  async function takeShare(its: string): Promise<Place[]> {
     const places: Place[] = []
     for (;;) {
       const place = await placeOrNothing(its)
@@ -193,26 +256,26 @@ describe('places', () => {
     }
   }
 
-  async function placeOrNothing(its: CircuitTable): Promise<Place | undefined> {
+  async function placeOrNothing(its: string): Promise<Place | undefined> {
     const dialled = calls.length
     const pending = pool.placeTo(relay, its).catch((error: NightjarError) => error.code)
     if (calls.length > dialled) calls.at(-1)?.succeed()
     const place = await pending
     if (typeof place !== 'string') return place
-    expect(place).toBe('limit-reached')
+    expect(place).toBe('busy')
     return undefined
   }
 
-  test('one link that came in gets its share of what is free, and others are served beside it', async () => {
-    const greedy = await takeShare(from)
+  test('one source gets its share of what is free, and others are served beside it', async () => {
+    const greedy = await takeShare(source)
     const all = limits.linksPerRelay * limits.circuitsPerLink
     // An eighth of what it leaves.
     expect(greedy).toHaveLength(Math.ceil((all * limits.shareOfFree) / (1 + limits.shareOfFree)))
     expect(refused).toEqual(['onward-share'])
-    expect(await placeOrNothing(new CircuitTable())).toBeDefined()
+    expect(await placeOrNothing('other')).toBeDefined()
     greedy.pop()?.leave()
     greedy.pop()?.leave()
-    expect(await placeOrNothing(from)).toBeDefined()
+    expect(await placeOrNothing(source)).toBeDefined()
   })
 
   test('however many take what they get, there is a place for the next, on a further link where the first are full', async () => {
@@ -223,14 +286,14 @@ describe('places', () => {
     for (const table of tables) {
       expect(taken.filter((place) => place.table === table).length).toBeLessThanOrEqual(limits.circuitsPerLink)
     }
-    expect(await takeShare(new CircuitTable())).not.toEqual([])
+    expect(await takeShare('next')).not.toEqual([])
     expect(calls).toHaveLength(limits.linksPerRelay)
   })
 
   test('those that wait for a link to be dialled count', async () => {
-    const tables = Array.from({ length: 4 }, () => new CircuitTable())
     const each = limits.circuitsPerLink / 3
-    const pending = tables.flatMap((its) => Array.from({ length: each }, () => pool.placeTo(relay, its)))
+    const sources = ['a', 'b', 'c', 'd']
+    const pending = sources.flatMap((its) => Array.from({ length: each }, () => pool.placeTo(relay, its)))
     expect(calls).toHaveLength(2)
     for (const call of calls) call.succeed()
     const places = await Promise.all(pending)
@@ -239,42 +302,43 @@ describe('places', () => {
   })
 
   test('are free again after a failure, and the relay is forgotten with the last', async () => {
-    const pending = pool.placeTo(relay, from)
+    const pending = pool.placeTo(relay, source)
     calls[0]?.fail()
     await expect(pending).rejects.toMatchObject({ code: 'connect-failed' })
-    const share = await takeShare(from)
+    await clock.elapse(limits.dialPause)
+    const share = await takeShare(source)
     expect(share.length).toBeGreaterThan(1000)
     const [link] = new Set(share.map(({ table }) => table.link as ScriptedLink))
     link?.lose()
     for (const place of share) place.leave()
-    expect([pool.size, await takeShare(from)]).toMatchObject([0, { length: share.length }])
+    expect([pool.size, await takeShare(source)]).toMatchObject([0, { length: share.length }])
   })
 
   test('a link that is given no more circuits counts as full for a minute: a further one is dialled', async () => {
-    const pending = pool.placeTo(relay, from)
+    const pending = pool.placeTo(relay, source)
     const first = (calls.at(-1) as Call).succeed()
     const place = await pending
     place.refused()
     place.leave()
-    const next = pool.placeTo(relay, from)
+    const next = pool.placeTo(relay, source)
     expect(calls).toHaveLength(2)
     calls.at(-1)?.succeed()
     expect((await next).table.link).not.toBe(first)
     await clock.elapse(minute)
-    expect((await pool.placeTo(relay, from)).table.link).toBe(first)
+    expect((await pool.placeTo(relay, source)).table.link).toBe(first)
   })
 
   test('where all links are given no more, the one that was refused first is asked', async () => {
     const dialled: unknown[] = []
     for (let count = 0; count < limits.linksPerRelay; count++) {
-      const pending = pool.placeTo(relay, from)
+      const pending = pool.placeTo(relay, source)
       calls.at(-1)?.succeed()
       const place = await pending
       dialled.push(place.table.link)
       place.refused()
       await clock.elapse(second)
     }
-    expect((await pool.placeTo(relay, from)).table.link).toBe(dialled[0])
+    expect((await pool.placeTo(relay, source)).table.link).toBe(dialled[0])
     expect(calls).toHaveLength(limits.linksPerRelay)
   })
 })

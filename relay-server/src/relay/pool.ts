@@ -1,16 +1,18 @@
 /**
  * Links to other relays: dialled once, shared by all circuits that go there, closed when none does any more. A further
- * one is dialled when all are full. Whoever is to put a circuit on one takes a place first; a link that came in has at
- * most its share of them (limits/share.ts).
+ * one is dialled when all are full, and none for a while after a failure. Whoever is to put a circuit on one takes a place
+ * first; each source (limits/sources.ts) has at most its share of them (limits/share.ts).
  */
 import { CircuitTable } from '@nightjar/shared/circuit'
 import type { Relay } from '@nightjar/shared/directory'
-import { NightjarError } from '@nightjar/shared/errors'
+import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { type Clock, minute } from '@nightjar/shared/runtime'
 import type { Dial, LinkRates } from '@nightjar/shared-node/link'
 import { limits } from '../limits/limits.ts'
 import type { OnRefused } from '../limits/refusal.ts'
 import { isFair } from '../limits/share.ts'
+import { type Source, SourceCounts } from '../limits/sources.ts'
+import { FailedDials } from './failedDials.ts'
 
 export interface PoolOptions {
   readonly dial: Dial
@@ -45,19 +47,21 @@ const fullFor = 1 * minute
 interface Peer {
   /** Those that new circuits may take. */
   readonly links: Set<OnwardLink>
-  /** Places by the links that came in, those on links that drain included. */
-  readonly held: Map<CircuitTable, number>
+  /** Places, those on links that drain included. */
+  readonly held: SourceCounts
 }
 
 export class LinkPool {
   readonly #options: PoolOptions
   readonly #peers = new Map<string, Peer>()
+  readonly #failed: FailedDials
   /** Links to relays that drain: what is on them goes on, and what is new takes another. */
   readonly #left = new Set<CircuitTable>()
   #closed = false
 
   constructor(options: PoolOptions) {
     this.#options = options
+    this.#failed = new FailedDials(options.clock)
   }
 
   get size(): number {
@@ -65,19 +69,18 @@ export class LinkPool {
   }
 
   /**
-   * A place on a link to `relay`, dialled if there is none, for a circuit that came in on `from`.
-   * @throws NightjarError `limit-reached`, `connect-failed` or `draining`
+   * A place on a link to `relay`, dialled if there is none, for a circuit of `source`.
+   * @throws NightjarError `busy`, `draining`, or how dialling failed
    */
-  async placeTo(relay: Relay, from: CircuitTable): Promise<Place> {
+  async placeTo(relay: Relay, source: Source): Promise<Place> {
     if (this.#closed) throw new NightjarError('draining')
-    const peer = this.#peers.get(relay.id) ?? { links: new Set(), held: new Map() }
-    this.#peers.set(relay.id, peer)
-    if (!isFair(peer.held.get(from) ?? 0, freePlaces(peer))) {
+    const peer = this.#peers.get(relay.id) ?? { links: new Set(), held: new SourceCounts() }
+    if (!isFair(peer.held.of(source), freePlaces(peer))) {
       this.#options.onRefused('onward-share')
-      throw new NightjarError('limit-reached')
+      throw new NightjarError('busy')
     }
     const link = this.#linkFor(relay, peer)
-    const leave = this.#take(relay, peer, link, from)
+    const leave = this.#take(relay, peer, link, source)
     const refused = () => {
       link.fullUntil = this.#options.clock.elapsed() + fullFor
     }
@@ -99,24 +102,29 @@ export class LinkPool {
     }
   }
 
-  /** The first that has room; a further one where none has; where there are enough, the one that was refused first. */
+  /**
+   * The first that has room; a further one where none has; where there are enough, the one that was refused first.
+   * @throws NightjarError how dialling one failed just now
+   */
   #linkFor(relay: Relay, peer: Peer): OnwardLink {
     const now = this.#options.clock.elapsed()
     const [best] = [...peer.links]
       .filter(({ taken }) => taken < limits.circuitsPerLink)
       .sort((one, other) => Math.max(one.fullUntil - now, 0) - Math.max(other.fullUntil - now, 0))
     const isThere = best !== undefined && (best.fullUntil <= now || peer.links.size >= limits.linksPerRelay)
-    return isThere ? best : this.#open(relay, peer)
+    if (isThere) return best
+    const failure = this.#failed.codeOf(relay.id)
+    if (failure !== undefined) throw new NightjarError(failure)
+    return this.#open(relay, peer)
   }
 
-  #take(relay: Relay, peer: Peer, link: OnwardLink, from: CircuitTable): () => void {
+  #take(relay: Relay, peer: Peer, link: OnwardLink, source: Source): () => void {
+    this.#peers.set(relay.id, peer)
     link.taken += 1
-    peer.held.set(from, (peer.held.get(from) ?? 0) + 1)
+    peer.held.add(source)
     return () => {
       link.taken -= 1
-      const left = (peer.held.get(from) ?? 0) - 1
-      if (left > 0) peer.held.set(from, left)
-      else peer.held.delete(from)
+      peer.held.remove(source)
       this.#forgetUnused(relay, peer)
     }
   }
@@ -135,7 +143,9 @@ export class LinkPool {
   }
 
   #forgetUnused(relay: Relay, peer: Peer): void {
-    if (peer.links.size === 0 && peer.held.size === 0) this.#peers.delete(relay.id)
+    // A link that drains may end long after the relay was forgotten and dialled anew.
+    const isKnown = this.#peers.get(relay.id) === peer
+    if (isKnown && peer.links.size === 0 && peer.held.total === 0) this.#peers.delete(relay.id)
   }
 
   async #dial(relay: Relay, forget: () => void): Promise<CircuitTable> {
@@ -151,7 +161,9 @@ export class LinkPool {
     })
     try {
       await this.#dialAny(relay, table)
+      this.#failed.delete(relay.id)
     } catch (error) {
+      this.#failed.add(relay.id, asNightjarError(error).code)
       forget()
       throw error
     }

@@ -4,19 +4,20 @@ import { CircuitTable } from '@nightjar/shared/circuit'
 import { type ErrorCode, toWire } from '@nightjar/shared/errors'
 import { second } from '@nightjar/shared/runtime'
 import type { RelayBounds } from '../limits/bounds.ts'
-import { LinkExtends } from '../limits/extends.ts'
+import { Extends } from '../limits/extends.ts'
 import { HandshakeQueue } from '../limits/handshakeQueue.ts'
 import { limits } from '../limits/limits.ts'
 import { Queues } from '../limits/queues.ts'
 import { isFair } from '../limits/share.ts'
+import { type Source, SourceCounts, Sources } from '../limits/sources.ts'
 import { RelayCircuit } from './circuit.ts'
 import type { CircuitBounds, CircuitHost } from './host.ts'
 import { KeptBranches } from './kept.ts'
 import { countCode, type OnForwarded, RelayMeter } from './meter.ts'
 
 export interface RelayCore {
-  /** A table for a new incoming link. */
-  accept(): CircuitTable
+  /** A table for a new incoming link, from `address` where that is known. */
+  accept(address?: string): CircuitTable
   /**
    * From now on there are no new circuits, and whoever has some is told that so many seconds are left. Branches whose
    * circuit has ended end in the first half of them.
@@ -35,26 +36,29 @@ export function createRelay(host: CircuitHost, bounds: RelayBounds, onForwarded?
     most: () => bounds.queuedCells,
     onRefused,
   })
-  const handshakeQueue = new HandshakeQueue(host.nextTurn, onRefused)
+  const sources = new Sources()
+  const circuits = new SourceCounts()
   const kept = new KeptBranches({ crypto: host.crypto, clock: host.clock, meter, onRefused })
   queues.owners.add(kept)
+  const ofProcess = {
+    circuits,
+    extends: new Extends(host.clock),
+    handshakeQueue: new HandshakeQueue(host.nextTurn, onRefused),
+    queues,
+    kept,
+    onRefused,
+  }
   const tables = new Set<CircuitTable>()
   let isDraining = false
 
-  function accept(): CircuitTable {
-    const circuitBounds: CircuitBounds = {
-      handshakes: bounds.handshakes.link(),
-      extends: new LinkExtends(host.clock),
-      handshakeQueue,
-      queues,
-      kept,
-      onRefused,
-    }
+  function accept(address?: string): CircuitTable {
+    const source = sources.of(address)
+    const circuitBounds: CircuitBounds = { ...ofProcess, handshakes: bounds.handshakes.link(), source }
     let lastRefused: number | undefined
     const table: CircuitTable = new CircuitTable({
       onCreate(circuitId, cell) {
         // The cells of one CREATE come one after another, and each finds no circuit.
-        const refusal = refusalFor(table, circuitId !== lastRefused)
+        const refusal = refusalFor(table, source, circuitId !== lastRefused)
         if (refusal !== undefined) {
           lastRefused = circuitId
           return table.link.send(destroyCell(circuitId, toWire(refusal)))
@@ -72,10 +76,10 @@ export function createRelay(host: CircuitHost, bounds: RelayBounds, onForwarded?
     return table
   }
 
-  /** Why `table` may not have another circuit. */
-  function refusalFor(table: CircuitTable, isCounted: boolean): ErrorCode | undefined {
+  /** Why `table`, which is of `source`, may not have another circuit. */
+  function refusalFor(table: CircuitTable, source: Source, isCounted: boolean): ErrorCode | undefined {
     const isFull = table.size >= limits.circuitsPerLink
-    if (!isDraining && !isFull && isFair(table.size, bounds.circuits - meter.circuits)) return undefined
+    if (!isDraining && !isFull && isFair(circuits.of(source), bounds.circuits - meter.circuits)) return undefined
     const code = isDraining ? 'draining' : 'limit-reached'
     if (!isCounted) return code
     countCode(meter.handshakes, code)

@@ -8,6 +8,7 @@ import { type Call, codeHash, type Outcome } from '../rpc/index.ts'
 import { type Address, atBlock } from '../wallet/index.ts'
 import type { ChainWatches } from './chainWatches.ts'
 import { type AccountsContext, accountGroup } from './context.ts'
+import { quantityOf } from './json.ts'
 import { answerOf, type LocalQuestion, localQuestionOf, withoutBlock } from './local.ts'
 import { readLogs } from './logs.ts'
 import { askOwn, whereabouts } from './reading.ts'
@@ -112,7 +113,7 @@ export class AccountQuestions {
     }
     const checked = call.method === 'eth_getCode' && state?.trust === 'verified' ? state : undefined
     // At its block: the latest code may be newer than what is known of it.
-    const fixed = checked === undefined ? call : atBlock(call, `0x${checked.number.toString(16)}`)
+    const fixed = checked === undefined ? call : atBlock(call, quantityOf(checked.number))
     const { outcome, gateway } = await askOwn(place, fixed)
     const code = 'result' in outcome ? outcome.result : undefined
     const isKnown = checked !== undefined && typeof code === 'string'

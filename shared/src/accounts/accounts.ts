@@ -25,6 +25,7 @@ import { type AccountQuestion, AccountQuestions } from './accountQuestions.ts'
 import { compared } from './compare.ts'
 import { type AccountsContext, accountGroup, onceGroup } from './context.ts'
 import { blockOfRound } from './grid.ts'
+import { isSafeQuantity, quantityOf } from './json.ts'
 import { Later, outcomeOf, type Question, stillApart } from './later.ts'
 import { Trust, type TrustStatus } from './trust.ts'
 import { Turns } from './turn.ts'
@@ -125,10 +126,10 @@ export class Accounts {
   async #blockNumber(request: AccountRequest): Promise<Outcome> {
     const { chain } = request
     const newest = await this.#watches.newest(chain)
-    if (newest !== undefined) return { result: numberText(newest) }
+    if (newest !== undefined) return { result: quantityOf(newest) }
     const outcome = await this.#send(request.site, request)
     const number = 'result' in outcome ? outcome.result : undefined
-    if (typeof number === 'string' && /^0x[0-9a-f]{1,13}$/i.test(number)) this.#watches.tell(chain, Number(number))
+    if (isSafeQuantity(number)) this.#watches.tell(chain, Number(number))
     return outcome
   }
 
@@ -233,7 +234,7 @@ export class Accounts {
   #askInRound(request: AccountRequest, { parts, needsSameBlock, join }: Parts, newest?: string): Promise<Outcome> {
     // Half an hour apart, the latest block is another for each.
     if (needsSameBlock && newest === undefined) throw new NightjarError('upstream-failed')
-    const block = newest === undefined ? undefined : numberText(blockOfRound(request.chain, Number(newest)))
+    const block = newest === undefined ? undefined : quantityOf(blockOfRound(request.chain, Number(newest)))
     const asked = parts.map(({ account, call }) => {
       const part = { ...request, call: block === undefined ? call : atBlock(call, block) }
       return () => (account === undefined ? this.#askForNobody(part) : this.#askNow({ ...part, account }))
@@ -268,7 +269,7 @@ export class Accounts {
   async #newestFor(request: AccountRequest): Promise<`0x${string}` | undefined> {
     const outcome = await this.#blockNumber({ ...request, call: { method: 'eth_blockNumber', params: [] } })
     const number = 'result' in outcome ? outcome.result : undefined
-    return typeof number === 'string' && number.startsWith('0x') ? (number as `0x${string}`) : undefined
+    return isSafeQuantity(number) ? number : undefined
   }
 
   async #send(group: string, { chain, call }: Pick<AccountRequest, 'chain' | 'call'>): Promise<Outcome> {
@@ -281,8 +282,4 @@ export class Accounts {
     const { clock, random, settings } = this.#context
     return pause(clock, random() * settings().spread)
   }
-}
-
-function numberText(number: number): `0x${string}` {
-  return `0x${number.toString(16)}`
 }

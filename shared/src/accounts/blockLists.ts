@@ -6,6 +6,7 @@
 import { type Header, type Receipt, verifyReceipts, verifyTransactions } from '../proofs/index.ts'
 import type { Json } from '../rpc/index.ts'
 import { accountGroup, againGroup } from './context.ts'
+import { hashOf, quantityOf } from './json.ts'
 import { askNamed, type ReadingPlace } from './reading.ts'
 import type { Trust } from './trust.ts'
 
@@ -45,7 +46,7 @@ async function read(header: Header, place: ListsPlace): Promise<Receipts> {
 
 async function readFrom(group: string, header: Header, place: ListsPlace): Promise<Receipts> {
   const { chain, trust } = place
-  const number = `0x${header.number.toString(16)}`
+  const number = quantityOf(header.number)
   const whole = await ask(group, place, 'eth_getBlockByNumber', [number, true])
   // Asked by number it may speak of a block that was there before, or has come since.
   if (hashOf(whole.result) !== header.hash) return undefined
@@ -72,11 +73,4 @@ async function ask(group: string, { context, chain }: ListsPlace, method: string
   } catch {
     return { result: undefined, gateway: '' }
   }
-}
-
-function hashOf(block: Json | undefined): string | undefined {
-  if (typeof block !== 'object' || block === null || Array.isArray(block)) return undefined
-  // An array has been ruled out.
-  const { hash } = block as { readonly [name: string]: Json }
-  return typeof hash === 'string' ? hash.toLowerCase() : undefined
 }

@@ -98,8 +98,8 @@ export interface Linking {
 }
 
 /**
- * Cells of all that a watch pushes, whatever it watches: a proof of mainnet's depth fits, and a receipt with some dozen
- * logs.
+ * Cells of all that a watch pushes, whatever it watches: a proof of mainnet's depth fits (8 kB of JSON, for which eight cells
+ * are too few), and a receipt with some dozen logs.
  */
 export const watchCells = 16
 

@@ -6,12 +6,15 @@ import type { Json, Outcome } from '../rpc/index.ts'
 import { second } from '../runtime.ts'
 import { Changes } from './changes.ts'
 import { type AccountsContext, headsGroup } from './context.ts'
+import { isHash, isObject, isSafeQuantity, quantityOf } from './json.ts'
 import { askNamed } from './reading.ts'
 import { Registration } from './registration.ts'
 
 /** Cells of each pushed header. */
 const headCells = 4
 const longestPause = 5 * second
+/** The same after many failures: whatever was away, nothing can be checked until heads are back. */
+const longPause = 30 * second
 /** Blocks that are remembered. */
 const remembered = 256
 /** How often it is looked whether blocks before a gap are still the chain's. */
@@ -35,6 +38,8 @@ export interface HeadFollowerOptions {
   /** Which of the independent ones this is. */
   readonly index: number
   onHead(): void
+  /** It tells of heads again. */
+  onBack(): void
   /** No gateway can be followed now. */
   onFailed(): void
   /** The block of that number is another one than was said before. */
@@ -63,6 +68,8 @@ export class HeadFollower {
         question: { chain, cells: headCells, method: 'eth_subscribe', params: ['newHeads'] },
       },
       longestPause,
+      longPause,
+      onBack: () => options.onBack(),
       onFailed: () => {
         this.#changes.notify()
         options.onFailed()
@@ -91,6 +98,11 @@ export class HeadFollower {
 
   stop(): void {
     this.#registration.stop()
+  }
+
+  /** Another one is back. Heads name nobody: they may well come back together. */
+  hurry(): void {
+    this.#registration.hurry()
   }
 
   /** The block of that number, once there is one; undefined where there is none within `patience` milliseconds. */
@@ -201,7 +213,7 @@ export class HeadFollower {
 
   async #fetch(number: number): Promise<Block | undefined> {
     const { context, chain } = this.#options
-    const call = { method: 'eth_getBlockByNumber', params: [`0x${number.toString(16)}`, false] }
+    const call = { method: 'eth_getBlockByNumber', params: [quantityOf(number), false] }
     try {
       const { outcome, gateway } = await askNamed(context, { group: this.group, chain, call })
       const block = 'result' in outcome ? blockOf(outcome.result, gateway) : undefined
@@ -214,9 +226,9 @@ export class HeadFollower {
 }
 
 function blockOf(value: Json | undefined, gateway: string): Block | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-  const { number, hash, parentHash, timestamp } = value as { readonly [name: string]: Json }
-  if (!isQuantity(number) || !isQuantity(timestamp) || !isHash(hash) || !isHash(parentHash)) return undefined
+  if (!isObject(value)) return undefined
+  const { number, hash, parentHash, timestamp } = value
+  if (!isSafeQuantity(number) || !isSafeQuantity(timestamp) || !isHash(hash) || !isHash(parentHash)) return undefined
   return {
     number: Number(number),
     hash: hash.toLowerCase(),
@@ -225,12 +237,4 @@ function blockOf(value: Json | undefined, gateway: string): Block | undefined {
     header: value,
     gateway,
   }
-}
-
-function isQuantity(value: Json | undefined): value is string {
-  return typeof value === 'string' && /^0x[0-9a-f]{1,13}$/i.test(value)
-}
-
-function isHash(value: Json | undefined): value is string {
-  return typeof value === 'string' && /^0x[0-9a-f]{64}$/i.test(value)
 }

@@ -52,7 +52,11 @@ export class Heads {
   readonly #followers: HeadFollower[] = []
   readonly #headers = new Map<string, Header | undefined>()
   readonly #lists = new BlockLists()
-  #blockTime: Promise<number> | undefined
+  /** Milliseconds from block to block; undefined until it is measured where it is not known. */
+  #blockTime: number | undefined
+  #isMeasuring = false
+  /** When it should be measured, in the clock's elapsed milliseconds. */
+  #measuredBy = 0
   /** How often a block was replaced by another. */
   #replacements = 0
   /** Numbers of blocks about which followers differ. */
@@ -63,9 +67,11 @@ export class Heads {
   constructor(options: HeadsOptions) {
     this.#options = options
     this.#changes = new Changes(options.context.clock)
+    this.#blockTime = knownBlockTime(options.chain)
   }
 
   start(): void {
+    this.#measuredBy = this.#options.context.clock.elapsed() + patience
     while (this.#followers.length < usual) this.#add()
   }
 
@@ -76,10 +82,14 @@ export class Heads {
     this.#headers.clear()
   }
 
-  /** How the chain is read, as the settings are now; found out first, on a chain whose rhythm is not known. */
+  /**
+   * How the chain is read, as the settings are now. Where its rhythm is not known that is measured first; where heads are
+   * not there in time it is taken for the usual one until they are.
+   */
   async grid(): Promise<Grid> {
-    this.#blockTime ??= this.#measure()
-    return gridOf(await this.#blockTime, this.#options.context.settings().freshness)
+    const { clock, settings } = this.#options.context
+    await this.#changes.until(() => this.#blockTime !== undefined, this.#measuredBy - clock.elapsed())
+    return gridOf(this.#blockTime ?? usualBlockTime, settings().freshness)
   }
 
   /** Number of the newest block that two operators have; that one has, where there is no other. */
@@ -114,7 +124,7 @@ export class Heads {
    * @param isAtStake three are asked; how many agree, the answer says
    */
   async agree(number: number, expected?: string, isAtStake = false): Promise<Agreement> {
-    while (this.#followers.length < (isAtStake ? atStake : usual) && !this.#isStopped) this.#add()
+    if (isAtStake) this.#addThird()
     const asked = this.#followers.length
     const agreement = await this.#settle(number, expected)
     if (agreement.kind === 'agreed' || asked >= atStake || this.#isStopped) return agreement
@@ -137,7 +147,10 @@ export class Heads {
       context,
       chain,
       index: this.#followers.length,
-      onHead: () => this.#onHead(),
+      onHead: () => this.#onHead(follower),
+      onBack: () => {
+        for (const other of this.#followers) other.hurry()
+      },
       onFailed: () => {
         this.#changes.notify()
         if (!follower.isThere) this.#addThird()
@@ -148,7 +161,8 @@ export class Heads {
     follower.start()
   }
 
-  #onHead(): void {
+  #onHead(follower: HeadFollower): void {
+    void this.#measure(follower)
     this.#changes.notify()
     this.#options.onHead()
     const furthest = Math.max(...this.#followers.map(({ newest }) => newest?.number ?? 0))
@@ -254,15 +268,15 @@ export class Heads {
     this.#options.onReplaced(number, agreement.kind === 'unconfirmed' ? '' : agreement.hash)
   }
 
-  async #measure(): Promise<number> {
-    const known = knownBlockTime(this.#options.chain)
-    if (known !== undefined) return known
-    await this.known()
-    const follower = this.#followers.find(({ newest }) => newest !== undefined)
-    const newest = follower?.newest
-    if (follower === undefined || newest === undefined) return usualBlockTime
-    const earlier = await follower.block(Math.max(newest.number - measured, 1), 0)
-    return earlier === undefined ? usualBlockTime : measuredBlockTime(earlier, newest)
+  /** Where the earlier block cannot be had the next head is another chance. */
+  async #measure(follower: HeadFollower): Promise<void> {
+    const { newest } = follower
+    if (this.#blockTime !== undefined || this.#isMeasuring || newest === undefined) return
+    this.#isMeasuring = true
+    const earlier = await follower.block(Math.min(Math.max(newest.number - measured, 1), newest.number), 0)
+    if (earlier !== undefined) this.#blockTime = measuredBlockTime(earlier, newest)
+    this.#isMeasuring = false
+    this.#changes.notify()
   }
 }
 

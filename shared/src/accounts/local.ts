@@ -1,8 +1,8 @@
 /** Which calls a watched account's state answers, and how a node would. */
-
 import { emptyCodeHash } from '../proofs/index.ts'
 import type { Call, Json, Outcome } from '../rpc/index.ts'
 import type { Address } from '../wallet/index.ts'
+import { isObject } from './json.ts'
 import type { State } from './state.ts'
 
 export interface LocalQuestion {
@@ -83,7 +83,7 @@ export function answerOf({ what }: LocalQuestion, state: State): Outcome | undef
 /** A transaction as one that is in no block yet: the wallet is told of its block and of its receipt together. */
 export function withoutBlock(outcome: Outcome): Outcome {
   const transaction = 'result' in outcome ? outcome.result : null
-  if (typeof transaction !== 'object' || transaction === null || Array.isArray(transaction)) return outcome
+  if (!isObject(transaction)) return outcome
   return { result: { ...transaction, blockHash: null, blockNumber: null, transactionIndex: null } }
 }
 
@@ -94,8 +94,8 @@ function blockOf(value: Json | undefined): LocalQuestion['block'] | undefined {
 
 /** Whose ether the message asks of the balance checker, if it asks for nothing else and in nobody's name. */
 function checkedAccount(chain: number, message: Json | undefined): Address | undefined {
-  if (typeof message !== 'object' || message === null || Array.isArray(message)) return undefined
-  const { to, data, input, ...rest } = message as { readonly [name: string]: Json }
+  if (!isObject(message)) return undefined
+  const { to, data, input, ...rest } = message
   if (typeof to !== 'string' || to.toLowerCase() !== checkers.get(chain) || Object.keys(rest).length > 0)
     return undefined
   const calldata = data ?? input

@@ -9,6 +9,7 @@ import { type Header, mayHoldLogs, verifyLogs } from '../proofs/index.ts'
 import type { Call, Json, Outcome } from '../rpc/index.ts'
 import { accountGroup } from './context.ts'
 import type { Heads } from './heads.ts'
+import { isObject, isSafeQuantity } from './json.ts'
 import { askOwn, hashAt, hashLater, namesIn, type ReadingOptions } from './reading.ts'
 
 /** Blocks of a range. */
@@ -117,10 +118,9 @@ interface Range {
 
 /** Of blocks by number, as far as it is not too long. */
 function rangeOf(filter: Json | undefined): Range | undefined {
-  if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) return undefined
-  // An array has been ruled out.
-  const { fromBlock, toBlock, blockHash } = filter as { readonly [name: string]: Json }
-  if (blockHash !== undefined || !isQuantity(fromBlock) || !isQuantity(toBlock)) return undefined
+  if (!isObject(filter)) return undefined
+  const { fromBlock, toBlock, blockHash } = filter
+  if (blockHash !== undefined || !isSafeQuantity(fromBlock) || !isSafeQuantity(toBlock)) return undefined
   const [from, to] = [Number(fromBlock), Number(toBlock)]
   return from > to || to - from >= mostBlocks ? undefined : { from, to }
 }
@@ -141,12 +141,5 @@ async function headersOf(heads: LogsOptions['heads'], { from, to }: Range): Prom
 
 /** Of the log's block; -1 where it says none. */
 function numberOf(log: Json): number {
-  if (typeof log !== 'object' || log === null || Array.isArray(log)) return -1
-  // An array has been ruled out.
-  const { blockNumber } = log as { readonly [name: string]: Json }
-  return isQuantity(blockNumber) ? Number(blockNumber) : -1
-}
-
-function isQuantity(value: Json | undefined): value is string {
-  return typeof value === 'string' && /^0x[0-9a-f]{1,13}$/i.test(value)
+  return isObject(log) && isSafeQuantity(log.blockNumber) ? Number(log.blockNumber) : -1
 }

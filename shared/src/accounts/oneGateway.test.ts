@@ -1,6 +1,7 @@
 /** What one gateway says alone, or against others: it is not believed, and does not keep the others from being believed. */
 import { privateKeyToAccount } from 'viem/accounts'
 import { describe, expect, it } from 'vitest'
+import { NightjarError } from '../errors/index.ts'
 import { type Json, type Outcome, transactionHash } from '../rpc/index.ts'
 import { day, minute, second } from '../runtime.ts'
 import { Chain } from './testing/chain.ts'
@@ -108,6 +109,32 @@ describe('one of those whose heads are followed', () => {
     expect(first?.outvoted).toEqual([{ group: 'heads 1 1', gateway: 'heads 1 1 #0' }])
     expect(stage.gateways.gatewayOf('heads 1 1')).toBe('heads 1 1 #1')
     expect(stage.lies).toEqual([])
+  })
+
+  it('that is outvoted is left though it does not answer when it is asked again', async () => {
+    const stage = await setStage({ settings: { coldSpread: second } })
+    stage.gateways.faults.set('heads 1 1', { forge: await tellerOfAnother(1100) })
+    const request = stage.gateways.request.bind(stage.gateways)
+    stage.gateways.request = async (order, onAnswered) => {
+      if (order.group === 'heads 1 1') throw new NightjarError('timed-out')
+      return request(order, onAnswered)
+    }
+    stage.run(rising)
+    await stage.settled(stage.ask('eth_getBalance', [a, 'latest']))
+    await stage.clock.elapse(2 * minute)
+    expect(stage.gateways.gatewayOf('heads 1 1')).toBe('heads 1 1 #1')
+  })
+
+  it('that has not told of a reorganisation is asked again before it is accused', async () => {
+    const stage = await warm()
+    stage.gateways.faults.set('heads 1 1', { isSilent: true })
+    await stage.chain.reorganise(1, new Map([[a, { balance: 5n, nonce: 5n }]]), 1)
+    const { number } = stage.chain.head
+    stage.gateways.announce()
+    await stage.clock.elapse(minute)
+    expect(await balanceAt(stage, number)).toEqual({ result: '0x5' })
+    expect(stage.disagreements).toEqual([])
+    expect(stage.gateways.gatewayOf('heads 1 1')).toBe('heads 1 1 #0')
   })
 })
 

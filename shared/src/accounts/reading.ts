@@ -6,6 +6,7 @@ import { pause, second } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 import { type AccountsContext, accountGroup } from './context.ts'
 import type { Heads } from './heads.ts'
+import { hashOf, isObject, quantityOf } from './json.ts'
 import { type Checked, type Claim, check, type State } from './state.ts'
 import type { Trust } from './trust.ts'
 
@@ -49,7 +50,7 @@ export async function readProven(options: ReadingOptions, number: number): Promi
 
 /** The same from a provider that proves nothing. */
 export async function readParts(options: ReadingOptions, number: number): Promise<State | undefined> {
-  const params = [options.account, hex(number)]
+  const params = [options.account, quantityOf(number)]
   const methods = ['eth_getBalance', 'eth_getTransactionCount', 'eth_getCode']
   const answers = await Promise.all(methods.map((method) => ask(options, method, params)))
   const [balance, nonce, code] = answers.map(({ result }) => result)
@@ -76,8 +77,8 @@ export async function whereabouts(
 
 /** Of the block, as the account's gateway has it; undefined where that has none of this number. */
 export async function hashAt(options: ReadingOptions, number: number): Promise<string | undefined> {
-  const { result } = await ask(options, 'eth_getBlockByNumber', [hex(number), false])
-  return isObject(result) && typeof result.hash === 'string' ? result.hash.toLowerCase() : undefined
+  const { result } = await ask(options, 'eth_getBlockByNumber', [quantityOf(number), false])
+  return hashOf(result)
 }
 
 /** The same, once the gateway has heard of what has just happened. */
@@ -95,7 +96,7 @@ interface Judged {
 }
 
 async function readProof(options: ReadingOptions, number: number, expected?: string): Promise<Judged | undefined> {
-  const { result, gateway } = await ask(options, 'eth_getProof', [options.account, [], hex(number)])
+  const { result, gateway } = await ask(options, 'eth_getProof', [options.account, [], quantityOf(number)])
   return isObject(result) ? judged(options, { number, hash: undefined, fields: result }, gateway, expected) : undefined
 }
 
@@ -147,12 +148,4 @@ export async function askNamed(context: Pick<AccountsContext, 'request'>, order:
 async function ask(options: ReadingOptions, method: string, params: readonly Json[]) {
   const { outcome, gateway } = await askOwn(options, { method, params })
   return { result: 'result' in outcome ? outcome.result : undefined, gateway }
-}
-
-function isObject(value: Json | undefined): value is { readonly [name: string]: Json } {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function hex(number: number): string {
-  return `0x${number.toString(16)}`
 }

@@ -6,6 +6,7 @@ import { type Hex, verifyReceipt } from '../proofs/index.ts'
 import type { Json } from '../rpc/index.ts'
 import type { ListsPlace } from './blockLists.ts'
 import type { Heads } from './heads.ts'
+import { isHash, isObject, isSafeQuantity } from './json.ts'
 
 export type ReceiptVerdict =
   | { readonly kind: 'verified' }
@@ -54,18 +55,12 @@ export interface Place {
 }
 
 export function placeOf(receipt: Json): Place | undefined {
-  if (typeof receipt !== 'object' || receipt === null || Array.isArray(receipt)) return undefined
-  // An array has been ruled out.
-  const { blockNumber, blockHash, transactionHash } = receipt as { readonly [name: string]: Json }
-  if (typeof blockNumber !== 'string' || !/^0x[0-9a-f]{1,13}$/i.test(blockNumber)) return undefined
-  if (!isHash(blockHash) || !isHash(transactionHash)) return undefined
+  if (!isObject(receipt)) return undefined
+  const { blockNumber, blockHash, transactionHash } = receipt
+  if (!isSafeQuantity(blockNumber) || !isHash(blockHash) || !isHash(transactionHash)) return undefined
   return {
     number: Number(blockNumber),
     hash: blockHash.toLowerCase(),
     transaction: transactionHash.toLowerCase(),
   }
-}
-
-function isHash(value: Json | undefined): value is string {
-  return typeof value === 'string' && /^0x[0-9a-f]{64}$/i.test(value)
 }

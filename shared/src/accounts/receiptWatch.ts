@@ -9,6 +9,7 @@ import type { Address } from '../wallet/index.ts'
 import { type AccountsContext, accountGroup, watchCells } from './context.ts'
 import type { Grid } from './grid.ts'
 import type { Heads } from './heads.ts'
+import { isObject } from './json.ts'
 import { askOwn, namesIn } from './reading.ts'
 import { placeOf, proveReceipt } from './receiptProof.ts'
 import { Registration } from './registration.ts'
@@ -85,9 +86,7 @@ export class ReceiptWatch {
 
   #onPush(outcome: Outcome, gateway: string): boolean {
     const pushed = 'result' in outcome ? outcome.result : null
-    if (typeof pushed !== 'object' || pushed === null || Array.isArray(pushed)) return false
-    // An array has been ruled out.
-    const { receipt } = pushed as { readonly [name: string]: Json }
+    const receipt = isObject(pushed) ? pushed.receipt : undefined
     if (receipt === undefined) return false
     void this.#take(receipt, gateway)
     return true

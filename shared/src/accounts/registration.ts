@@ -1,6 +1,7 @@
 /**
  * Keeps something followed: where it ends, it is asked for again, after a random pause of its own, so that what was lost
- * together does not come back together. Each failure doubles the pause, while it is short.
+ * together does not come back together. Each failure doubles the pause, while it is short. What names nobody need not keep
+ * apart from others: it may be hurried.
  */
 import { asNightjarError, type ErrorCode } from '../errors/index.ts'
 import type { Following, FollowOrder } from '../requests/index.ts'
@@ -8,17 +9,21 @@ import type { Outcome } from '../rpc/index.ts'
 import { minute, type Timer } from '../runtime.ts'
 import type { AccountsContext } from './context.ts'
 
-/** Pauses are not doubled beyond this. */
-const longPause = 8 * minute
+/** Pauses are not doubled beyond this, where nothing else is said. */
+const usualLongPause = 8 * minute
 
 export interface RegistrationOptions {
   readonly context: AccountsContext
   readonly order: FollowOrder
   /** The longest pause after the first loss, in milliseconds. */
   readonly longestPause: number
+  /** It is not doubled beyond this. */
+  readonly longPause?: number
   /** @returns whether this is what was asked for: then the next loss is the first again */
   onOutcome(outcome: Outcome, gateway: string): boolean
   onRegistered?(): void
+  /** The first of what was asked for has come since it was lost. */
+  onBack?(): void
   /** No gateway took it: see `failedWith`. It is asked for again. */
   onFailed?(): void
   /** The gateway has told all there is. */
@@ -68,14 +73,23 @@ export class Registration {
   stop(): void {
     this.#attempt = undefined
     this.#retry?.cancel()
+    this.#retry = undefined
     this.#following?.stop()
     this.#following = undefined
+  }
+
+  /** Something else is back: if this still pauses after several failures it is asked for at once, as if it had not failed. */
+  hurry(): void {
+    if (this.#retry === undefined || !this.isFailing) return
+    this.#retry.cancel()
+    this.#failures = 0
+    this.start()
   }
 
   /** Leaves the gateway, which is silent or lies, and asks again like after a loss. */
   again(): void {
     this.stop()
-    const { context, longestPause } = this.#options
+    const { context, longestPause, longPause = usualLongPause } = this.#options
     const longest = Math.min(longestPause * 2 ** this.#failures, Math.max(longestPause, longPause))
     const pause = context.random() * longest
     this.#failures += 1
@@ -87,6 +101,7 @@ export class Registration {
     const { context, order } = this.#options
     const attempt = {}
     this.#attempt = attempt
+    this.#retry = undefined
     this.#isRefused = false
     const isCurrent = () => this.#attempt === attempt
     try {
@@ -94,7 +109,9 @@ export class Registration {
         onOutcome: (outcome, gateway) => {
           if (!isCurrent()) return
           this.#isRefused = !this.#options.onOutcome(outcome, gateway)
-          if (!this.#isRefused) this.#failures = 0
+          if (this.#isRefused || this.#failures === 0) return
+          this.#failures = 0
+          this.#options.onBack?.()
         },
         onEnd: (code) => {
           if (!isCurrent()) return

@@ -3,6 +3,7 @@ import { type AccountQuestion, fitsOwnProof, type Hex, verifyAccount } from '../
 import type { Json, Outcome } from '../rpc/index.ts'
 import type { Address } from '../wallet/index.ts'
 import type { Agreement } from './heads.ts'
+import { isHash, isObject, isSafeQuantity, type JsonObject, quantityOf } from './json.ts'
 
 export interface State {
   readonly number: number
@@ -20,7 +21,7 @@ export interface Claim {
   readonly number: number
   /** Undefined where it was not asked for. */
   readonly hash: string | undefined
-  readonly fields: { readonly [name: string]: Json }
+  readonly fields: JsonObject
 }
 
 export type Checked =
@@ -37,11 +38,9 @@ export type Checked =
 /** An answer of `nightjar_watch`: `{ number, hash, balance, nonce, codeHash, storageHash, proof }`. */
 export function claimOf(outcome: Outcome): Claim | undefined {
   const fields = 'result' in outcome ? outcome.result : null
-  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) return undefined
-  // An array has been ruled out.
-  const { number, hash, proof, ...rest } = fields as { readonly [name: string]: Json }
-  if (typeof number !== 'string' || !/^0x[0-9a-f]{1,13}$/i.test(number)) return undefined
-  if (typeof hash !== 'string' || !/^0x[0-9a-f]{64}$/i.test(hash)) return undefined
+  if (!isObject(fields)) return undefined
+  const { number, hash, proof, ...rest } = fields
+  if (!isSafeQuantity(number) || !isHash(hash)) return undefined
   const proven = proof === undefined || proof === null ? rest : { ...rest, accountProof: proof }
   return { number: Number(number), hash: hash.toLowerCase(), fields: proven }
 }
@@ -61,7 +60,14 @@ export async function check(account: Address, claim: Claim, agreement: Agreement
     const { balance, nonce, codeHash } = verdict.value
     return {
       kind: 'state',
-      state: { number: claim.number, hash, balance: hex(balance), nonce: hex(nonce), codeHash, trust: 'verified' },
+      state: {
+        number: claim.number,
+        hash,
+        balance: quantityOf(balance),
+        nonce: quantityOf(nonce),
+        codeHash,
+        trust: 'verified',
+      },
     }
   }
   // A proof for another block proves nothing about this one, nor that somebody lied.
@@ -91,18 +97,15 @@ function unverified({ number, fields }: Claim, hash: string): Checked {
     state: {
       number,
       hash,
-      balance: hex(BigInt(balance)),
-      nonce: hex(BigInt(nonce)),
+      balance: quantityOf(BigInt(balance)),
+      nonce: quantityOf(BigInt(nonce)),
       codeHash: codeHash.toLowerCase(),
       trust: 'unverified',
     },
   }
 }
 
+/** Below 2^256. */
 function isQuantity(value: Json | undefined): value is string {
   return typeof value === 'string' && /^0x[0-9a-f]{1,64}$/i.test(value)
-}
-
-function hex(value: bigint): string {
-  return `0x${value.toString(16)}`
 }

@@ -72,10 +72,13 @@ describe('an account’s state', () => {
     stage.gateways.faults.set(groupOfA, {
       forge: (value, method) => (method === 'nightjar_watch' ? { ...value, balance: '0xffff' } : value),
     })
+    // What it says of three blocks is told before anybody can check it.
+    for (const index of [0, 1, 2]) stage.gateways.faults.set(`heads ${index} 31337`, { lag: 3 })
     stage.run(rising)
     await stage.settled(stage.ask('eth_getBalance', [a, 'latest']))
     await stage.clock.elapse(30 * second)
     expect(stage.lies).toHaveLength(1)
+    expect(stage.accounts.status.counts.refuted).toBe(1)
     expect(stage.accounts.status.cold).toBe(0)
   })
 

@@ -64,6 +64,10 @@ export class FakeRelay {
   up = true
   /** Swallows every cell, as a machine does that lost its power. */
   silent = false
+  /** Has no room: what is to go on from it, or to it, is closed with `busy`. */
+  busy = false
+  /** EXTENDs that it was asked for. */
+  extendsAsked = 0
   /** Network document that it believes in. */
   documentVersion = 1
   answer: (question: Question) => Outcome | Promise<Outcome> = () => ({ result: this.relay.name })
@@ -198,6 +202,8 @@ export class FakeHop {
   }
 
   async #grow(branch: number, target: FakeRelay, hello: Uint8Array): Promise<void> {
+    this.owner.extendsAsked += 1
+    if (this.owner.busy || (target.up && target.busy)) return this.#sendClosed(branch, 'busy')
     if (!target.up) return this.#sendClosed(branch, 'connect-failed')
     if (target.silent) return
     const { reply, keys } = await answerHandshake(crypto, hello, target.secrets(target.onion))

@@ -145,10 +145,10 @@ export class MemoryNetwork {
     return this.wires.find((wire) => wire.from === from && wire.to === to && !wire.dead) as Wire
   }
 
-  /** A link of `table` to the relay called `to`. */
-  connect(table: CircuitTable, to: string, from = 'client'): Wire {
+  /** A link of `table` to the relay called `to`, which sees it come from `address`. */
+  connect(table: CircuitTable, to: string, from = 'client', address?: string): Wire {
     const relay = this.relay(to)
-    const incoming = relay.core.accept()
+    const incoming = relay.core.accept(address)
     relay.incoming.push(incoming)
     const wire = new Wire(from, to, table, incoming)
     this.wires.push(wire)
@@ -237,7 +237,7 @@ export class MemoryNetwork {
           const found = [...this.relays.values()].find(({ relay }) => relay.id === hex(identity))
           return found === undefined || this.unknown.has(found.name) ? undefined : found.relay
         },
-        placeTo: async (target, from) => this.#counted(await pool.placeTo(target, from)),
+        placeTo: async (target, source) => this.#counted(await pool.placeTo(target, source)),
         serve: (onEnded) => {
           const own = this.services.get(name)
           if (own !== undefined) return own(onEnded)

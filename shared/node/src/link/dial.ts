@@ -12,7 +12,8 @@ import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import type { Clock } from '@nightjar/shared/runtime'
 import { WebSocket } from 'ws'
-import { type LinkRates, socketOptions, subprotocol, WebSocketLink } from './link.ts'
+import { socketOptions, subprotocol, WebSocketLink } from './link.ts'
+import type { LinkRates } from './rates.ts'
 
 export interface DialOptions {
   /** `wss://host:port/path`, or `ws://` on loopback. */

@@ -35,6 +35,8 @@ class Stage extends Watched {
   readonly refused: LinkRefusal[] = []
   readonly asked: string[] = []
   readonly released: string[] = []
+  /** Whose each link is. */
+  readonly accepted: (string | undefined)[] = []
   links = 0
   listener: Listener | undefined
   verdict: AddressRefusal | undefined
@@ -55,7 +57,10 @@ class Stage extends Watched {
     this.listener = await listenForLinks({
       ...options,
       clock: this.clock,
-      accept: () => new RecordingTable().table,
+      accept: (address) => {
+        this.accepted.push(address)
+        return new RecordingTable().table
+      },
       ipGate,
       onRefused: (reason) => {
         this.refused.push(reason)
@@ -105,6 +110,7 @@ describe('an address', () => {
       const socket = new WebSocket(url, [subprotocol], { rejectUnauthorized: false })
       await new Promise((resolve) => socket.once('open', resolve))
       expect([stage.asked, stage.links]).toEqual([['127.0.0.1', '127.0.0.1'], 1])
+      expect(stage.accepted).toEqual(['127.0.0.1'])
       socket.terminate()
       await stage.until(() => stage.released.length === 2)
       expect(stage.released).toEqual(['127.0.0.1', '127.0.0.1'])
@@ -147,7 +153,7 @@ describe('behind a proxy', () => {
     const stage = new Stage()
     const url = await stage.listen({ proxies })
     expect(await upgrade(url, { 'x-forwarded-for': '198.51.100.1' })).toBe(101)
-    expect(stage.asked).toEqual(['198.51.100.1'])
+    expect([stage.asked, stage.accepted]).toEqual([['198.51.100.1'], ['198.51.100.1']])
     stage.verdict = 'address-rate'
     expect(await upgrade(url, { 'x-forwarded-for': '198.51.100.1' })).toBe(429)
     expect(stage.refused).toEqual(['address-rate'])
@@ -169,6 +175,15 @@ describe('behind a proxy', () => {
       const url = await handed(stage, { admit: async () => 'address-rate' as const, release() {} })
       expect(await upgrade(url, headers)).toBe(429)
       expect(stage.refused).toEqual(['address-rate'])
+    })
+
+    test('are told apart, and a client without a proxy is itself', async () => {
+      const stage = new Stage()
+      const url = await handed(stage, { admit: async () => undefined, release() {} })
+      expect(await upgrade(url, headers)).toBe(101)
+      expect(await upgrade(url, { 'x-forwarded-for': '198.51.100.2' })).toBe(101)
+      expect(await upgrade(url, {})).toBe(101)
+      expect(stage.accepted).toEqual(['198.51.100.1', '198.51.100.2', '127.0.0.1'])
     })
 
     test('get nothing where it is gone', async () => {
@@ -211,7 +226,7 @@ describe('behind a proxy', () => {
     const stage = new Stage()
     const url = await stage.listen({ proxies: listProxies(['10.0.0.0/8']) })
     expect(await upgrade(url, { 'x-forwarded-for': '198.51.100.1', 'x-real-ip': '198.51.100.1' })).toBe(101)
-    expect(stage.asked).toEqual(['127.0.0.1'])
+    expect([stage.asked, stage.accepted]).toEqual([['127.0.0.1'], ['127.0.0.1']])
   })
 })
 

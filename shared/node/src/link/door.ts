@@ -55,13 +55,17 @@ export class Door {
     return true
   }
 
+  /** Whose a connection is: the peer's, or of the client that a listed proxy speaks for. Undefined where it is over. */
+  addressOf(request: IncomingMessage): string | undefined {
+    return this.#forwarded(request) ?? peerOf(request)
+  }
+
   /** Why the client that a listed proxy speaks for gets no link; undefined where it does, and for everybody else. */
   async enterForwarded(request: IncomingMessage): Promise<LinkRefusal | undefined> {
-    const { proxies, onRefused } = this.#options
-    const peer = plainAddress(request.socket.remoteAddress ?? '')
-    if (proxies?.has(peer) !== true) return undefined
-    const refusal = await this.#count(request.socket, forwardedAddress(request.headers, peer, proxies))
-    if (refusal !== undefined) onRefused?.(refusal)
+    const address = this.#forwarded(request)
+    if (address === undefined) return undefined
+    const refusal = await this.#count(request.socket, address)
+    if (refusal !== undefined) this.#options.onRefused?.(refusal)
     return refusal
   }
 
@@ -76,6 +80,14 @@ export class Door {
   /** It is a link now. */
   linked(socket: Socket): void {
     this.#forget(keyOf(socket))
+  }
+
+  /** Whom a listed proxy speaks for; undefined where the peer is none. */
+  #forwarded(request: IncomingMessage): string | undefined {
+    const { proxies } = this.#options
+    const peer = peerOf(request)
+    if (peer === undefined || proxies?.has(peer) !== true) return undefined
+    return forwardedAddress(request.headers, peer, proxies)
   }
 
   async #count(socket: Socket, address: string): Promise<LinkRefusal | undefined> {
@@ -109,6 +121,10 @@ export class Door {
     this.#halfOpen.get(key)?.cancel()
     this.#halfOpen.delete(key)
   }
+}
+
+function peerOf({ socket: { remoteAddress } }: IncomingMessage): string | undefined {
+  return remoteAddress === undefined ? undefined : plainAddress(remoteAddress)
 }
 
 /** The same for a connection and for the TLS on top of it, which Node gives out as two sockets. */

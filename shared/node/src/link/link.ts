@@ -10,12 +10,11 @@ import { limits } from '@nightjar/shared/limits'
 import { type Clock, second, type Timer } from '@nightjar/shared/runtime'
 import type { RawData, WebSocket } from 'ws'
 import { type Rate, TokenBucket } from './bucket.ts'
+import { type LinkRates, type LinkTraffic, PacedReading, type SendMemory } from './rates.ts'
 
 export const subprotocol = 'nightjar.link.1'
 const closeCodeBase = 4000
 const messageBytes = limits.cellsPerMessage * cellSize
-/** Read of one link in one turn of the event loop: bounds how long a flood keeps the cells of others waiting. */
-const bytesPerTurn = 4 * messageBytes
 
 /**
  * Options of `ws` that both ends share: no deflate, no message larger than a full batch or of more frames than one, and
@@ -52,48 +51,6 @@ export type LinkRefusal =
   | 'control-frames'
   | 'slow-reader'
 
-/** How much of a link is read. It is not read while it is ahead of that; nothing is lost. */
-export interface LinkRates {
-  /** Of this link alone. */
-  readonly cells?: Rate | undefined
-  /** In bytes, both ways, of all links that are given the same. */
-  readonly bandwidth?: TokenBucket | undefined
-  /** Of all links that are given the same. */
-  readonly memory?: SendMemory | undefined
-  /** Counts what all links that are given the same carry. */
-  readonly traffic?: LinkTraffic | undefined
-  /** Counts how often one of them was not read for a while. */
-  readonly heldBack?: HeldBack | undefined
-}
-
-/** By what the link was ahead of: its own rate, or that of all together. */
-export interface HeldBack {
-  cells: number
-  bandwidth: number
-}
-
-/** Bytes of messages that links took and gave. */
-export interface LinkTraffic {
-  received: number
-  sent: number
-}
-
-/** What links have handed to their sockets. Where that is too much together, each says sooner that it takes no more. */
-export class SendMemory {
-  readonly #most: number
-  /** In bytes. */
-  unsent = 0
-
-  /** `most` in bytes. */
-  constructor(most: number) {
-    this.#most = most
-  }
-
-  get isScarce(): boolean {
-    return this.unsent > this.#most
-  }
-}
-
 export interface LinkOptions {
   readonly clock: Clock
   readonly events: LinkEvents
@@ -126,16 +83,11 @@ export class WebSocketLink implements Link {
   #lastSent: number
   #watch: Timer
   readonly #onRefused: (refusal: LinkRefusal) => void
-  readonly #cells: TokenBucket | undefined
+  readonly #reading: PacedReading
   readonly #bandwidth: TokenBucket | undefined
   readonly #memory: SendMemory | undefined
   readonly #traffic: LinkTraffic | undefined
-  readonly #heldBack: HeldBack | undefined
   #control: TokenBucket | undefined
-  /** Bytes read in this turn of the event loop. */
-  #readNow = 0
-  /** Not read until then, as more came than may. */
-  #reading: Timer | undefined
 
   constructor(socket: WebSocket, options: LinkOptions) {
     this.#socket = socket
@@ -146,12 +98,14 @@ export class WebSocketLink implements Link {
     this.#lastSent = this.#lastReceived
     this.#watch = this.#scheduleWatch()
     this.#onRefused = (refusal) => options.onRefused?.(refusal)
-    const { cells, bandwidth, memory, traffic, heldBack } = options.rates ?? {}
-    this.#memory = memory
-    this.#traffic = traffic
-    this.#heldBack = heldBack
-    this.#cells = cells && new TokenBucket(options.clock, cells)
-    this.#bandwidth = bandwidth
+    const rates = options.rates ?? {}
+    this.#bandwidth = rates.bandwidth
+    this.#memory = rates.memory
+    this.#traffic = rates.traffic
+    const onResumed = () => {
+      this.#lastReceived = options.clock.elapsed()
+    }
+    this.#reading = new PacedReading(socket, { clock: options.clock, rates, onResumed })
     socket.on('message', (data, isBinary) => this.#onMessage(data, isBinary))
     socket.on('ping', () => this.#onControlFrame())
     socket.on('pong', () => this.#onControlFrame())
@@ -234,45 +188,11 @@ export class WebSocketLink implements Link {
       this.#onRefused('malformed-frame')
       return this.close('protocol-violation')
     }
-    this.#cells?.owe(data.length / cellSize)
-    this.#bandwidth?.owe(data.length)
     if (this.#traffic !== undefined) this.#traffic.received += data.length
-    this.#takeTurn(data.length)
-    this.#keepToRates()
+    this.#reading.took(data.length)
     for (let offset = 0; offset < data.length && !this.#closed; offset += cellSize) {
       this.#events.onCell(new Uint8Array(data.buffer, data.byteOffset + offset, cellSize))
     }
-  }
-
-  /** The system would hand out two megabytes of one socket before it looks at another: others have their turn sooner. */
-  #takeTurn(bytes: number): void {
-    if (this.#readNow === 0) {
-      setImmediate(() => {
-        const wasLong = this.#readNow >= bytesPerTurn
-        this.#readNow = 0
-        if (wasLong && this.#reading === undefined) this.#socket.resume()
-      })
-    }
-    this.#readNow += bytes
-    if (this.#readNow >= bytesPerTurn) this.#socket.pause()
-  }
-
-  /** Stops reading while more came than may; the other side is then slowed down by TCP. */
-  #keepToRates(): void {
-    if (this.#reading !== undefined || this.#closed) return
-    const [own, shared] = [this.#cells?.debt ?? 0, this.#bandwidth?.debt ?? 0]
-    const debt = Math.max(own, shared)
-    if (debt === 0) return
-    if (this.#heldBack !== undefined) this.#heldBack[own > shared ? 'cells' : 'bandwidth'] += 1
-    this.#socket.pause()
-    this.#reading = this.#clock.after(Math.min(debt, limits.longestPause), () => {
-      this.#reading = undefined
-      // Its silence was ours.
-      this.#lastReceived = this.#clock.elapsed()
-      this.#socket.resume()
-      // Others may have taken what all share.
-      this.#keepToRates()
-    })
   }
 
   /** No Nightjar sends any; what stands between two may, now and then. */
@@ -312,11 +232,7 @@ export class WebSocketLink implements Link {
     this.#watch.cancel()
     this.#batch = undefined
     if (this.#memory !== undefined) this.#memory.unsent -= this.#unsent
-    if (this.#reading !== undefined) {
-      this.#reading.cancel()
-      // Or the other side's close would never be read.
-      this.#socket.resume()
-    }
+    this.#reading.end()
     this.#events.onClose(error)
   }
 }

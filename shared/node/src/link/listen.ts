@@ -10,8 +10,9 @@ import { type Clock, second } from '@nightjar/shared/runtime'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { Door, type IpGate } from './door.ts'
 import { type LocalIpGate, openFront } from './front.ts'
-import { type LinkRates, type LinkRefusal, socketOptions, subprotocol, WebSocketLink } from './link.ts'
+import { type LinkRefusal, socketOptions, subprotocol, WebSocketLink } from './link.ts'
 import type { Proxies } from './proxies.ts'
+import type { LinkRates } from './rates.ts'
 
 export interface ListenOptions {
   readonly host: string
@@ -31,8 +32,8 @@ export interface ListenOptions {
   onProblem?(error: NightjarError): void
   /** A link was accepted. */
   onLink?(): void
-  /** A table for each new link. */
-  accept(): CircuitTable
+  /** A table for each new link, and whose it is: the peer's, or of whom a listed proxy speaks for. */
+  accept(address: string | undefined): CircuitTable
   /** The text for a GET of `path`, as JSON; undefined = 404. */
   document?(path: string): string | undefined
 }
@@ -108,12 +109,13 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
   async function upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     const refusal = pathOf(request) !== options.path ? 404 : offersSubprotocol(request) ? undefined : 400
     if (refusal !== undefined) return turnAway(socket, refusal, 'no-link')
+    const address = door.addressOf(request)
     if ((await door.enterForwarded(request)) !== undefined) return refuse(socket, 429)
     if (isRefusing || (links.size >= options.maxConnections && !closeUnused()))
       return turnAway(socket, 503, 'connections')
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       door.linked(request.socket)
-      const table = options.accept()
+      const table = options.accept(address)
       const { idleAfter, rates } = options
       const link = new WebSocketLink(webSocket, { clock, events: table, idleAfter, rates, onRefused })
       table.attach(link)

@@ -1,0 +1,123 @@
+import { minute } from '@nightjar/shared/runtime'
+import { codeOfAsync } from '@nightjar/shared/testing'
+import { describe, expect, test } from 'vitest'
+import { extendTo } from './branch.ts'
+import { GatewayBranch } from './gatewayBranch.ts'
+import { RelayHealth } from './health.ts'
+import { OpenBranches } from './openBranches.ts'
+import { TestNetwork } from './testing/network.ts'
+import { makeSlot } from './testing/slot.ts'
+import type { TrunkSlot } from './trunk.ts'
+
+/** Two trunks that stand, r0–r1 and r0–r2, of which every group prefers the first. */
+async function start() {
+  const net = await TestNetwork.create({ relays: 3, gateways: 1 })
+  const random = () => 0.5
+  const [first, second] = [makeSlot(net, random), makeSlot(net, random)]
+  second.path.middle = 'r2'
+  for (const { slot } of [first, second]) slot.start()
+  await net.settle()
+  const slots: TrunkSlot[] = [first.slot, second.slot]
+  const [near, far, gateway] = [net.named('r1'), net.named('r2'), net.named('g0')]
+  const { clock } = net
+  const health = new RelayHealth(clock)
+  const open = new OpenBranches({ clock, health, slotsFor: async () => [...slots], random })
+  const to = (relay = gateway.relay) =>
+    net.run(
+      open.open('me', relay, async (options) => ({ branch: new GatewayBranch(options, await extendTo(options)) })),
+    )
+  /** Has every place of the second trunk taken. */
+  async function fillSecond(): Promise<GatewayBranch[]> {
+    slots.shift()
+    const filled: GatewayBranch[] = []
+    for (let index = 0; index < 32; index++) {
+      filled.push((await to()).branch)
+      clock.advance(1)
+    }
+    slots.unshift(first.slot)
+    far.extendsAsked = 0
+    return filled
+  }
+  const failures = () => health.failuresOf(gateway.relay)
+  const asked = () => [near, far].map(({ extendsAsked }) => extendsAsked)
+  return { net, first, second, near, far, gateway, open, to, fillSecond, failures, asked }
+}
+
+function followOn(branch: GatewayBranch): void {
+  branch.follow(new Uint8Array(928), 1, { onRecord() {}, onEnd() {} })
+}
+
+describe('where a relay on the way is busy', () => {
+  test('the branch goes over the other trunk, and nobody is blamed', async () => {
+    const { second, near, to, failures, asked, open } = await start()
+    near.busy = true
+    const { branch } = await to()
+    expect(branch.slot).toBe(second.slot)
+    expect([asked(), failures()]).toEqual([[1, 1], 0])
+    expect(open.all).toEqual([branch])
+  })
+
+  test('on all trunks, the relay at the end is blamed once, after each was asked once', async () => {
+    const { gateway, to, failures, asked } = await start()
+    gateway.busy = true
+    expect(await codeOfAsync(() => to())).toBe('busy')
+    expect([asked(), failures()]).toEqual([[1, 1], 1])
+  })
+
+  test('a trunk on which the relay cannot be the end is not asked, and keeps nobody from blame', async () => {
+    const { near, far, gateway, to, failures, asked } = await start()
+    near.busy = true
+    expect(await codeOfAsync(() => to({ ...gateway.relay, operator: far.relay.operator }))).toBe('busy')
+    expect([asked(), failures()]).toEqual([[1, 0], 1])
+  })
+
+  test('what else fails on the other trunk counts as ever', async () => {
+    const { near, gateway, to, failures, asked } = await start()
+    near.busy = true
+    gateway.up = false
+    expect(await codeOfAsync(() => to())).toBe('connect-failed')
+    expect([asked(), failures()]).toEqual([[1, 1], 1])
+  })
+
+  test('another trunk that has gone meanwhile is not asked, and nobody is blamed', async () => {
+    const { net, near, far, to, failures, asked } = await start()
+    near.busy = true
+    const opened = to()
+    far.kill()
+    expect(await codeOfAsync(() => opened)).toBe('busy')
+    expect([asked(), failures()]).toEqual([[1, 0], 0])
+    await net.clock.elapse(1 * minute)
+  })
+
+  test('no place stays taken on its trunk', async () => {
+    const { first, near, to } = await start()
+    near.busy = true
+    for (let count = 0; count < 33; count++) (await to()).branch.retire()
+    near.busy = false
+    expect((await to()).branch.slot).toBe(first.slot)
+  })
+})
+
+describe('where a relay on the way is busy, and the other trunk is full', () => {
+  test('the branch makes room that was idle for longest', async () => {
+    const { second, near, to, fillSecond, failures, open } = await start()
+    const filled = await fillSecond()
+    near.busy = true
+    followOn(filled[0] as GatewayBranch)
+    Object.assign(filled[0] as GatewayBranch, { lastUsed: -1 })
+    const { branch } = await to()
+    expect(branch.slot).toBe(second.slot)
+    expect(filled.map(({ error }) => error?.code).slice(0, 3)).toEqual([undefined, 'branch-retired', undefined])
+    expect([open.all.length, failures()]).toEqual([32, 0])
+  })
+
+  test('nothing that is followed gives way, and nobody is blamed', async () => {
+    const { near, to, fillSecond, failures, asked } = await start()
+    const filled = await fillSecond()
+    near.busy = true
+    for (const branch of filled) followOn(branch)
+    expect(await codeOfAsync(() => to())).toBe('busy')
+    expect(filled.filter(({ error }) => error !== undefined)).toEqual([])
+    expect([asked(), failures()]).toEqual([[1, 0], 0])
+  })
+})
