@@ -224,9 +224,9 @@ describe('answers that take no credit', () => {
     for (const number of [2, 3, 4, 5, 6]) await grow(number)
     // Two at once; the third is not paid for yet.
     expect([numbers(followed), circuit.sealedWith.length, circuit.clock.pending]).toEqual([[1, 2], 2, 1])
-    await wait(0.9)
+    await wait(0.2)
     expect(numbers(followed)).toEqual([1, 2])
-    await wait(0.1)
+    await wait(0.05)
     expect([numbers(followed), circuit.sealedWith.length, circuit.clock.pending]).toEqual([[1, 2, 6], 3, 0])
   })
 

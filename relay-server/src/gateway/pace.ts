@@ -6,8 +6,8 @@
 import type { Clock, Timer } from '@nightjar/shared/runtime'
 import { type Rate, TokenBucket } from '@nightjar/shared-node/link'
 
-/** In cells. Sixteen streams that tell a record of 16 cells each in a slot of 16 seconds need no more. */
-const rate: Rate = { perSecond: 16, atOnce: 16 }
+/** In cells. Four streams that tell a record of 16 cells each in a slot of a second, the shortest, need no more. */
+const rate: Rate = { perSecond: 64, atOnce: 16 }
 
 interface Waiting {
   readonly cells: number

@@ -117,7 +117,7 @@ describe('a kept branch', () => {
     wire.cut()
     await network.settle()
     // More than any window has.
-    for (let cell = 0; cell < 4 * limits.branchWindow; cell++) behind.back(command.relay, pattern(900, cell))
+    for (let cell = 0; cell < limits.keptCellsAtOnce; cell++) behind.back(command.relay, pattern(900, cell))
     await network.settle()
     expect([said, link.far.sent, link.near.writable]).toEqual([[], [], true])
     expect(held()).toEqual({ circuits: 0, branches: 1, keptBranches: 1 })
@@ -125,6 +125,25 @@ describe('a kept branch', () => {
     expect(countsOf('middle').queued).toEqual({ forward: 0, backward: 0 })
     await pass(hour)
     expect(said).toEqual([command.destroy])
+  })
+
+  test('ends where more comes on it than what is watched', async () => {
+    const { wire, behind } = await path()
+    wire.cut()
+    await network.settle()
+    const come = async (cells: number) => {
+      for (let cell = 0; cell < cells; cell++) behind.back(command.relay, pattern(900, cell))
+      await network.settle()
+    }
+    await come(limits.keptCellsAtOnce)
+    await pass(10 * second)
+    await come(10 * limits.keptCells)
+    expect(held().keptBranches).toBe(1)
+    await come(1)
+    expect(held()).toEqual({ circuits: 0, branches: 0, keptBranches: 0 })
+    expect(closes()).toMatchObject({ overflow: 1 })
+    expect(sessionOf('gateway-1').ended).toBe(true)
+    await expectNothing()
   })
 
   test('keeps nothing of its circuit: all keys but those of what stands are wiped', async () => {

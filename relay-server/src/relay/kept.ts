@@ -7,6 +7,7 @@ import { readU32 } from '@nightjar/shared/bytes'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { ErrorCode } from '@nightjar/shared/errors'
 import { type Clock, minute, second } from '@nightjar/shared/runtime'
+import { type Rate, TokenBucket } from '@nightjar/shared-node/link'
 import { limits } from '../limits/limits.ts'
 import type { Queue } from '../limits/queues.ts'
 import type { OnRefused } from '../limits/refusal.ts'
@@ -22,6 +23,7 @@ export interface KeptOptions {
   readonly onRefused: OnRefused
 }
 
+const rate: Rate = { perSecond: limits.keptCells, atOnce: limits.keptCellsAtOnce }
 /** The longest that one takes to leave a gateway or exit that drains: what clients take that are there. */
 const leavingWithin = 1 * minute
 
@@ -51,7 +53,13 @@ export class KeptBranches {
     this.#branches.set(onward, source)
     this.#held.add(source)
     meter.keptBranches += 1
+    const bucket = new TokenBucket(clock, rate)
     onward.leave({
+      onBackward: () => {
+        if (bucket.take(1)) return
+        onRefused('kept-cells')
+        onward.fail('overflow')
+      },
       onLost: (code) => this.#forget(onward, code),
       onGoaway: (seconds) => this.#endWithin(onward, Math.min((seconds * second) / 2, leavingWithin)),
     })

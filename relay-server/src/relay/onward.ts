@@ -128,9 +128,9 @@ export class Onward implements CircuitEnd, Waiter {
     this.#ending = { at, timer: this.#clock.after(duration, () => this.fail(code)) }
   }
 
-  /** Its circuit is over, and it stands: cells that come are dropped, those that wait go out, and `events` hears the rest. */
-  leave({ onLost, onGoaway }: Pick<OnwardEvents, 'onLost' | 'onGoaway'>): void {
-    this.#events = { onReply() {}, onBackward() {}, onLost, onGoaway }
+  /** Its circuit is over, and it stands: what waits goes out, and `events` hears what comes. */
+  leave(events: Omit<OnwardEvents, 'onReply'>): void {
+    this.#events = { ...events, onReply() {} }
   }
 
   /** Ends the branch from this side. */
