@@ -65,7 +65,7 @@ async function start(port = 0, shieldPort = 0): Promise<void> {
 }
 
 async function ask<T extends 'hello' | 'status'>(type: T) {
-  const said = type === 'hello' ? { type, bridge: 2, version: '0.1.0' } : { type }
+  const said = type === 'hello' ? { type, bridge: 3, version: '0.1.0' } : { type }
   const response = await askDaemon(places.socket, said as { type: 'status' })
   if ('error' in response) throw new Error(response.error.message)
   return parseResult(type, response.result)
@@ -91,7 +91,7 @@ test('calls of its endpoint are told to who said hello, together', async () => {
   // By now the trunks, which want a document, are tried again every ten seconds or so: nothing else is told meanwhile.
   clock.advance(10 * minute)
   const caller = new Connection(places.socket)
-  caller.say({ id: 1, type: 'hello', bridge: 2, version: '0.1.0' })
+  caller.say({ id: 1, type: 'hello', bridge: 3, version: '0.1.0' })
   await caller.received(1)
   const { endpoint } = await ask('status')
   for (let count = 0; count < 3; count++) expect((await post(endpoint, JSON.stringify(call))).status).toBe(200)
@@ -145,7 +145,7 @@ test('the shield’s ports are told, it refuses what is not listed, and without 
   expect(daemon?.ready).toMatchObject({ shieldPort: shield.port, sinkPort: shield.sinkPort })
   clock.advance(10 * minute)
   const caller = new Connection(places.socket)
-  caller.say({ id: 1, type: 'hello', bridge: 2, version: '0.1.0' })
+  caller.say({ id: 1, type: 'hello', bridge: 3, version: '0.1.0' })
   await caller.received(1)
   expect((await askSocks(shield.port, { host: 'example.com' })).reply).toBe(2)
   expect((await askSocks(shield.sinkPort, { host: 'mainnet.infura.io' })).reply).toBe(2)

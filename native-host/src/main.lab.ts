@@ -20,7 +20,7 @@ interface LinkingFlags {
   readonly out: string
   readonly freshness?: number
   readonly coldSpread?: number
-  readonly hold?: boolean
+  readonly keep: boolean
   readonly sleeps?: number
 }
 
@@ -36,9 +36,9 @@ program
   .requiredOption('--out <dir>', 'folder for PARTY.jsonl; emptied first')
   .option('--freshness <seconds>', 'of the watches, instead of the default', positive)
   .option('--cold-spread <minutes>', 'of the watches, instead of the default', positive)
-  .option('--hold', 'middles end the branches of a lost client one by one')
+  .option('--no-keep', 'branches on which something is watched are renewed and lost like all others')
   .option('--sleeps <n>', 'how often a machine sleeps in a day', Number)
-  .action(async ({ hold, sleeps, freshness, coldSpread, out, ...rest }: LinkingFlags) => {
+  .action(async ({ keep, sleeps, freshness, coldSpread, out, ...rest }: LinkingFlags) => {
     const settings: Partial<AccountSettings> = {
       ...(freshness === undefined ? {} : { freshness: freshness * second }),
       ...(coldSpread === undefined ? {} : { coldSpread: coldSpread * minute }),
@@ -47,7 +47,7 @@ program
     const onUser = (user: number) => {
       if ((user + 1) % 20 === 0) process.stderr.write(`· ${rest.strategy}: ${user + 1} of ${rest.users} users\n`)
     }
-    const machine = { isHeld: hold === true, ...(sleeps === undefined ? {} : { sleepsPerDay: sleeps }) }
+    const machine = { isKeeping: keep, ...(sleeps === undefined ? {} : { sleepsPerDay: sleeps }) }
     await simulateLinking({ ...rest, ...machine, settings, views, onUser })
     flush()
   })

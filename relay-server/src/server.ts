@@ -177,7 +177,7 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
   async function stop({ seconds, hurry }: Leave): Promise<void> {
     listener.refuseNew()
     relay.drain(seconds)
-    const isEmpty = () => relay.counts.circuits === 0
+    const { isEmpty } = relay
     await untilEmpty(clock, { isEmpty, milliseconds: seconds * second, hurry })
     keeper.stop()
     await listener.close()

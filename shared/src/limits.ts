@@ -68,10 +68,15 @@ export const limits = {
   handshakesPerLink: 100,
   handshakesPerLinkAtOnce: 400,
 
-  /** A circuit on which nothing came for this long ends at the next look, an hour later at most: bounds forgotten state. */
-  circuitIdle: 1 * hour,
+  /**
+   * A circuit on which nothing came for this long ends at the next look, as long again at most: bounds forgotten state.
+   * More than `keepLongest`, as nothing comes on a branch that is kept.
+   */
+  circuitIdle: 3 * hour,
   /** The longest that a circuit lives: bounds the same where somebody keeps touching it. A multiple of the above. */
   circuitLife: 24 * hour,
+  /** A branch is kept for at most this long, with or without its circuit: bounds what clients that are gone leave behind. */
+  keepLongest: 2 * hour,
   /** Branches of one circuit at one hop: bounds fan-out per circuit. */
   branchesPerCircuit: 32,
   /** The branch window W, in cells: what may be in flight per branch and direction without a CREDIT. */

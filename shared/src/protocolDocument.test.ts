@@ -50,6 +50,7 @@ describe('docs/protocol.md', () => {
       'longest path': maxDepth,
       epoch: epochCells,
       part: partSize,
+      'longest time kept': limits.keepLongest / second,
       'branch window W': limits.branchWindow,
       'stream window': limits.streamWindow,
       'credit step': limits.creditStep,

@@ -79,11 +79,15 @@ function truthOf(recorded: Recorded): Truth {
 function flowsOf(recorded: Recorded, truth: Truth) {
   const byMiddle = [...Map.groupBy(recorded.middle, ({ middle }) => middle).values()]
   const trunks = new Map<number, { from: number; to: number; readonly gateways: Set<string> }>()
+  // What comes on a branch that is kept says nothing of how long its trunk stood.
+  const leftAt = new Map(
+    recorded.middle.filter(({ event }) => event === 'left').map(({ trunk, time }) => [trunk, time]),
+  )
   for (const { trunk, time, gateway } of recorded.middle) {
     const known = trunks.get(trunk) ?? { from: time, to: time, gateways: new Set() }
     trunks.set(trunk, known)
     known.from = Math.min(known.from, time)
-    known.to = Math.max(known.to, time)
+    known.to = Math.max(known.to, Math.min(time, leftAt.get(trunk) ?? time))
     known.gateways.add(gateway)
   }
   const accountOf = (flow: string) => truth.accountsOf(flow)[0] ?? ''

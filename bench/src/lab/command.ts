@@ -16,7 +16,7 @@ export function labCommand(): Command {
     .option('--seed <n>', 'of all chance', positive, 1)
     .addOption(new Option('--only <strategy>', 'one of them').choices(Object.keys(strategies)))
     .option('--pictures <dir>', 'folder for pictures')
-    .option('--lab <flags>', 'more for nightjar-lab, as one text: --lab="--keep --sleeps 0"', '')
+    .option('--lab <flags>', 'more for nightjar-lab, as one text: --lab="--no-keep --sleeps 0"', '')
     .action(async ({ pictures, ...flags }: LinkingFlags & { readonly pictures?: string }) => {
       const results = await linking(flags, (step) => process.stderr.write(`· ${step}\n`))
       if (pictures !== undefined) draw(results, pictures)

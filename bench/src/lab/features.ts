@@ -107,6 +107,8 @@ export function featuresOf(a: Prepared, b: Prepared, crowd: Crowd): Features {
     'there as long': Math.min(a.presentFor, b.presentFor) / Math.max(a.presentFor, b.presentFor, 1),
     'branches opened within 0.5 s': meet(one.opened, other.opened, 0.5 * second),
     'branches opened within 30 s': meet(one.opened, other.opened, 30 * second),
+    'came back within 5 min': meet(one.returned, other.returned, 5 * minute),
+    'came back within 30 min': meet(one.returned, other.returned, 30 * minute),
     'branches lost together': closed.weight,
     'share of branches lost together': closed.count / fewer(one.closed, other.closed),
     'errors within 10 s': matches(one.errors, other.errors, 10 * second),

@@ -28,7 +28,7 @@ export interface MiddleRecord {
   readonly trunk: number
   readonly branch: number
   readonly gateway: string
-  readonly event: 'open' | 'close' | 'exchange' | 'follow' | 'push'
+  readonly event: 'open' | 'left' | 'close' | 'exchange' | 'follow' | 'push'
   readonly up: number
   readonly down: number
   readonly time: number

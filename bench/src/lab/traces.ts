@@ -4,6 +4,9 @@
  */
 import type { GatewayRecord, MiddleRecord, ProviderRecord } from './records.ts'
 
+/** How long a branch stands beside the next one, at most, while its client is there (docs/protocol.md, "Kept branches"). */
+const longestOverlap = 45 * 60_000
+
 export interface Trace {
   /** Whose it is for the attacker: an account, or a flow. */
   readonly name: string
@@ -14,6 +17,8 @@ export interface Trace {
   /** When its branches came and went. */
   readonly opened: readonly number[]
   readonly closed: readonly number[]
+  /** When a branch came as none does where the client was there all the time. */
+  readonly returned: readonly number[]
   readonly errors: readonly number[]
   /** Numbers of blocks that were asked for, by time of `asked`; NaN where none was named. */
   readonly blocks: readonly number[]
@@ -25,7 +30,7 @@ export interface Trace {
 
 interface Event {
   readonly time: number
-  readonly sort: 'asked' | 'slot' | 'opened' | 'closed'
+  readonly sort: 'asked' | 'slot' | 'opened' | 'closed' | 'returned'
   readonly kind?: string
   readonly block?: number | undefined
   readonly isError?: boolean | undefined
@@ -53,12 +58,34 @@ export function logsOfGateways(records: readonly GatewayRecord[]): ReadonlyMap<s
       })
     }
   }
+  const stood = new Map<string, Map<number, { from: number; to: number }>>()
   for (const { branch, event, time } of records) {
     if (event !== 'open' && event !== 'close') continue
     const sort = event === 'open' ? 'opened' : 'closed'
-    for (const account of accountsOf.get(branch) ?? []) add(logs, account, { time, sort })
+    for (const account of accountsOf.get(branch) ?? []) {
+      add(logs, account, { time, sort })
+      const own = stood.get(account) ?? new Map()
+      stood.set(account, own)
+      const known = own.get(branch) ?? { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY }
+      own.set(branch, event === 'open' ? { ...known, from: time } : { ...known, to: time })
+    }
+  }
+  for (const [account, own] of stood) {
+    for (const time of returnsAmong([...own.values()])) add(logs, account, { time, sort: 'returned' })
   }
   return sorted(logs)
+}
+
+/** When a branch came that renews none: the one before was over, or had more time left than it has when it is renewed. */
+function returnsAmong(branches: { readonly from: number; readonly to: number }[]): readonly number[] {
+  return branches
+    .sort((a, b) => a.from - b.from)
+    .flatMap(({ from }, index) => {
+      const before = branches[index - 1]
+      if (before === undefined || before.to === Number.POSITIVE_INFINITY) return []
+      const left = before.to - from
+      return left < 0 || left > longestOverlap ? [from] : []
+    })
 }
 
 export function logsOfProvider(records: readonly ProviderRecord[]): ReadonlyMap<string, Log> {
@@ -77,13 +104,21 @@ export function logsOfProvider(records: readonly ProviderRecord[]): ReadonlyMap<
   return sorted(logs)
 }
 
+const sortsOfMiddle = {
+  open: 'opened',
+  left: 'closed',
+  close: 'closed',
+  push: 'slot',
+  follow: 'asked',
+  exchange: 'asked',
+} as const
+
 /** By flow: the branches of one trunk to one gateway. */
 export function logsOfMiddle(records: readonly MiddleRecord[]): ReadonlyMap<string, Log> {
   const logs = new Map<string, Event[]>()
   for (const record of records) {
     const { event, time, up, down } = record
-    const sort = event === 'push' ? 'slot' : event === 'open' ? 'opened' : event === 'close' ? 'closed' : 'asked'
-    add(logs, flowOf(record), { time, sort, kind: `${event} ${up} ${down}` })
+    add(logs, flowOf(record), { time, sort: sortsOfMiddle[event], kind: `${event} ${up} ${down}` })
   }
   return sorted(logs)
 }
@@ -107,6 +142,7 @@ export function traceIn(name: string, log: Log, from: number, to: number): Trace
     there: timesOf(there),
     opened: timesOf(events.filter(({ sort }) => sort === 'opened')),
     closed: timesOf(events.filter(({ sort }) => sort === 'closed')),
+    returned: timesOf(events.filter(({ sort }) => sort === 'returned')),
     errors: timesOf(events.filter(({ isError }) => isError)),
     blocks: asked.map(({ block }) => block ?? Number.NaN),
     shared: asked.flatMap(({ question }) => (question === undefined ? [] : [question])),

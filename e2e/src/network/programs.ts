@@ -24,12 +24,16 @@ export interface Running {
   /** All it has printed so far, stdout and stderr. */
   output(): string
   signal(name: NodeJS.Signals): void
-  /** SIGTERM, and SIGKILL if it does not end within five seconds; resolves with the exit code. */
+  /**
+   * SIGTERM; a second one, at which nothing is waited for, after a second; SIGKILL if it does not end within five. Resolves
+   * with the exit code.
+   */
   stop(): Promise<number | null>
   /** Resolves with the exit code whenever it ends. */
   readonly ended: Promise<number | null>
 }
 
+const hurryAfter = 1000
 const stopGrace = 5000
 const readyTimeout = 30_000
 const outputLimit = 16 * 1024 * 1024
@@ -68,9 +72,12 @@ function watch(child: ChildProcess): Omit<Running, 'ready'> {
     ended,
     async stop() {
       child.kill('SIGTERM')
-      const timer = setTimeout(() => child.kill('SIGKILL'), stopGrace)
+      const timers = [
+        setTimeout(() => child.kill('SIGTERM'), hurryAfter),
+        setTimeout(() => child.kill('SIGKILL'), stopGrace),
+      ]
       const code = await ended
-      clearTimeout(timer)
+      for (const timer of timers) clearTimeout(timer)
       return code
     },
   }

@@ -90,7 +90,7 @@ test('a real daemon is started, serves, and is ended by `nightjar stop`', async 
   const config = { network: { document: 'none.json', trust }, endpoint: { port: 0 }, log: { level: 'silent' } }
   await writeFile(join(home, 'config.yaml'), JSON.stringify(config))
   const { child, stdin, ended } = start()
-  writeMessage(stdin, { id: 1, type: 'hello', bridge: 2, version: 'x' })
+  writeMessage(stdin, { id: 1, type: 'hello', bridge: 3, version: 'x' })
   let said = ''
   while (!said.includes('"id":1')) said += String((await once(child.stdout, 'data'))[0])
   expect(said).toMatch(/"id":1,"result":.*"bridge":2/)

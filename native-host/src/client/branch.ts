@@ -1,6 +1,7 @@
 /**
  * What every branch of an isolation group is, wherever it ends: a hop below a trunk's middle that is watched while it
- * stands, knows when it was last used, and, once retired, closes with the last of what runs on it. What runs on it is
+ * stands, knows when it was last used, and, once retired, closes with the last of what runs on it; one that is kept is
+ * closed by its middle when its time is over. What runs on it is
  * told by gatewayBranch.ts (sealed records) and exitBranch.ts (tcp streams).
  *
  * Where a relay on its way drains, it is left at a random moment within the time that there is: branches that left in the
@@ -54,7 +55,14 @@ export abstract class Branch {
     this.clock = clock
     this.lastUsed = clock.elapsed()
     hop.onGoaway((seconds) => clock.after(random() * timeToLeave(seconds, longestAtEnd), () => this.#leave()))
-    watchHop(hop, { clock, code: 'timed-out', isBusy: () => this.isExpecting, before: slot.trunk?.hop })
+    watchHop(hop, {
+      clock,
+      code: 'timed-out',
+      isBusy: () => this.isExpecting,
+      // A PING would tell its gateway that somebody is there.
+      mayAsk: () => !this.isKept || this.isExpecting,
+      before: slot.trunk?.hop,
+    })
   }
 
   /** Whether it is time to leave it, as a relay on its way drains: what is new belongs on another branch. */
@@ -72,6 +80,11 @@ export abstract class Branch {
 
   /** Whether something on it is pushed for as long as it stands. */
   get isFollowed(): boolean {
+    return false
+  }
+
+  /** Whether it stands for its time, whatever becomes of us. */
+  get isKept(): boolean {
     return false
   }
 
@@ -97,11 +110,19 @@ export abstract class Branch {
     this.hop.onClosed(listener)
   }
 
-  /** Takes nothing new; closes once nothing runs on it, or at once where its relay `failed` to prove who it is. */
+  /**
+   * Takes nothing new; closes once nothing runs on it, or, where it is kept, when its time is over; or at once where its
+   * relay `failed` to prove who it is.
+   */
   retire(failed = false): void {
     this.#retired = true
     if (failed) this.hop.close('handshake-failed')
     else this.closeIfOver()
+  }
+
+  /** Ends it for another one's sake, kept or not, with all that runs on it; its relay is not to blame. */
+  giveWay(): void {
+    this.hop.close('branch-retired')
   }
 
   /** Ends it whatever is under way. */
@@ -109,9 +130,9 @@ export abstract class Branch {
     this.hop.close()
   }
 
-  /** Closes it where it is retired or to be left, and the last of what ran on it has ended. What is followed moves first. */
+  /** Closes it where it is retired and not kept, or to be left, and the last of what ran on it has ended. What is followed moves first. */
   closeIfOver(): void {
-    const isOver = this.#retired || (this.#leaving && !this.isFollowed)
+    const isOver = (this.#retired && !this.isKept) || (this.#leaving && !this.isFollowed)
     if (isOver && this.running === 0) this.hop.close('branch-retired')
   }
 

@@ -62,11 +62,6 @@ export class ExitBranch extends Branch {
     return Math.max(this.lastUsed, this.#lastSent, this.#lastReceived)
   }
 
-  /** Ends it for another one's sake, with all that runs on it; its exit is not to blame. */
-  giveWay(): void {
-    this.hop.close('branch-retired')
-  }
-
   /**
    * Has the exit connect to `target`; once the connection stands, `join` takes it over.
    * @param timeout milliseconds

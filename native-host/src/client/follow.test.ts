@@ -1,5 +1,5 @@
 import type { NightjarError } from '@nightjar/shared/errors'
-import { type Follower, requestsPerBranch } from '@nightjar/shared/requests'
+import { type Follower, keptFor, requestsPerBranch } from '@nightjar/shared/requests'
 import type { Question } from '@nightjar/shared/rpc'
 import { minute, second } from '@nightjar/shared/runtime'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
@@ -13,7 +13,9 @@ afterEach(async () => {
   for (const client of running.splice(0)) await client.stop()
 })
 
-const question: Question = { chain: 1, cells: 4, method: 'nightjar_watch', params: [{ delay: 5 }] }
+const question: Question = { chain: 1, cells: 4, method: 'eth_subscribe', params: ['newHeads'] }
+/** On a branch that is kept. */
+const watch: Question = { chain: 1, cells: 4, method: 'nightjar_watch', params: [{ delay: 5 }] }
 
 async function start(gateways = 4) {
   const net = await TestNetwork.create({ relays: 6, gateways })
@@ -30,13 +32,13 @@ async function start(gateways = 4) {
   await net.settle()
   const all = net.relays.filter(({ relay }) => relay.roles.includes('gateway'))
 
-  async function follow(group: string) {
+  async function follow(group: string, followed = question) {
     const told: unknown[] = []
     const handler: Follower = {
       onOutcome: (outcome, id) => told.push('result' in outcome ? outcome.result : id),
       onEnd: (code) => told.push(code),
     }
-    const following = await net.run(client.follow({ group, question }, handler))
+    const following = await net.run(client.follow({ group, question: followed }, handler))
     await net.settle()
     return { told, stop: () => following.stop() }
   }
@@ -128,6 +130,99 @@ describe('what a group follows', () => {
     await client.stop()
     await net.clock.elapse(30 * minute)
     expect(all.reduce((sum, { followed }) => sum + followed.length, 0)).toBe(1)
+  })
+})
+
+describe('a watch', () => {
+  /** One gateway's, once the next branch is there. */
+  async function untilRenewed() {
+    const started = await start()
+    const { net, follow, telling } = started
+    const { told, stop } = await follow('me', watch)
+    const [name = ''] = telling()
+    const began = net.clock.elapsed()
+    while (telling().length < 2) {
+      await net.clock.elapse(1 * minute)
+      await net.settle()
+    }
+    return { ...started, told, stop, name, began }
+  }
+
+  test('moves to a successor, and goes on where it was until its time is over, unheard', async () => {
+    const { net, told, push, telling, name, began, all, client } = await untilRenewed()
+    expect(net.clock.elapsed() - began).toBeGreaterThanOrEqual(keptFor.shortest - keptFor.overlap)
+    expect(net.clock.elapsed() - began).toBeLessThan(keptFor.longest + 2 * minute)
+    expect(telling()).toEqual([name, name])
+    await push('once')
+    expect(told).toEqual(['once'])
+    expect(client.status().branches).toBe(2)
+    await net.clock.elapse(keptFor.overlap)
+    await net.settle()
+    const [first] = net.named(name).followed
+    // The gateway heard nothing of the client, and of the branch's end from the relay before it.
+    expect(first?.endedWith).toBe('link-lost')
+    await push('still')
+    expect(told).toEqual(['once', 'still'])
+    expect(all.every(({ up }) => up)).toBe(true)
+  })
+
+  test('goes on at its gateway where the client is gone, until its time is over', async () => {
+    const { net, client, follow, telling, push } = await start()
+    for (const group of ['a', 'b', 'c']) await follow(group, watch)
+    const before = telling()
+    await client.stop()
+    await net.settle()
+    expect(telling()).toEqual(before)
+    await push('unheard')
+    await net.clock.elapse(keptFor.shortest - 1 * minute)
+    expect(telling()).toEqual(before)
+    await net.clock.elapse(keptFor.longest - keptFor.shortest + 1 * minute)
+    expect(telling()).toEqual([])
+  })
+
+  test('goes on where the entry is lost; the next one begins beside it', async () => {
+    const { net, client, follow, telling } = await start()
+    const { told } = await follow('me', watch)
+    const before = telling()
+    for (const { entry } of client.status().trunks) net.named(entry.name).kill()
+    await net.settle()
+    expect([told, telling()]).toEqual([['link-lost'], before])
+    await net.run(client.request({ group: 'me', chain: 1, call: { method: 'eth_chainId' } }))
+    await follow('me', watch)
+    expect(telling()).toEqual([...before, ...before])
+  })
+
+  test('that is ended is ended at its gateway too', async () => {
+    const { net, follow, telling } = await start()
+    const { stop } = await follow('me', watch)
+    stop()
+    await net.settle()
+    expect(telling()).toEqual([])
+  })
+
+  test('asks its gateway nothing while that is silent; a question on the same branch finds that out', async () => {
+    const { net, client, follow, telling } = await start()
+    const { told } = await follow('me', watch)
+    const gateway = net.named(telling()[0] as string)
+    gateway.silent = true
+    await net.clock.elapse(10 * minute)
+    await net.settle()
+    expect(told).toEqual([])
+    const asked = client.request({ group: 'me', chain: 1, call: { method: 'eth_chainId' } }).catch(() => undefined)
+    await net.settle()
+    await net.clock.elapse(6 * second)
+    await net.settle()
+    expect(told).toEqual(['timed-out'])
+    await client.stop()
+    await asked
+  })
+
+  test('gives way, unheard, where its place is wanted', async () => {
+    const { net, name, ask, telling, client } = await untilRenewed()
+    for (let index = 0; index < 63; index++) await ask(`group ${index}`)
+    await net.settle()
+    expect(client.status().branches).toBe(64)
+    expect(telling()).toEqual([name])
   })
 })
 

@@ -4,7 +4,7 @@
  */
 import { collect, cutRecords, type Hop, type Stream } from '@nightjar/shared/circuit'
 import { recordSize } from '@nightjar/shared/envelope'
-import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
+import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { replySize } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import type { Carrier, FollowHandler, Following } from '@nightjar/shared/requests'
@@ -17,8 +17,10 @@ const nothing = new Uint8Array(0)
 
 export class GatewayBranch extends Branch implements Carrier {
   readonly #freed: (() => void)[] = []
+  /** What is followed on it: each ends for its follower, and goes on unheard. */
+  readonly #followers = new Set<() => void>()
   #running = 0
-  #followed = 0
+  #isKept = false
 
   constructor(options: BranchOptions, hop: Hop) {
     super(options, hop)
@@ -31,7 +33,23 @@ export class GatewayBranch extends Branch implements Carrier {
   }
 
   override get isFollowed(): boolean {
-    return this.#followed > 0
+    return this.#followers.size > 0
+  }
+
+  override get isKept(): boolean {
+    return this.#isKept
+  }
+
+  keep(duration: number): void {
+    if (this.#isKept || this.error !== undefined) return
+    this.#isKept = true
+    this.hop.keep(Math.round(duration / second))
+  }
+
+  /** What is followed on one that is kept is not ended there: a client that came back could not either. */
+  override retire(failed = false): void {
+    super.retire(failed)
+    if (this.#isKept) for (const leave of [...this.#followers]) leave()
   }
 
   protected override get isExpecting(): boolean {
@@ -59,29 +77,28 @@ export class GatewayBranch extends Branch implements Carrier {
     this.refuseIfRetired()
     if (!this.#hasFreeStream()) throw new NightjarError('limit-reached', { detail: 'streams of a branch' })
     this.lastUsed = this.clock.elapsed()
-    let isOver = false
-    const over = () => {
-      if (!isOver) this.#followed -= 1
-      isOver = true
+    const end = (code: ErrorCode) => {
+      // Left before: nobody hears it any more.
+      if (this.#followers.delete(leave)) handler.onEnd(code)
+      this.closeIfOver()
     }
+    const leave = () => end('branch-retired')
     const cutting = cutRecords({
       stream: () => stream,
       size: recordSize(cells),
       onRecord: (each) => {
+        if (!this.#followers.has(leave)) return
         this.lastUsed = this.clock.elapsed()
         handler.onRecord(each)
       },
-      onEnd: (code) => {
-        over()
-        handler.onEnd(code)
-        this.closeIfOver()
-      },
+      onEnd: end,
     })
-    const stream: Stream = this.hop.streams.open(service.follow, nothing, cutting, { data: record, end: true })
-    this.#followed += 1
+    const first = { data: record, end: true }
+    const stream: Stream = this.hop.streams.open(service.follow, nothing, cutting, first, { isFree: this.#isKept })
+    this.#followers.add(leave)
     return {
       stop: () => {
-        over()
+        this.#followers.delete(leave)
         stream.reset('cancelled')
         this.closeIfOver()
       },

@@ -135,7 +135,7 @@ export class OpenBranches {
     const patience = idleAfter + (random() - 0.5) * 2 * idleJitter
     const look = () => {
       const left = branch.lastUsed + patience - clock.elapsed()
-      if (left <= 0 && branch.running === 0) branch.retire()
+      if (left <= 0 && branch.running === 0 && !branch.isKept) branch.retire()
       else timer = clock.after(left > 0 ? left : lookAgainAfter, look)
     }
     let timer = clock.after(patience, look)
@@ -163,7 +163,7 @@ export class OpenBranches {
     const free = slots.find((slot) => this.#isFree(slot))
     if (free !== undefined) return free
     const idle = this.#idleOn(slots).find(mayClose)
-    idle?.retire()
+    idle?.giveWay()
     return idle?.slot
   }
 

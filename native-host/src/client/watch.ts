@@ -14,6 +14,8 @@ export interface WatchOptions {
   /** What a silent hop is closed with, and all below it. */
   readonly code: ErrorCode
   isBusy(): boolean
+  /** Whether it may be asked at all; always, where it is not said. */
+  mayAsk?(): boolean
   /** The hop before it. While that is silent too it has to be asked first, or the wrong relay would be blamed. */
   readonly before?: Hop | undefined
   /** Called when it is asked. */
@@ -32,6 +34,7 @@ export function watchHop(hop: Hop, options: WatchOptions): void {
 
   function look(): void {
     if (hop.error !== undefined) return
+    if (options.mayAsk?.() === false) return next()
     const notBefore = clock.elapsed() - (options.isBusy() ? quietBusy : quietIdle)
     if (hop.lastHeard > notBefore || (before !== undefined && before.lastHeard <= notBefore)) return next()
     void ask()

@@ -29,8 +29,8 @@ describe('a session says', () => {
     const { net, bridge, context } = await startSession()
     bridge.session.tell({ event: 'document' })
     expect(bridge.events).toEqual([])
-    const hello = await net.run(bridge.ask('hello', { bridge: 2, version: '0.1.0' }))
-    expect(hello).toEqual({ bridge: 2, version: '1.2.3', proofKey })
+    const hello = await net.run(bridge.ask('hello', { bridge: 3, version: '0.1.0' }))
+    expect(hello).toEqual({ bridge: 3, version: '1.2.3', proofKey })
     bridge.session.tell({ event: 'document' })
     bridge.session.tell({ event: 'status', status: context.status() })
     expect(bridge.events).toEqual([{ event: 'document' }, { event: 'status', status: context.status() }])
@@ -241,6 +241,30 @@ describe('a branch number', () => {
     await net.run(other.ask('close', { branch: numberOf(theirs), failed: false }))
     expect([other.events.length, bridge.events.length]).toEqual([1, 0])
   })
+})
+
+test('a branch that is kept goes on at its gateway when the session has retired it, and takes no place of the browser’s', async () => {
+  const { net, client, bridge, open } = await startSession()
+  const told: string[] = []
+  const watched = { ...question, method: 'nightjar_watch', params: [] }
+  const onEnd = (code: string) => void told.push(code)
+  const followed = () => net.named('g0').followed.filter(({ endedWith }) => endedWith === undefined).length
+  for (const [index, each] of labels.entries()) {
+    const branch = await open(each)
+    branch.follow(watched, { onOutcome() {}, onEnd })
+    await net.settle()
+    branch.retire()
+    await net.settle()
+    expect([told.length, followed()]).toEqual([index + 1, index + 1])
+  }
+  expect(new Set(told)).toEqual(new Set(['branch-retired']))
+  expect(labels.length).toBeGreaterThan(limits.branchesPerBridge)
+  bridge.session.close()
+  await net.settle()
+  expect([client.status().branches, followed()]).toEqual([labels.length, labels.length])
+  await net.clock.elapse(90 * minute)
+  await net.settle()
+  expect([client.status().branches, followed()]).toEqual([0, 0])
 })
 
 describe('what is refused', () => {

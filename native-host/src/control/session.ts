@@ -14,6 +14,7 @@ import { isSizeClass, recordSize } from '@nightjar/shared/envelope'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import type { Json, Outcome } from '@nightjar/shared/rpc'
+import { second } from '@nightjar/shared/runtime'
 import type { DaemonAccounts } from '../accounts.ts'
 import type { Client } from '../client/client.ts'
 import type { GatewayBranch } from '../client/gatewayBranch.ts'
@@ -70,6 +71,9 @@ export class BridgeSession implements Session {
         return this.#gateways(request)
       case 'open':
         return this.#open(request)
+      case 'keep':
+        this.#branch(request.branch).branch.keep(request.seconds * second)
+        return result<'keep'>(null)
       case 'exchange':
         return this.#exchange(request)
       case 'follow':
@@ -182,6 +186,8 @@ export class BridgeSession implements Session {
 
   #closeBranch({ branch: number, failed }: Extract<BridgeRequest, { type: 'close' }>): Outcome {
     this.#branches.get(number)?.branch.retire(failed)
+    // One that is kept stands for long yet, and is none of the browser's any more.
+    this.#branches.delete(number)
     return result<'close'>(null)
   }
 

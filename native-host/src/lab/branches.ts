@@ -2,10 +2,14 @@
  * One user's branches: a model in time of requests/branches.ts and client/openBranches.ts, over the product's own choice of
  * gateways. A branch is renewed after 10 minutes ± 2, the next one opened first (docs/protocol.md, "Circuits are trees"), and
  * likewise at a random moment when a relay on its way drains; it is lost with its trunk or its gateway.
+ *
+ * One on which something is watched is kept (docs/protocol.md, "Kept branches"): it stands for its time whether or not the
+ * client is there, beside the next one, until its middle ends it. Left out: how many a relay keeps at most.
  */
 import type { Relay } from '@nightjar/shared/directory'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import { hour, minute, pause, second } from '@nightjar/shared/runtime'
+import { keptFor } from '@nightjar/shared/requests'
+import { hour, minute, pause, second, type Timer } from '@nightjar/shared/runtime'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { type Asking, assignGateways, keepGateway } from '../client/assignments.ts'
 import { timeToLeave } from '../client/branch.ts'
@@ -33,12 +37,16 @@ export interface Branch {
   readonly gateway: Relay
   /** Milliseconds from here to the gateway. */
   readonly latency: number
-  /** What ends what is followed on it. */
+  /** The client's: told when nothing more comes, or to look for the next one. */
   readonly followers: Set<(code: ErrorCode) => void>
-  /** When it is renewed. */
-  readonly dueAt: number
+  /** The gateway's: what ends what it serves, which is not before the branch ends. */
+  readonly served: Set<() => void>
   lastUsed: number
-  isClosed: boolean
+  isKept: boolean
+  /** The next one is there, or on its way. */
+  hasNext: boolean
+  /** Nothing of it reaches the client any more. */
+  isLost: boolean
 }
 
 export interface BranchesOptions {
@@ -49,8 +57,8 @@ export interface BranchesOptions {
   readonly views: Views
   readonly user: number
   readonly sleepsPerDay: number
-  /** A middle ends the branches of a lost client when each would have been renewed, not all at once. */
-  readonly isHeld: boolean
+  /** Branches on which something is watched are kept. */
+  readonly isKeeping: boolean
   /** Unlike any that another user has. */
   nextId(): number
 }
@@ -58,7 +66,10 @@ export interface BranchesOptions {
 export class Branches {
   readonly trunks: Trunks
   readonly #options: BranchesOptions
+  /** By group and gateway, the newest. */
   readonly #branches = new Map<string, Branch>()
+  /** All that stand at their gateways, and what makes each be renewed. */
+  readonly #standing = new Map<Branch, Timer>()
   readonly #opening = new Map<string, Promise<Branch>>()
   readonly #rankings = new Map<string, readonly Relay[]>()
 
@@ -68,17 +79,21 @@ export class Branches {
     const { world, clock } = options
     this.trunks = new Trunks({
       ...options,
-      onLost: (trunk) => this.#lose(trunk),
-      onReplaced: (trunk) => this.#leave((branch) => branch.trunk === trunk),
+      onLost: (trunk) => this.#loseTrunk(trunk),
+      onReplaced: (trunk) => this.#leaveOneByOne((branch) => branch.trunk === trunk),
     })
     for (const { id } of world.network.relays) {
       for (const { from } of world.outagesOf(id)) {
         if (from < clock.now()) continue
         const drainsAt = Math.max(from - drainSeconds * second, clock.now())
-        clock.after(drainsAt - clock.now(), () => this.#leave(({ gateway }) => gateway.id === id))
+        clock.after(drainsAt - clock.now(), () => {
+          this.#leaveOneByOne((branch) => branch.gateway.id === id || isKeptBy(id)(branch))
+        })
         clock.after(from - clock.now(), () => {
           onGatewayLost(id)
-          this.#loseGateway(id)
+          for (const branch of [...this.#standing.keys()]) {
+            if (branch.gateway.id === id || isKeptBy(id)(branch)) this.#end(branch, 'link-lost')
+          }
         })
       }
     }
@@ -89,10 +104,21 @@ export class Branches {
     const gateway = this.#gatewayOf(group)
     const key = keyOf(group, gateway)
     const known = this.#branches.get(key)
-    if (known !== undefined && !known.isClosed) return Promise.resolve(known)
+    if (known !== undefined && !known.isLost) return Promise.resolve(known)
     const opening = this.#opening.get(key) ?? this.#open(group, gateway)
     this.#opening.set(key, opening)
     return opening.finally(() => this.#opening.delete(key))
+  }
+
+  /** As something is watched on it. */
+  keep(branch: Branch): void {
+    const { clock, chance, isKeeping } = this.#options
+    if (!isKeeping || branch.isKept || branch.isLost) return
+    branch.isKept = true
+    const { shortest, longest, overlap } = keptFor
+    const left = chance.between(shortest, longest)
+    this.#renewAfter(branch, left - chance.next() * overlap)
+    clock.after(left, () => this.#end(branch, 'branch-retired'))
   }
 
   /** The middle sees that; `earlier` milliseconds off. */
@@ -106,11 +132,6 @@ export class Branches {
     })
   }
 
-  /** How long its gateway is not told that the client is gone. */
-  heldFor({ trunk, dueAt }: Branch): number {
-    return this.#options.isHeld && trunk.isLost ? Math.max(dueAt - this.#now, 0) : 0
-  }
-
   get #now(): number {
     return this.#options.clock.now()
   }
@@ -120,20 +141,15 @@ export class Branches {
     const trunk = await this.#trunkOf(group)
     const id = nextId()
     const latency = trunk.latency + chance.between(5, 40)
-    const followers = new Set<(code: ErrorCode) => void>()
     const number = ++trunk.branches
-    const dueAt = this.#now + 4 * latency + lifetime + chance.between(-1, 1) * lifetimeJitter
     const branch: Branch = {
-      id,
-      number,
-      group,
-      trunk,
-      gateway,
-      latency,
-      followers,
-      dueAt,
+      ...{ id, number, group, trunk, gateway, latency },
+      followers: new Set(),
+      served: new Set(),
       lastUsed: this.#now,
-      isClosed: false,
+      isKept: false,
+      hasNext: false,
+      isLost: false,
     }
     const [, account] = /^account (.+)$/.exec(group) ?? []
     views.write('truth', { user, branch: id, trunk: trunk.id, number, ...(account === undefined ? {} : { account }) })
@@ -142,7 +158,7 @@ export class Branches {
     await pause(clock, 4 * latency)
     if (trunk.isLost) throw new NightjarError('link-lost')
     this.#branches.set(keyOf(group, gateway), branch)
-    clock.after(dueAt - this.#now, () => void this.#renew(branch))
+    this.#renewAfter(branch, lifetime + chance.between(-1, 1) * lifetimeJitter)
     return branch
   }
 
@@ -155,18 +171,39 @@ export class Branches {
     throw new NightjarError('network-unreachable')
   }
 
+  #renewAfter(branch: Branch, delay: number): void {
+    this.#standing.get(branch)?.cancel()
+    this.#standing.set(
+      branch,
+      this.#options.clock.after(delay, () => void this.#renew(branch)),
+    )
+  }
+
+  /** A kept one goes on beside the next: its middle ends it. */
   async #renew(old: Branch): Promise<void> {
-    if (old.isClosed) return
+    await this.#openNext(old)
+    if (!old.isKept) this.#end(old, 'branch-retired')
+  }
+
+  /** As a relay on its way drains: its client has it end, or, where that is gone, its middle. */
+  async #leave(old: Branch): Promise<void> {
+    await this.#openNext(old)
+    this.#end(old, 'branch-retired')
+  }
+
+  /** Opens the next one, where that is wanted, and has what is followed go over. */
+  async #openNext(old: Branch): Promise<void> {
     const isWanted = old.followers.size > 0 || old.lastUsed > this.#now - 1 * minute
-    if (isWanted) {
-      try {
-        await this.#open(old.group, this.#isThere(old.gateway) ? old.gateway : this.#gatewayOf(old.group))
-      } catch (error) {
-        // The trunk has gone, and the old branch with it.
-        if (!(error instanceof NightjarError)) throw error
-      }
+    if (old.isLost || old.hasNext || !isWanted) return
+    old.hasNext = true
+    try {
+      await this.#open(old.group, this.#isThere(old.gateway) ? old.gateway : this.#gatewayOf(old.group))
+    } catch (error) {
+      // The trunk has gone, and the old branch is lost with it.
+      if (error instanceof NightjarError) return
+      throw error
     }
-    this.#close(old, 'branch-retired')
+    for (const end of [...old.followers]) end('branch-retired')
   }
 
   /** Its own while that serves, else the next by its own ranking. */
@@ -197,27 +234,40 @@ export class Branches {
     return rankGateways(nativeCrypto, world.network, state, choice)
   }
 
-  /** Each at a moment of its own. */
-  #leave(isConcerned: (branch: Branch) => boolean): void {
+  /** Each at a moment of its own, within the time that there is for it. */
+  #leaveOneByOne(isConcerned: (branch: Branch) => boolean): void {
     const { clock, chance } = this.#options
-    for (const branch of [...this.#branches.values()].filter(isConcerned)) {
-      clock.after(chance.next() * timeToLeave(drainSeconds, minute), () => void this.#renew(branch))
+    for (const branch of [...this.#standing.keys()].filter(isConcerned)) {
+      clock.after(chance.next() * timeToLeave(drainSeconds, minute), () => void this.#leave(branch))
     }
   }
 
-  #lose(trunk: Trunk): void {
-    for (const branch of this.#branches.values()) if (branch.trunk === trunk) this.#close(branch, 'link-lost')
+  /** What is kept goes on at its gateway; the middle drops what comes from there. */
+  #loseTrunk(trunk: Trunk): void {
+    for (const branch of [...this.#standing.keys()]) {
+      if (branch.trunk !== trunk) continue
+      if (!branch.isKept) this.#end(branch, 'link-lost')
+      else {
+        this.seen(branch, { event: 'left', up: 0, down: 0 })
+        this.#lose(branch, 'link-lost')
+      }
+    }
   }
 
-  #loseGateway(id: string): void {
-    for (const branch of this.#branches.values()) if (branch.gateway.id === id) this.#close(branch, 'link-lost')
-  }
-
-  #close(branch: Branch, code: ErrorCode): void {
-    if (branch.isClosed) return
-    branch.isClosed = true
+  /** For its gateway too. */
+  #end(branch: Branch, code: ErrorCode): void {
+    const renewal = this.#standing.get(branch)
+    if (renewal === undefined) return
+    renewal.cancel()
+    this.#standing.delete(branch)
     this.seen(branch, { event: 'close', up: 0, down: 0 })
-    this.#atGateway(branch, 'close', branch.latency + this.heldFor(branch))
+    this.#atGateway(branch, 'close', branch.latency)
+    for (const end of [...branch.served]) end()
+    this.#lose(branch, code)
+  }
+
+  #lose(branch: Branch, code: ErrorCode): void {
+    branch.isLost = true
     for (const end of [...branch.followers]) end(code)
   }
 
@@ -226,6 +276,11 @@ export class Branches {
     const time = round(this.#now + delay - world.start)
     views.write('gateway', { gateway: gateway.name, branch: id, event, time })
   }
+}
+
+/** And by nobody else: its client is gone. */
+function isKeptBy(middle: string): (branch: Branch) => boolean {
+  return ({ trunk, isLost }) => isLost && trunk.middle.id === middle
 }
 
 function keyOf(group: string, gateway: Relay): string {

@@ -36,8 +36,8 @@ export interface LinkingOptions {
   readonly sessionsPerDay?: number
   /** How often each user's machine sleeps. */
   readonly sleepsPerDay?: number
-  /** Middles end the branches of a lost client one by one. */
-  readonly isHeld?: boolean
+  /** Branches on which something is watched are kept. */
+  readonly isKeeping?: boolean
   onUser?(user: number): void
 }
 
@@ -53,7 +53,7 @@ export async function simulateLinking(options: LinkingOptions): Promise<void> {
 }
 
 async function live(options: LinkingOptions, world: World, user: number, nextId: () => number): Promise<void> {
-  const { strategy, settings, sessionsPerDay = usualSessions, sleepsPerDay = usualSleeps, isHeld = false } = options
+  const { strategy, settings, sessionsPerDay = usualSessions, sleepsPerDay = usualSleeps, isKeeping = true } = options
   const chance = chanceOf(options.seed).fork(user + 1)
   const views = later(options.views)
   const clock = new LabClock(world.start - warmUp)
@@ -68,7 +68,8 @@ async function live(options: LinkingOptions, world: World, user: number, nextId:
     views.write('truth', { user, account: address })
   }
   const state = freshState((length) => Uint8Array.from({ length }, () => chance.index(256)))
-  const path = new Path({ world, clock, chance: chance.fork(1), state, views, user, own, sleepsPerDay, isHeld, nextId })
+  const machine = { user, sleepsPerDay, isKeeping, nextId }
+  const path = new Path({ world, clock, chance: chance.fork(1), state, views, own, ...machine })
   const ask = askWith(strategy, { path, clock, chance: chance.fork(2), own, ...(settings ? { settings } : {}) })
   const learning: typeof ask = (call) => {
     own.learnFrom(call)

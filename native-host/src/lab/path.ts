@@ -47,7 +47,7 @@ export class Path {
       const branch = await this.#branches.of(order.group)
       const { outcome, latency } = this.#exchange(branch, order.call)
       await pause(clock, latency)
-      if (branch.isClosed) continue
+      if (branch.isLost) continue
       onAnswered?.(branch.gateway.id)
       return outcome
     }
@@ -80,23 +80,32 @@ export class Path {
     const branch = await this.#branches.of(group)
     this.#branches.seen(branch, { event: 'follow', up: cellsOf(question), down: 0 })
     const isWatch = question.method === 'nightjar_watch'
+    if (isWatch) this.#branches.keep(branch)
     const told = (outcome: Outcome) => {
       branch.lastUsed = this.#now
       this.#branches.seen(branch, { event: 'push', up: 0, down: question.cells }, -branch.latency)
       if (branch.followers.has(end)) handler.onOutcome(outcome, branch.gateway.id)
     }
-    const finish = (code: ErrorCode) => {
+    const end = (code: ErrorCode) => {
       if (branch.followers.delete(end)) handler.onEnd(code)
     }
-    const stop = isWatch ? this.#watch(branch, question, told, finish) : this.#followHeads(branch, told)
-    const end = (code: ErrorCode) => {
+    const onDone = () => {
+      branch.served.delete(lose)
+      end('done')
+    }
+    const stop = isWatch ? this.#watch(branch, question, told, onDone) : this.#followHeads(branch, told)
+    const lose = () => {
+      branch.served.delete(lose)
       stop(true)
-      finish(code)
     }
     branch.followers.add(end)
+    branch.served.add(lose)
     return {
       stop: () => {
-        if (branch.followers.delete(end)) stop(false)
+        // Nothing that is said on one that is lost arrives, and what was left goes on.
+        if (!branch.followers.delete(end)) return
+        branch.served.delete(lose)
+        stop(false)
       },
     }
   }
@@ -144,7 +153,7 @@ export class Path {
     views.write('chain', { sender, block, time: round(seen - world.start) })
   }
 
-  #watch(branch: Branch, question: Question, told: (outcome: Outcome) => void, done: (code: ErrorCode) => void) {
+  #watch(branch: Branch, question: Question, told: (outcome: Outcome) => void, done: () => void) {
     const { clock, world, views } = this.#options
     const [params] = question.params as unknown as readonly [WatchParams] // as the layer under test writes them
     const accounts = params.account === undefined ? [] : [params.account]
@@ -175,13 +184,13 @@ export class Path {
           const outcome = this.#slotOf(params, block)
           clock.after(branch.latency + 20, () => told(outcome))
         },
-        onDone: () => clock.after(branch.latency + 20, () => done('done')),
+        onDone: () => clock.after(branch.latency + 20, done),
       })
     })
     return (isLost: boolean) => {
       isOver = true
       if (!isLost) record('unwatch', branch.latency)
-      clock.after(isLost ? this.#branches.heldFor(branch) : branch.latency, () => stop?.(isLost))
+      clock.after(isLost ? 0 : branch.latency, () => stop?.(isLost))
     }
   }
 

@@ -34,7 +34,8 @@ export interface MiddleRecord {
   readonly trunk: number
   readonly branch: number
   readonly gateway: string
-  readonly event: 'open' | 'close' | 'exchange' | 'follow' | 'push'
+  /** `left`: its circuit has ended, and the branch is kept. */
+  readonly event: 'open' | 'left' | 'close' | 'exchange' | 'follow' | 'push'
   /** Cells towards the gateway, and back. */
   readonly up: number
   readonly down: number

@@ -62,6 +62,12 @@ export function measureRelay(set: MetricSet, source: RelaySource): void {
   set.gauge({ name: circuitsMetric, help: 'Circuits that are open.', step, read: () => counts.circuits })
   set.gauge({ name: branchesMetric, help: 'Branches of them that are open.', step, read: () => counts.branches })
   set.gauge({
+    name: 'nightjar_kept_branches',
+    help: 'Those of them whose circuit has ended, and that stand until the time that their client asked for.',
+    step,
+    read: () => counts.keptBranches,
+  })
+  set.gauge({
     name: 'nightjar_queued_cells',
     help: 'Cells that wait for a link or for their delay.',
     labels: ['direction'],

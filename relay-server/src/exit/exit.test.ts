@@ -84,7 +84,7 @@ afterEach(async () => {
   await once(server, 'close')
 })
 
-function ask(argument: string, options: { mux?: JoinedMuxes; service?: string } = {}): Asked {
+function ask(argument: string, options: { mux?: JoinedMuxes; service?: string; isFree?: boolean } = {}): Asked {
   const outcome = Promise.withResolvers<ErrorCode | 'connected'>()
   const end = Promise.withResolvers<ErrorCode>()
   const received: Buffer[] = []
@@ -103,6 +103,7 @@ function ask(argument: string, options: { mux?: JoinedMuxes; service?: string } 
       },
     },
     { data: nothing, end: false },
+    { isFree: options.isFree ?? false },
   )
   return { stream, received, outcome: outcome.promise, end: end.promise }
 }
@@ -183,6 +184,12 @@ describe('what is not listed is refused before anything is asked or dialled', ()
     expect(await ask('sepolia.infura.io:443', { mux }).outcome).toBe('connected')
     expect(await ask('cx.metamask.io:443', { mux }).outcome).toBe('connected')
     narrowed.close()
+  })
+
+  test('a stream on which what comes back takes no credit', async () => {
+    expect(await ask(`${host}:443`, { isFree: true }).outcome).toBe('protocol-violation')
+    expect(dialled).toEqual([])
+    expect(counted()).toEqual({ 'protocol-violation': 1 })
   })
 
   test('another service is not its own, and not counted', async () => {

@@ -157,8 +157,10 @@ export function createExit(options: ExitOptions): Exit {
     serve() {
       const budget: Budget = { left: bytesPerBranch }
       const holder: Holder = { streams: 0, connected: new Set() }
-      return (stream, { service, argument }) => {
+      return (stream, { service, argument, isFree }) => {
         if (service !== tcpService) return 'unknown-service'
+        // What hosts send is bounded by credit alone.
+        if (isFree) return count('protocol-violation')
         let host: string | undefined
         try {
           const target = decodeTarget(argument)

@@ -3,10 +3,18 @@ import { cutRecords, partSize, type Stream } from '@nightjar/shared/circuit'
 import { counterOf, type EnvelopeSession, recordSize } from '@nightjar/shared/envelope'
 import type { ErrorCode } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
-import { decodeAnswer, encodeQuestion, type Json, type Outcome, type Question } from '@nightjar/shared/rpc'
+import {
+  decodeAnswer,
+  encodeAnswer,
+  encodeQuestion,
+  type Json,
+  type Outcome,
+  type Question,
+} from '@nightjar/shared/rpc'
 import { second } from '@nightjar/shared/runtime'
 import { FakeClock, flipBit } from '@nightjar/shared/testing'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import type { Listener } from './followStream.ts'
 import { createGateway, type OwnGateway } from './gateway.ts'
 import { FollowedChain, header } from './testing/blocks.ts'
 import { makeKeys, TestCircuit, type TestKeys } from './testing/circuit.ts'
@@ -50,10 +58,12 @@ interface FollowOptions {
   readonly session?: EnvelopeSession
   /** False: the client gives no credit for what it receives. */
   readonly credits?: boolean
+  /** The client says that the answers take none. */
+  readonly isFree?: boolean
 }
 
 function followWith(record: Uint8Array, cells: number, options: FollowOptions = {}): Followed {
-  const { session: open = session, credits = true } = options
+  const { session: open = session, credits = true, isFree = false } = options
   const outcomes: Outcome[] = []
   const ends: ErrorCode[] = []
   const handler = cutRecords({
@@ -63,7 +73,7 @@ function followWith(record: Uint8Array, cells: number, options: FollowOptions = 
     onEnd: (code) => void ends.push(code),
   })
   const { client } = options.circuit ?? circuit
-  const stream: Stream = client.open('follow', nothing, handler, { data: record, end: true })
+  const stream: Stream = client.open('follow', nothing, handler, { data: record, end: true }, { isFree })
   return { stream, outcomes, ends }
 }
 
@@ -185,6 +195,112 @@ describe('a slow client', () => {
     for (let i = 0; i < limits.streamWindow; i++) followed.stream.consumed()
     await circuit.settle()
     expect(numbers(followed)).toEqual([1, 2, 5])
+  })
+})
+
+describe('answers that take no credit', () => {
+  const free = { credits: false, isFree: true } as const
+  /** The seconds in which so many records of 16 cells are paid for. */
+  const wait = async (seconds: number) => {
+    circuit.clock.advance(seconds * second)
+    await circuit.settle()
+  }
+
+  test('go on where the client gives none, for as long as there are any', async () => {
+    const followed = await follow({}, free)
+    const heads = limits.branchWindow
+    for (let number = 2; number <= heads; number++) {
+      await grow(number)
+      circuit.clock.advance(every)
+    }
+    expect(numbers(followed)).toEqual(Array.from({ length: heads }, (_, index) => index + 1))
+    followed.stream.reset('cancelled')
+    await circuit.settle()
+    expect([circuit.server.openCount, circuit.clock.pending, clock.pending]).toEqual([0, 0, 0])
+  })
+
+  test('keep to a pace instead: what comes faster is told of by its newest, sealed when it is sent', async () => {
+    const followed = await follow({ cells: 16 }, free)
+    for (const number of [2, 3, 4, 5, 6]) await grow(number)
+    // Two at once; the third is not paid for yet.
+    expect([numbers(followed), circuit.sealedWith.length, circuit.clock.pending]).toEqual([[1, 2], 2, 1])
+    await wait(0.2)
+    expect(numbers(followed)).toEqual([1, 2])
+    await wait(0.05)
+    expect([numbers(followed), circuit.sealedWith.length, circuit.clock.pending]).toEqual([[1, 2, 6], 3, 0])
+  })
+
+  test('share their pace with all such of the circuit, and with no other', async () => {
+    const other = new TestCircuit(gateway, keys)
+    const otherSession = await other.greet()
+    const all = [
+      await follow({ cells: 16 }, free),
+      await follow({ cells: 16 }, free),
+      await follow({ cells: 16 }, free),
+    ]
+    const credited = await follow({ cells: 16 })
+    const elsewhere = await follow({ cells: 16 }, { ...free, circuit: other, session: otherSession })
+    expect(all.map(numbers)).toEqual([[1], [1], []])
+    expect([numbers(credited), numbers(elsewhere)]).toEqual([[1], [1]])
+    await wait(1)
+    expect(all.map(numbers)).toEqual([[1], [1], [1]])
+    for (let number = 2; number < 10; number++) await grow(number)
+    expect(numbers(credited)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
+  })
+
+  test('wait for the link as others do, and leave nothing in the gateway but the newest', async () => {
+    const followed = await follow({}, free)
+    circuit.writable = false
+    for (const number of [2, 3, 4, 5, 6]) await grow(number)
+    expect(circuit.sealedWith).toHaveLength(2)
+    circuit.writable = true
+    circuit.server.pump()
+    await circuit.settle()
+    expect(numbers(followed)).toEqual([1, 2, 6])
+  })
+
+  test.each<[string, (followed: Followed) => void]>([
+    ['the stream is reset', (followed: Followed) => followed.stream.reset('cancelled')],
+    ['the circuit ends', () => circuit.end()],
+  ])('leave nothing behind where %s while one waits for its time', async (_, end) => {
+    const followed = await follow({ cells: 256 }, free)
+    await grow(2)
+    expect(circuit.clock.pending).toBe(1)
+    end(followed)
+    await circuit.settle()
+    await wait(100)
+    expect([numbers(followed), circuit.sealedWith.length, circuit.server.openCount]).toEqual([[1], 1, 0])
+    expect([circuit.clock.pending, clock.pending]).toEqual([0, 0])
+  })
+
+  test('leave nothing behind either where the circuit ends while the second of two waits', async () => {
+    const texts = [1, 2].map((result) => encodeAnswer({ result }))
+    const stopped: boolean[] = []
+    const follow = () => ({
+      start: (listener: Listener) => listener.onAnswers(texts),
+      stop: (isLost: boolean) => void stopped.push(isLost),
+    })
+    circuit = new TestCircuit({ ...gateway, follow }, keys)
+    const open = await circuit.greet()
+    const record = open.seal(encodeQuestion({ ...question, cells: 256 }), 1)
+    const followed = followWith(record, 256, { ...free, session: open })
+    await circuit.settle()
+    expect([followed.outcomes, circuit.clock.pending]).toEqual([[{ result: 1 }], 1])
+    circuit.end()
+    expect([stopped, circuit.clock.pending, circuit.sealedWith.length]).toEqual([[true], 0, 1])
+  })
+
+  test('are errors too, each in its time; until it is told the stream holds its place', async () => {
+    const all: Followed[] = []
+    for (let i = 0; i <= limits.followedPerCircuit; i++) all.push(await follow({ chain: 5, cells: 256 }, free))
+    // The first was told at once.
+    expect(all.map(({ outcomes }) => outcomes.length)).toEqual([1, ...Array.from({ length: 16 }, () => 0)])
+    expect((await follow()).ends).toEqual(['limit-reached'])
+    while (circuit.clock.pending > 0) await wait(1)
+    expect(all.every(({ outcomes }) => codeIn(outcomes[0]) === 'chain-not-served')).toBe(true)
+    expect(all.every(({ ends }) => ends.join() === 'done')).toBe(true)
+    expect(circuit.server.openCount).toBe(0)
+    expect(numbers(await follow())).toEqual([1])
   })
 })
 

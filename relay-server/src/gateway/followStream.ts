@@ -1,7 +1,7 @@
 /**
  * The service `follow` on one stream: a sealed question, then sealed answers, all of the size that the question names and
  * whatever it follows. Only what is newest waits to be sent: a client that is slow is sent that when there is room again,
- * and asks for what it missed.
+ * and asks for what it missed. Where the answers take no credit, nobody says that there is room: they keep to a pace.
  */
 import { type Budget, collect, type Stream, type StreamHandler } from '@nightjar/shared/circuit'
 import { counterOf, type EnvelopeSession, recordOverhead, recordSize } from '@nightjar/shared/envelope'
@@ -9,6 +9,7 @@ import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared
 import { limits } from '@nightjar/shared/limits'
 import { decodeQuestion, encodeAnswer, type Question, toRpcError } from '@nightjar/shared/rpc'
 import type { Gateway } from './gateway.ts'
+import type { Pace } from './pace.ts'
 
 /** What one stream follows. */
 export interface Followed {
@@ -33,6 +34,8 @@ export interface FollowStreamOptions {
   readonly session: EnvelopeSession
   readonly gateway: Pick<Gateway, 'follow'>
   readonly budget: Budget
+  /** What the answers keep to; undefined where they take credit. */
+  readonly pace: Pace | undefined
   /** Nothing is sent any more; may be called more than once. */
   onOver(): void
 }
@@ -40,7 +43,7 @@ export interface FollowStreamOptions {
 const nothing = new Uint8Array(0)
 
 export function pushAnswers(options: FollowStreamOptions): StreamHandler {
-  const { stream, session, gateway, budget } = options
+  const { stream, session, gateway, budget, pace } = options
   let followed: Followed | undefined
   /** Size class of the answers; until the question is known, the one for saying that it is malformed. */
   let cells = 1
@@ -48,6 +51,7 @@ export function pushAnswers(options: FollowStreamOptions): StreamHandler {
   let asked = 0
   /** The newest answers, until they are sent. */
   let waiting: readonly Uint8Array[] = []
+  /** The first of them is on its way, or waits for its turn. */
   let isSending = false
   /** Nothing follows what waits. */
   let isComplete = false
@@ -58,10 +62,9 @@ export function pushAnswers(options: FollowStreamOptions): StreamHandler {
       push()
     },
     onEnd(code) {
+      if (code === 'done') return complete()
       over(false)
-      if (code !== 'done') return stream.reset(code)
-      isComplete = true
-      push()
+      stream.reset(code)
     },
   }
 
@@ -85,24 +88,36 @@ export function pushAnswers(options: FollowStreamOptions): StreamHandler {
 
   function push(): void {
     if (isSending) return
-    const [next, ...later] = waiting
+    if (waiting.length > 0) {
+      isSending = true
+      if (pace === undefined) sendNext()
+      else pace.enter(cells, sendNext)
+    } else if (isComplete) stream.send(nothing, true)
+  }
+
+  function sendNext(): void {
+    const [first] = waiting as [Uint8Array]
+    if (first.length + recordOverhead > recordSize(cells)) refuse(new NightjarError('answer-too-large'))
+    const [next, ...later] = waiting as [Uint8Array]
     waiting = later
-    if (next === undefined) {
-      if (isComplete) stream.send(nothing, true)
-      return
-    }
-    if (next.length + recordOverhead > recordSize(cells)) return refuse(new NightjarError('answer-too-large'))
-    isSending = true
-    stream.send(session.seal(next, cells, asked), false)
+    stream.send(session.seal(next, cells, asked), isComplete && later.length === 0)
   }
 
   /** Says why nothing comes, or nothing more, in the class of the answers. */
   function refuse(error: unknown): void {
-    over(false)
-    stream.send(session.seal(encodeAnswer({ error: toRpcError(asNightjarError(error)) }), cells, asked), true)
+    waiting = [encodeAnswer({ error: toRpcError(asNightjarError(error)) })]
+    complete()
+  }
+
+  /** What waits is all that is still sent; until it has left, the stream holds its place. */
+  function complete(): void {
+    isComplete = true
+    followed?.stop(false)
+    push()
   }
 
   function over(isLost: boolean): void {
+    pace?.leave(sendNext)
     followed?.stop(isLost)
     options.onOver()
   }
@@ -118,7 +133,9 @@ export function pushAnswers(options: FollowStreamOptions): StreamHandler {
     }),
     onDrained() {
       isSending = false
+      pace?.leave(sendNext)
       push()
     },
+    onSent: () => over(false),
   }
 }

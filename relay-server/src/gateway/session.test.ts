@@ -99,6 +99,15 @@ describe('the envelope', () => {
     expect(await outcomeOf(ask('envelope', hello).answer)).toBe(code)
   })
 
+  test.each(['envelope', 'rpc'])('is no reason for answers of %s that take no credit', async (service) => {
+    const codes: string[] = []
+    const handler = { onData() {}, onEnd: (code: string) => void codes.push(code) }
+    await greet()
+    circuit.client.open(service, nothing, handler, { data: nothing, end: true }, { isFree: true })
+    await settle()
+    expect([codes, asked]).toEqual([['protocol-violation'], []])
+  })
+
   test('stands beside no other service', async () => {
     expect(await outcomeOf(ask('tcp', nothing).answer)).toBe('unknown-service')
   })

@@ -15,6 +15,7 @@ import type { OnRefused, Refusal } from '../limits/refusal.ts'
 import { type AnswerMemory, CircuitMemory } from './answerMemory.ts'
 import { pushAnswers } from './followStream.ts'
 import type { Gateway } from './gateway.ts'
+import { Pace } from './pace.ts'
 import { Turns } from './turns.ts'
 import { QuestionBudget, Unfinished } from './unfinished.ts'
 import { Untaken } from './untaken.ts'
@@ -50,6 +51,7 @@ export function serveGateway(options: SessionOptions): Accept {
   const budget = new QuestionBudget(memory)
   const unfinished = new Unfinished(clock, onRefused)
   const followed = new Set<Stream>()
+  const pace = new Pace(clock)
   let session: EnvelopeSession | undefined
   let greeted = false
   options.onEnded(() => {
@@ -154,6 +156,8 @@ export function serveGateway(options: SessionOptions): Accept {
     const fail = (error: unknown) => stream.reset(asNightjarError(error).code)
     // A stream that failed before its question was whole needs no answer.
     const onFailure = () => unfinished.forget(stream)
+    // The answers to all else are bounded by credit alone.
+    if (opening.isFree && opening.service !== service.follow) return 'protocol-violation'
 
     if (opening.service === service.envelope) {
       if (greeted) return 'protocol-violation'
@@ -173,7 +177,8 @@ export function serveGateway(options: SessionOptions): Accept {
         unfinished.forget(stream)
         followed.delete(stream)
       }
-      return unfinished.watched(stream, pushAnswers({ stream, session, gateway, budget, onOver }))
+      const ofStream = { stream, session, gateway, budget, pace: opening.isFree ? pace : undefined, onOver }
+      return unfinished.watched(stream, pushAnswers(ofStream))
     }
     return 'unknown-service'
   }

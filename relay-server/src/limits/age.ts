@@ -1,4 +1,4 @@
-/** How long a circuit stands: until nobody has used it for an hour, looked at once an hour, and a day at most. */
+/** How long a circuit stands: until nobody has used it for three hours, looked at as often, and a day at most. */
 import type { ErrorCode } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import type { Clock, Timer } from '@nightjar/shared/runtime'

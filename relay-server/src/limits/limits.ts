@@ -45,6 +45,17 @@ export const limits = {
   longestDialPause: 30 * second,
   /** Links to one other relay, the next opened when all are full: bounds sockets, and the circuits of one relay here. */
   linksPerRelay: 4,
+  /**
+   * Branches of one process whose circuit has ended: bounds the places on links that clients who are gone take, two hours
+   * at most (`keepLongest`).
+   */
+  keptBranches: 4096,
+  /**
+   * Cells per second, and at once, that come on one of them: bounds what those who leave them behind make gateways send to
+   * nobody. Twelve watches that tell a record of 16 cells every 12 seconds need no more.
+   */
+  keptCells: 16,
+  keptCellsAtOnce: 1024,
   /** `handshakes_per_second`. Answered without work of whoever asks: bounds the time that floods take. */
   handshakesPerSecond: 1000,
   /** Handshakes that wait for their turn: bounds memory and waiting. Beyond, whoever has most waiting loses the last. */

@@ -20,6 +20,10 @@ export type Refusal =
   | 'extend-rate'
   /** One beyond the share of its source in the links to that relay. */
   | 'onward-share'
+  /** A branch that was to be kept without its circuit, beyond what there may be or the share of its source. */
+  | 'kept-branches'
+  /** More came on one of these than may. */
+  | 'kept-cells'
   /** A stream beyond those that a branch may have at once, and a BEGIN beyond its rate. */
   | 'streams'
   | 'begin-rate'

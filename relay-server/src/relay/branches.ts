@@ -1,4 +1,7 @@
-/** The branches of a relay's circuit: EXTEND opens one on a link to the next relay, and each ends by itself or is ended. */
+/**
+ * The branches of a relay's circuit: EXTEND opens one on a link to the next relay, and each ends by itself, is ended, or
+ * outlives the circuit (kept.ts).
+ */
 import { equalBytes } from '@nightjar/shared/bytes'
 import { HandshakeAssembler, splitHandshake } from '@nightjar/shared/cell'
 import {
@@ -7,6 +10,7 @@ import {
   encodeBranchClosed,
   encodeBranchGoaway,
   encodeExtended,
+  type Keep,
   layerCapacity,
   messageHeaderSize,
   messageType,
@@ -14,6 +18,7 @@ import {
 import { asNightjarError, type ErrorCode, NightjarError, toWire, violation } from '@nightjar/shared/errors'
 import { maxDepth } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
+import { second } from '@nightjar/shared/runtime'
 import type { CircuitBounds, CircuitHost } from './host.ts'
 import { countCode, type RelayMeter } from './meter.ts'
 import { Onward } from './onward.ts'
@@ -86,6 +91,18 @@ export class Branches {
     if (!onward.passOn(cell, delay, startedAt)) this.lose(branch, 'overflow')
   }
 
+  /**
+   * Ends the branch when its time is over, and not with the circuit.
+   * @throws NightjarError `protocol-violation` for a branch that never was or is not there yet, or twice
+   */
+  keep({ branch, seconds }: Keep): void {
+    if (branch > this.#last || branch === this.#extending) throw violation('KEEP of a branch that never was')
+    const onward = this.#onwards.get(branch)
+    if (onward?.isKept === true) throw violation('KEEP twice')
+    // Where there is none, the client may not have heard yet that it is gone.
+    onward?.endIn(seconds * second, 'branch-retired')
+  }
+
   /** The client asked for it. @throws NightjarError `protocol-violation` for a branch that never was */
   close(branch: number, code: ErrorCode): void {
     if (branch === 0 || branch > this.#last) throw violation('TRUNCATE of a branch that never was')
@@ -103,10 +120,13 @@ export class Branches {
     this.#options.tell(messageType.branchClosed, encodeBranchClosed(branch, toWire(code)))
   }
 
-  /** The circuit is over. */
+  /** The circuit is over; the branches that are to be kept are another's from now on. */
   closeAll(code: ErrorCode): void {
     this.#over = true
-    for (const onward of this.#onwards.values()) this.#end(onward, code)
+    const { kept, source } = this.#bounds
+    for (const onward of this.#onwards.values()) {
+      if (!kept.take(onward, source)) this.#end(onward, code)
+    }
     this.#onwards.clear()
   }
 

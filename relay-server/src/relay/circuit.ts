@@ -9,6 +9,7 @@ import {
   type Channel,
   type CircuitEnd,
   type CircuitTable,
+  decodeKeep,
   decodeMessage,
   decodeU16,
   LayerCipher,
@@ -192,6 +193,8 @@ export class RelayCircuit implements CircuitEnd {
         return branches.receiveExtend(message.data)
       case messageType.truncate:
         return branches.close(decodeU16(message.data, 'TRUNCATE'), 'done')
+      case messageType.keep:
+        return branches.keep(decodeKeep(message.data))
       case messageType.ping:
         if (message.data.length !== pingSize) throw violation('PING of another length')
         return this.#tell(messageType.pong, noStream, message.data)

@@ -10,6 +10,7 @@ import type { LinkHandshakes } from '../limits/handshakes.ts'
 import type { Queues } from '../limits/queues.ts'
 import type { OnRefused } from '../limits/refusal.ts'
 import type { Source, SourceCounts } from '../limits/sources.ts'
+import type { KeptBranches } from './kept.ts'
 import type { Place } from './pool.ts'
 
 export interface CircuitHost {
@@ -36,5 +37,6 @@ export interface CircuitBounds {
   readonly extends: Extends
   readonly handshakeQueue: HandshakeQueue
   readonly queues: Queues
+  readonly kept: KeptBranches
   readonly onRefused: OnRefused
 }

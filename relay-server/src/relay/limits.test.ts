@@ -244,7 +244,7 @@ test('EXTENDs to one relay are shared out by address, and what is beyond closes 
 })
 
 describe('a circuit', () => {
-  test('on which nothing comes for an hour ends, everywhere', async () => {
+  test('on which nothing comes from one look to the next ends, everywhere', async () => {
     const { hops } = await network.open('entry', 'middle')
     const ends: string[] = []
     hops[0]?.onClosed(({ code }) => ends.push(code))

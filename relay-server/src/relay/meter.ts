@@ -22,6 +22,8 @@ export const untimed = 0
 export class RelayMeter {
   circuits = 0
   branches = 0
+  /** Those of them whose circuit has ended. */
+  keptBranches = 0
   /** Cells of circuits: taken from links that came in, and sent back on them. */
   readonly cells: PerDirection = { forward: 0, backward: 0 }
   /** Cells that wait for a link, or for their delay to pass. */

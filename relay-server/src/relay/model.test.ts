@@ -1,6 +1,6 @@
 /**
- * The whole of the circuits against a model of them: a client grows, uses, renews and closes hops anywhere in its trees,
- * while links deliver in any order, fall behind and break. Afterwards the relays hold exactly what the model holds.
+ * The whole of the circuits against a model of them: a client grows, uses, renews, keeps and closes hops anywhere in its
+ * trees, while links deliver in any order, fall behind and break. Afterwards the relays hold what the model holds.
  */
 import { concat, isZero, readU32, u32 } from '@nightjar/shared/bytes'
 import { CircuitTable, type Hop, openCircuit } from '@nightjar/shared/circuit'
@@ -26,6 +26,8 @@ interface Node {
   failure: ErrorCode | undefined
   /** Why it must end with that code; `maybe` for one that was on its way when a link broke. */
   doomed: ErrorCode | 'maybe' | undefined
+  /** Its relay was asked to keep it, and may have heard so. */
+  isKept: boolean
   readonly ends: ErrorCode[]
   readonly exchanges: Exchange[]
 }
@@ -46,6 +48,7 @@ const actionArbitrary = fc.oneof(
   { weight: 20, arbitrary: fc.record({ kind: fc.constant('ask' as const), pick, bytes: fc.nat(3000) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('close' as const), pick }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('renew' as const), pick }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('keep' as const), pick }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('cut' as const), pick }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('open' as const), pick }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), seconds: fc.nat(3) }) },
@@ -91,6 +94,9 @@ class Model {
       case 'renew':
         this.#renew(this.#pick(this.live.filter(canRenew), action.pick))
         break
+      case 'keep':
+        this.#keep(this.#pick(this.live.filter(canKeep), action.pick))
+        break
       case 'cut':
         this.#cut(this.#pick(this.network.wires, action.pick))
         break
@@ -135,6 +141,7 @@ class Model {
       hop: undefined,
       failure: undefined,
       doomed: undefined,
+      isKept: false,
       ends: [],
       exchanges: [],
     }
@@ -170,6 +177,13 @@ class Model {
     if (node?.hop === undefined) return
     this.#doom(node, 'cancelled')
     node.hop.close()
+  }
+
+  /** For longer than any schedule takes. */
+  #keep(node: Node | undefined): void {
+    if (node === undefined) return
+    node.isKept = true
+    node.hop?.keep(limits.keepLongest / second)
   }
 
   /** As the host does it: the successor first, then the end of the old one. */
@@ -218,6 +232,15 @@ function canRenew({ parent }: Node): boolean {
   return parent?.hop !== undefined && parent.hop.error === undefined && canGrow(parent)
 }
 
+function canKeep({ parent, isKept }: Node): boolean {
+  return parent !== undefined && !isKept
+}
+
+/** Whether relays may still hold it though its client has lost it: it was to be kept, or what it grows from was. */
+function mayBeLeft(node: Node): boolean {
+  return node.isKept || (node.parent !== undefined && mayBeLeft(node.parent))
+}
+
 /** Everything that was stalled goes on, and all arrives. */
 async function calm(network: MemoryNetwork): Promise<void> {
   for (const wire of network.wires) {
@@ -255,25 +278,31 @@ function checkClient(model: Model): void {
 
 function checkRelays(model: Model): void {
   const { network, live } = model
-  expect(network.places).toBe(live.filter(({ parent }) => parent !== undefined).length)
+  const left = model.nodes.filter((node) => !live.includes(node) && mayBeLeft(node))
+  let all = 0
+  let grown = 0
   for (const { name, core, incoming, outgoing, sessions } of network.relays.values()) {
     const here = live.filter(({ relay }) => relay === name)
     const onward = live.filter(({ parent }) => parent?.relay === name)
     const sizes = (tables: readonly CircuitTable[]) => tables.reduce((sum, { size }) => sum + size, 0)
     const { circuits, branches } = core.counts
-    expect({ name, circuits, branches, in: sizes(incoming), out: sizes(outgoing) }).toEqual({
-      name,
-      circuits: here.length,
-      branches: onward.length,
-      in: here.length,
-      out: onward.length,
-    })
+    all += circuits
+    grown += branches
+    expect({ name, in: sizes(incoming), out: sizes(outgoing) }).toEqual({ name, in: circuits, out: branches })
+    // What is live, and of what was to be kept no more than there was.
+    expect(circuits).toBeGreaterThanOrEqual(here.length)
+    expect(circuits).toBeLessThanOrEqual(here.length + left.filter(({ relay }) => relay === name).length)
+    expect(branches).toBeGreaterThanOrEqual(onward.length)
+    expect(branches).toBeLessThanOrEqual(onward.length + left.filter(({ parent }) => parent?.relay === name).length)
     for (const { received } of sessions) {
       const labels = new Set(received.map((question) => readU32(question, 0)))
       expect(labels.size).toBeLessThanOrEqual(1)
       for (const label of labels) expect(model.nodes.find((node) => node.label === label)?.relay).toBe(name)
     }
   }
+  // Each branch is a circuit of the next relay and has its place, and the others are those of clients.
+  expect(network.places).toBe(grown)
+  expect(all - grown).toBe(live.filter(({ parent }) => parent === undefined).length)
 }
 
 async function askEverywhere(model: Model): Promise<void> {
@@ -300,10 +329,12 @@ test('after any schedule surviving hops work, lost ones have ended with a code, 
       model.closeAll()
       await network.settle()
       checkClient(model)
+      network.clock.advance(limits.keepLongest)
+      await network.settle()
       const { circuits, entries, places } = network
       expect({ circuits, entries, places }).toEqual({ circuits: 0, entries: 0, places: 0 })
       for (const { core, sessions } of network.relays.values()) {
-        expect(core.counts).toMatchObject({ branches: 0, queued: { forward: 0, backward: 0 } })
+        expect(core.counts).toMatchObject({ branches: 0, keptBranches: 0, queued: { forward: 0, backward: 0 } })
         for (const session of sessions) expect(session.ended).toBe(true)
       }
       // Unused links close by themselves; then no timer is left either.

@@ -56,7 +56,7 @@ export class Onward implements CircuitEnd, Waiter {
   readonly #place: Place
   readonly #table: CircuitTable
   readonly #clock: Clock
-  readonly #events: OnwardEvents
+  #events: OnwardEvents
   readonly #meter: RelayMeter
   readonly #mostHeld: number
   readonly #id: number
@@ -65,6 +65,8 @@ export class Onward implements CircuitEnd, Waiter {
   /** Cells in order that wait for their delay to pass or for the link. */
   readonly #held: Held[] = []
   #release: Timer | undefined
+  /** What ends it in time, and when, in the clock's elapsed milliseconds. */
+  #ending: { readonly at: number; readonly timer: Timer } | undefined
   #over = false
 
   /** Leaves `place` when it is over. @throws NightjarError `link-lost` */
@@ -88,8 +90,13 @@ export class Onward implements CircuitEnd, Waiter {
     return this.#held.length
   }
 
+  /** Whether it ends at a time that was said. */
+  get isKept(): boolean {
+    return this.#ending !== undefined
+  }
+
   create(hello: Uint8Array): void {
-    this.#expiry = this.#clock.after(limits.handshakeTimeout, () => this.#fail('timed-out'))
+    this.#expiry = this.#clock.after(limits.handshakeTimeout, () => this.fail('timed-out'))
     for (const cell of handshakeCells(this.#id, command.create, hello)) this.#table.link.send(cell)
   }
 
@@ -113,6 +120,19 @@ export class Onward implements CircuitEnd, Waiter {
     return true
   }
 
+  /** Ends it in `duration` with `code`, unless something ends it before. */
+  endIn(duration: number, code: ErrorCode): void {
+    const at = this.#clock.elapsed() + duration
+    if (this.#ending !== undefined && this.#ending.at <= at) return
+    this.#ending?.timer.cancel()
+    this.#ending = { at, timer: this.#clock.after(duration, () => this.fail(code)) }
+  }
+
+  /** Its circuit is over, and it stands: what waits goes out, and `events` hears what comes. */
+  leave(events: Omit<OnwardEvents, 'onReply'>): void {
+    this.#events = { ...events, onReply() {} }
+  }
+
   /** Ends the branch from this side. */
   close(): void {
     if (this.#over) return
@@ -120,11 +140,17 @@ export class Onward implements CircuitEnd, Waiter {
     this.#end()
   }
 
+  /** The same, not by its owner, who is told. */
+  fail(code: ErrorCode): void {
+    this.close()
+    this.#events.onLost(code)
+  }
+
   onCell(cellCommand: number, cell: Uint8Array): void {
     try {
       this.#handle(cellCommand, cell)
     } catch (error) {
-      this.#fail(asNightjarError(error).code)
+      this.fail(asNightjarError(error).code)
     }
   }
 
@@ -204,15 +230,11 @@ export class Onward implements CircuitEnd, Waiter {
     this.#meter.stop('forward', startedAt)
   }
 
-  #fail(code: ErrorCode): void {
-    this.close()
-    this.#events.onLost(code)
-  }
-
   #end(): void {
     this.#over = true
     this.#expiry?.cancel()
     this.#release?.cancel()
+    this.#ending?.timer.cancel()
     this.#meter.queued.forward -= this.#held.length
     this.#held.length = 0
     this.#table.remove(this.#id)

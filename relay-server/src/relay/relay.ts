@@ -2,6 +2,7 @@
 import { command, destroyCell, goawayCell } from '@nightjar/shared/cell'
 import { CircuitTable } from '@nightjar/shared/circuit'
 import { type ErrorCode, toWire } from '@nightjar/shared/errors'
+import { second } from '@nightjar/shared/runtime'
 import type { RelayBounds } from '../limits/bounds.ts'
 import { Extends } from '../limits/extends.ts'
 import { HandshakeQueue } from '../limits/handshakeQueue.ts'
@@ -11,13 +12,19 @@ import { isFair } from '../limits/share.ts'
 import { type Source, SourceCounts, Sources } from '../limits/sources.ts'
 import { RelayCircuit } from './circuit.ts'
 import type { CircuitBounds, CircuitHost } from './host.ts'
+import { KeptBranches } from './kept.ts'
 import { countCode, type OnForwarded, RelayMeter } from './meter.ts'
 
 export interface RelayCore {
   /** A table for a new incoming link, from `address` where that is known. */
   accept(address?: string): CircuitTable
-  /** From now on there are no new circuits, and whoever has some is told that so many seconds are left. */
+  /**
+   * From now on there are no new circuits, and whoever has some is told that so many seconds are left. Branches whose
+   * circuit has ended end in the first half of them.
+   */
   drain(seconds: number): void
+  /** Whether it may end: there are neither circuits nor branches of some that ended. */
+  isEmpty(): boolean
   readonly counts: Readonly<RelayMeter>
 }
 
@@ -31,11 +38,14 @@ export function createRelay(host: CircuitHost, bounds: RelayBounds, onForwarded?
   })
   const sources = new Sources()
   const circuits = new SourceCounts()
+  const kept = new KeptBranches({ crypto: host.crypto, clock: host.clock, meter, onRefused })
+  queues.owners.add(kept)
   const ofProcess = {
     circuits,
     extends: new Extends(host.clock),
     handshakeQueue: new HandshakeQueue(host.nextTurn, onRefused),
     queues,
+    kept,
     onRefused,
   }
   const tables = new Set<CircuitTable>()
@@ -80,7 +90,10 @@ export function createRelay(host: CircuitHost, bounds: RelayBounds, onForwarded?
   function drain(seconds: number): void {
     isDraining = true
     for (const { link } of tables) link.send(goawayCell(seconds))
+    kept.drain((seconds * second) / 2)
   }
 
-  return { accept, drain, counts: meter }
+  const isEmpty = () => meter.circuits === 0 && meter.keptBranches === 0
+
+  return { accept, drain, isEmpty, counts: meter }
 }

@@ -11,6 +11,7 @@
  *     document                                 →   { text }                        the signed network document
  *     gateways { group, chain }                →   [{ relay, avoided }]            best first
  *     open { group, gateway, hello }           →   { branch, reply }               an envelope handshake on a new branch
+ *     keep { branch, seconds }                 →   null                            see Carrier.keep
  *     exchange { branch, record }              →   { record }                      one sealed question, one sealed answer
  *     follow { branch, record, cells }         →   record events, null at its end  one sealed question, many answers
  *     cancel { request }                       →   null
@@ -20,13 +21,16 @@
 import * as v from 'valibot'
 import { fromBase64 } from '../bytes/index.ts'
 import { NightjarError } from '../errors/index.ts'
+import { limits } from '../limits.ts'
+import { second } from '../runtime.ts'
 
 /** Raised when one side would not understand the other. */
-export const bridgeVersion = 2
+export const bridgeVersion = 3
 
 const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const chain = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
 const branch = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
+const keptSeconds = v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(limits.keepLongest / second))
 /** HMAC of the isolation group under a secret of the extension. */
 const group = v.pipe(v.string(), v.regex(/^[0-9a-f]{64}$/))
 /** Ed25519 identity of a relay. */
@@ -41,6 +45,7 @@ const requests = v.variant('type', [
   v.strictObject({ id, type: v.literal('document') }),
   v.strictObject({ id, type: v.literal('gateways'), group, chain }),
   v.strictObject({ id, type: v.literal('open'), group, gateway: relay, hello: bytes }),
+  v.strictObject({ id, type: v.literal('keep'), branch, seconds: keptSeconds }),
   v.strictObject({ id, type: v.literal('exchange'), branch, record: bytes }),
   v.strictObject({ id, type: v.literal('follow'), branch, record: bytes, cells: v.pipe(v.number(), v.integer()) }),
   v.strictObject({ id, type: v.literal('cancel'), request: id }),
@@ -197,6 +202,7 @@ export const results = {
   document: v.object({ text: v.string() }),
   gateways: v.array(v.object({ relay, avoided: v.boolean() })),
   open: v.object({ branch, reply: bytes }),
+  keep: v.null(),
   exchange: v.object({ record: bytes }),
   follow: v.null(),
   cancel: v.null(),

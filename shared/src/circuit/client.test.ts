@@ -437,6 +437,27 @@ describe('a branch', () => {
     expect(far.received).toEqual([])
   })
 
+  test('that is to be kept is so by its forwarder, and ends when that says so', async () => {
+    const { hop, at, relays } = await built(3)
+    hop(3).keep(7200)
+    await turn()
+    expect(at(2).received).toEqual([
+      { type: messageType.keep, stream: noStream, data: Uint8Array.of(0, 1, 0x1c, 0x20) },
+    ])
+    expect([at(1).received, at(3).received]).toEqual([[], []])
+    at(2).closeBranch(1, 'branch-retired')
+    await turn()
+    expect([hop(3).error?.code, hop(2).error, relays.destroyed]).toEqual(['branch-retired', undefined, []])
+    hop(3).keep(60)
+    await turn()
+    expect(at(2).received).toHaveLength(1)
+  })
+
+  test('is every hop but the entry, which nobody keeps', async () => {
+    const { hop } = await built(2)
+    expect(() => hop(1).keep(60)).toThrow('the entry is no branch')
+  })
+
   test('tells a listener that comes late at once, and each listener once', async () => {
     const { hop, at } = await built(2)
     const early = endOf(hop(2))
@@ -605,6 +626,7 @@ describe('a hop that breaks the protocol', () => {
     ['sends SHAPE', (relay) => relay.send(messageType.shape, noStream, pattern(3))],
     ['sends EXTEND', (relay) => relay.send(messageType.extend, noStream, pattern(3))],
     ['sends TRUNCATE', (relay) => relay.send(messageType.truncate, noStream, pattern(2))],
+    ['sends KEEP', (relay) => relay.send(messageType.keep, noStream, Uint8Array.of(0, 1, 0, 60))],
     ['sends BEGIN', (relay) => relay.send(messageType.begin, 1, pattern(3))],
     ['sends data for a stream that never was', (relay) => relay.send(messageType.data, 9, pattern(3))],
     ['sends a PING of another length', (relay) => relay.send(messageType.ping, noStream, pattern(7))],
@@ -651,7 +673,7 @@ describe('a hop that breaks the protocol', () => {
     const anInner = fc.oneof(
       fc.uint8Array({ maxLength: 30 }),
       fc
-        .tuple(fc.nat(14), fc.nat(3), fc.uint8Array({ maxLength: 12 }))
+        .tuple(fc.nat(15), fc.nat(3), fc.uint8Array({ maxLength: 12 }))
         .map(([type, stream, data]) => concat(Uint8Array.of(type), u16(stream), u16(data.length), data)),
     )
     const aCell = fc.tuple(fc.integer({ min: 1, max: 3 }), anInner, fc.nat(2), fc.nat(1))

@@ -21,6 +21,7 @@ import {
   decodeExtended,
   decodeMessage,
   encodeExtend,
+  encodeKeep,
   type Message,
   messageHeaderSize,
   messageType,
@@ -170,6 +171,16 @@ export class Hop {
   /** Sends cover that this hop drops. */
   drop(): void {
     this.#send(messageType.drop, noStream, new Uint8Array(0))
+  }
+
+  /**
+   * Has the hop that this branch grows from keep it for so many seconds, whatever becomes of the circuit, and end it then.
+   * Once for each, and not for the entry, which is no branch.
+   */
+  keep(seconds: number): void {
+    if (this.#parent === undefined) throw new Error('the entry is no branch to keep')
+    const { hop, branch } = this.#parent
+    if (this.#error === undefined) hop.#send(messageType.keep, noStream, encodeKeep({ branch, seconds }))
   }
 
   /** Ends this hop and all below it; the entry's end is the circuit's. */

@@ -2,18 +2,21 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { concat, u16, utf8 } from '../bytes/index.ts'
 import { limits } from '../limits.ts'
+import { second } from '../runtime.ts'
 import { codeOf, pattern } from '../testing/index.ts'
 import {
   decodeBegin,
   decodeBranchClosed,
   decodeExtend,
   decodeExtended,
+  decodeKeep,
   decodeMessage,
   decodeU16,
   encodeBegin,
   encodeBranchClosed,
   encodeExtend,
   encodeExtended,
+  encodeKeep,
   layerCapacity,
   messageHeaderSize,
   messageType,
@@ -49,6 +52,7 @@ test('types and sizes are those of docs/protocol.md', () => {
     pong: 12,
     shape: 13,
     branchGoaway: 14,
+    keep: 15,
   })
   expect([messageHeaderSize, pingSize]).toEqual([5, 8])
 })
@@ -129,13 +133,14 @@ describe('a relay message', () => {
 })
 
 describe('BEGIN', () => {
-  const begin = { service: 'tcp', argument: utf8('a.example:443'), whole: true, data: pattern(40) }
+  const begin = { service: 'tcp', argument: utf8('a.example:443'), whole: true, isFree: false, data: pattern(40) }
 
   test('comes back as it was', () => {
     const aBegin = fc.record({
       service: fc.string({ unit: 'binary', maxLength: 8 }),
       argument: fc.uint8Array({ maxLength: limits.argumentBytes }),
       whole: fc.boolean(),
+      isFree: fc.boolean(),
       data: fc.uint8Array({ maxLength: 300 }),
     })
     fc.assert(
@@ -149,6 +154,8 @@ describe('BEGIN', () => {
     expect(encodeBegin(begin)).toEqual(
       concat(Uint8Array.of(1, 3), utf8('tcp'), u16(13), utf8('a.example:443'), pattern(40)),
     )
+    expect(encodeBegin({ ...begin, whole: false, isFree: true })[0]).toBe(2)
+    expect(encodeBegin({ ...begin, isFree: true })[0]).toBe(3)
   })
 
   test('cut off before its data is refused', () => {
@@ -159,7 +166,7 @@ describe('BEGIN', () => {
   })
 
   test.each([
-    ['an unknown flag', Uint8Array.of(2, 0, 0, 0)],
+    ['an unknown flag', Uint8Array.of(4, 0, 0, 0)],
     ['all flags', Uint8Array.of(0xff, 0, 0, 0)],
     ['a service longer than the message', Uint8Array.of(0, 9, 1, 2, 3)],
     ['a service longer than the limit', concat(Uint8Array.of(0, 33), pattern(33), u16(0))],
@@ -172,14 +179,14 @@ describe('BEGIN', () => {
   })
 
   test('at its limits is taken', () => {
-    const largest = { service: 'x'.repeat(32), argument: pattern(512), whole: false, data: new Uint8Array(0) }
+    const largest = { ...begin, service: 'x'.repeat(32), argument: pattern(512), data: new Uint8Array(0) }
     expect(decodeBegin(encodeBegin(largest))).toEqual(largest)
   })
 
   test('from arbitrary bytes is a value that encodes to them, or a violation', () => {
     survivesAnything(decodeBegin, encodeBegin)
     const plausible = fc
-      .tuple(fc.nat(3), fc.nat(5), fc.uint8Array({ minLength: 5, maxLength: 5 }), fc.nat(600))
+      .tuple(fc.nat(5), fc.nat(5), fc.uint8Array({ minLength: 5, maxLength: 5 }), fc.nat(600))
       .map(([flags, service, bytes, length]) => concat(Uint8Array.of(flags, service), bytes, u16(length), pattern(20)))
     fc.assert(
       fc.property(plausible, (bytes) => {
@@ -248,6 +255,39 @@ describe('BRANCH_CLOSED', () => {
       expect(codeOf(() => decodeBranchClosed(new Uint8Array(length)))).toBe('protocol-violation')
     }
     survivesAnything(decodeBranchClosed, ({ branch, code }) => encodeBranchClosed(branch, code))
+  })
+})
+
+describe('KEEP', () => {
+  const longest = limits.keepLongest / second
+
+  test('comes back as it was', () => {
+    const aBranch = fc.integer({ min: 1, max: 0xffff })
+    fc.assert(
+      fc.property(aBranch, fc.integer({ min: 1, max: longest }), (branch, seconds) => {
+        expect(decodeKeep(encodeKeep({ branch, seconds }))).toEqual({ branch, seconds })
+      }),
+    )
+  })
+
+  test('has the layout of docs/protocol.md', () => {
+    expect(encodeKeep({ branch: 0x0102, seconds: 0x0304 })).toEqual(Uint8Array.of(1, 2, 3, 4))
+  })
+
+  test.each([
+    ['branch 0', 0, 60],
+    ['no time', 1, 0],
+    ['a second more than the longest', 1, longest + 1],
+    ['the most that can be said', 1, 0xffff],
+  ])('with %s is refused', (_, branch, seconds) => {
+    expect(codeOf(() => decodeKeep(encodeKeep({ branch, seconds })))).toBe('protocol-violation')
+  })
+
+  test('of another length is refused', () => {
+    for (const length of [0, 1, 2, 3, 5, 100]) {
+      expect(codeOf(() => decodeKeep(pattern(length)))).toBe('protocol-violation')
+    }
+    survivesAnything(decodeKeep, encodeKeep)
   })
 })
 

@@ -9,6 +9,7 @@
  *     TRUNCATE       branch u16                                                   close a branch
  *     BRANCH_CLOSED  branch u16 ‖ code u8                                         it is closed (or never came to be)
  *     BRANCH_GOAWAY  branch u16 ‖ seconds u16                                      the relay behind it drains: move
+ *     KEEP           branch u16 ‖ seconds u16                                      it stands for so long, client or not
  *     PING, PONG     token 8
  *     DROP           anything; cover
  *     SHAPE          reserved
@@ -22,6 +23,7 @@
 import { concat, fromUtf8, Reader, readU16, u16, utf8, writeU16 } from '../bytes/index.ts'
 import { violation } from '../errors/index.ts'
 import { limits } from '../limits.ts'
+import { second } from '../runtime.ts'
 
 export const messageType = {
   extend: 1,
@@ -38,6 +40,7 @@ export const messageType = {
   pong: 12,
   shape: 13,
   branchGoaway: 14,
+  keep: 15,
 } as const
 
 export const messageHeaderSize = 5
@@ -73,11 +76,14 @@ export function decodeMessage(inner: Uint8Array): Message {
 
 /** BEGIN says that its data is the whole message: no END follows in that direction. */
 const flagWhole = 1
+/** BEGIN says that what comes back on the stream takes no credit, of the stream or of the branch. */
+const flagFree = 2
 
 export interface Begin {
   readonly service: string
   readonly argument: Uint8Array
   readonly whole: boolean
+  readonly isFree: boolean
   readonly data: Uint8Array
 }
 
@@ -88,7 +94,7 @@ export function beginOverhead(service: string, argument: Uint8Array): number {
 export function encodeBegin(begin: Begin): Uint8Array {
   const service = utf8(begin.service)
   return concat(
-    Uint8Array.of(begin.whole ? flagWhole : 0, service.length),
+    Uint8Array.of((begin.whole ? flagWhole : 0) | (begin.isFree ? flagFree : 0), service.length),
     service,
     u16(begin.argument.length),
     begin.argument,
@@ -100,7 +106,7 @@ export function encodeBegin(begin: Begin): Uint8Array {
 export function decodeBegin(data: Uint8Array): Begin {
   const reader = new Reader(data, 'BEGIN')
   const flags = reader.u8('flags')
-  if ((flags & ~flagWhole) !== 0) throw violation('unknown flag in BEGIN')
+  if ((flags & ~(flagWhole | flagFree)) !== 0) throw violation('unknown flag in BEGIN')
   const serviceLength = reader.u8('service length')
   if (serviceLength > limits.serviceBytes) throw violation('service name too long')
   const service = fromUtf8(reader.bytes(serviceLength, 'service'))
@@ -110,6 +116,7 @@ export function decodeBegin(data: Uint8Array): Begin {
     service,
     argument: reader.bytes(argumentLength, 'argument'),
     whole: (flags & flagWhole) !== 0,
+    isFree: (flags & flagFree) !== 0,
     data: reader.rest(),
   }
 }
@@ -165,6 +172,25 @@ export function decodeBranchGoaway(data: Uint8Array): { branch: number; seconds:
   const message = { branch: reader.u16('branch'), seconds: reader.u16('seconds') }
   reader.end()
   return message
+}
+
+export interface Keep {
+  readonly branch: number
+  readonly seconds: number
+}
+
+export function encodeKeep({ branch, seconds }: Keep): Uint8Array {
+  return concat(u16(branch), u16(seconds))
+}
+
+/** @throws NightjarError `protocol-violation` for branch 0, no time, or more than may be asked for. */
+export function decodeKeep(data: Uint8Array): Keep {
+  const reader = new Reader(data, 'KEEP')
+  const keep = { branch: reader.u16('branch'), seconds: reader.u16('seconds') }
+  reader.end()
+  if (keep.branch === 0) throw violation('branch 0 cannot be kept')
+  if (keep.seconds === 0 || keep.seconds * second > limits.keepLongest) throw violation('KEEP out of bounds')
+  return keep
 }
 
 /** The one u16 of TRUNCATE (branch) and CREDIT (cells). */

@@ -46,7 +46,7 @@ function open(mux: StreamMux, data: Uint8Array, end: boolean, recorder = new Rec
 }
 
 function begin(stream: number, fields: Partial<Begin> = {}): Message {
-  const data = encodeBegin({ service: 'rpc', argument: nothing, whole: false, data: nothing, ...fields })
+  const data = encodeBegin({ service: 'rpc', argument: nothing, whole: false, isFree: false, data: nothing, ...fields })
   return { type: messageType.begin, stream, data }
 }
 
@@ -366,6 +366,134 @@ describe('that all has left', () => {
     }
     settle()
     expect([told.drained, backward.costly()]).toEqual([0, 3])
+  })
+})
+
+describe('a stream whose answers take no credit', () => {
+  function openFree(mux: StreamMux, question: Uint8Array = pattern(1)) {
+    const recorder = new Recorder('later')
+    const stream = mux.open('follow', nothing, recorder, { data: question, end: true }, { isFree: true })
+    recorder.stream = stream
+    return { stream, recorder }
+  }
+
+  test('says so in its BEGIN', () => {
+    const { client, accepted, settle } = recording()
+    openFree(client)
+    open(client, pattern(1), true)
+    settle()
+    expect(accepted.map(({ opening }) => opening.isFree)).toEqual([true, false])
+  })
+
+  test('brings thousands of records to a client that gives none', () => {
+    const records = 3000
+    let told = 0
+    const { client, forward, backward, settle } = wire((stream) => ({
+      onData: () => stream.consumed(),
+      onEnd: () => stream.send(pattern(2 * partSize), false),
+      onDrained: () => {
+        told += 1
+        stream.send(pattern(2 * partSize), told === records)
+      },
+    }))
+    const { recorder } = openFree(client)
+    settle()
+    expect([recorder.data.length, recorder.ends]).toEqual([2 * (records + 1), ['done']])
+    expect(forward.log.map(({ type }) => type)).toEqual([messageType.begin])
+    expect(backward.costly()).toBe(0)
+    while (recorder.unconsumed > 0) recorder.consumeOne()
+    settle()
+    expect(forward.log).toHaveLength(1)
+  })
+
+  test('takes credit for its question as ever', () => {
+    const { client, accepted, forward, settle } = recording({ consume: 'later' })
+    openFree(client, pattern(400 * partSize))
+    settle()
+    expect(forward.costly()).toBe(limits.streamWindow)
+    while ((accepted[0]?.recorder.unconsumed ?? 0) > 0) {
+      accepted[0]?.recorder.consumeOne()
+      settle()
+    }
+    expect(accepted[0]?.recorder).toMatchObject({ ends: ['done'] })
+    expect(forward.costly()).toBe(400)
+  })
+
+  test('goes on where the branch has no credit; those that need some then wait, and lose no turn', () => {
+    const { client, accepted, forward, backward, settle } = recording()
+    const credited = [1, 2, 3].map(() => open(client, pattern(1), true, new Recorder('later')))
+    const free = [openFree(client), openFree(client)]
+    settle()
+    for (const { stream } of accepted.slice(0, 3)) stream.send(pattern(limits.streamWindow * partSize), true)
+    // Nobody is there who would give credit.
+    const arrived = backward.queue.splice(0)
+    expect(backward.costly()).toBe(limits.branchWindow)
+    for (const { stream } of accepted.slice(3)) stream.send(pattern(1000 * partSize), false)
+    expect(backward.queue.map(({ stream }) => stream)).toEqual(
+      Array.from({ length: 1000 }, () => [4])
+        .flat()
+        .concat(Array.from({ length: 1000 }, () => [5]).flat()),
+    )
+    // Somebody is, after all.
+    backward.queue.unshift(...arrived)
+    settle()
+    expect(credited.map(({ recorder }) => recorder.ends)).toEqual([['done'], ['done'], ['done']])
+    expect(free.map(({ recorder }) => recorder.data.length)).toEqual([1000, 1000])
+    expect(forward.credit()).toBe(3 * limits.streamWindow)
+  })
+
+  test('has its turn like any other', () => {
+    const { client, accepted, server, backward, settle } = recording()
+    for (let i = 0; i < 2; i++) {
+      open(client, pattern(1), true)
+      openFree(client)
+    }
+    settle()
+    backward.writable = false
+    for (const { stream } of accepted) stream.send(pattern(300 * partSize), true)
+    expect(backward.log.filter(({ type }) => type !== messageType.credit)).toEqual([])
+    backward.writable = true
+    server.pump()
+    // Each of the two that take credit has sent its window.
+    const order = backward.log.map(({ stream }) => stream)
+    const turns = Array.from({ length: limits.streamWindow }, () => [1, 2, 3, 4]).flat()
+    expect(order.slice(0, turns.length)).toEqual(turns)
+    expect(order.slice(turns.length)).toEqual(Array.from({ length: 300 - limits.streamWindow }, () => [2, 4]).flat())
+  })
+
+  test('sends nothing to a link that is behind', () => {
+    const { client, accepted, server, backward, settle } = recording()
+    const { recorder } = openFree(client)
+    settle()
+    backward.writable = false
+    accepted[0]?.stream.send(pattern(1000 * partSize), true)
+    expect(backward.log).toEqual([])
+    let room = 2
+    Object.defineProperty(backward, 'writable', { get: () => room-- > 0 })
+    server.pump()
+    expect(backward.log).toHaveLength(2)
+    room = 10_000
+    server.pump()
+    settle()
+    expect(recorder.data).toHaveLength(1000)
+  })
+
+  test('that is reset lets what is on its way come and go, its END too, without giving credit for it', () => {
+    const { client, accepted, forward, backward, settle } = recording()
+    const { stream, recorder } = openFree(client)
+    settle()
+    accepted[0]?.stream.send(pattern(1000 * partSize), true)
+    stream.reset('cancelled')
+    settle()
+    expect([recorder.data, recorder.ends]).toEqual([[], []])
+    expect(forward.log.map(({ type }) => type)).toEqual([messageType.begin, messageType.end])
+    expect(backward.sent(messageType.end)[0]?.data.length).toBe(1 + partSize)
+  })
+
+  test('is never given credit: CREDIT for it is a violation', () => {
+    const { server } = recording()
+    server.receive(begin(1, { isFree: true }))
+    expect(codeOf(() => server.receive(credit(1, 1)))).toBe('protocol-violation')
   })
 })
 
@@ -698,13 +826,26 @@ test('a handler that resets its stream, or the branch, from within what it is to
 describe('under any schedule', () => {
   type Step = readonly [kind: string, pick: number, size: number]
   const aStep: fc.Arbitrary<Step> = fc.tuple(
-    fc.constantFrom('open', 'write', 'answer', 'forward', 'backward', 'consume', 'reset', 'block', 'unblock'),
+    fc.constantFrom(
+      'open',
+      'open free',
+      'write',
+      'answer',
+      'forward',
+      'backward',
+      'consume',
+      'reset',
+      'block',
+      'unblock',
+    ),
     fc.nat(1000),
     fc.oneof(fc.nat(3 * partSize), fc.nat(300 * partSize)),
   )
 
   interface Side {
     readonly stream: Stream
+    /** What it receives takes no credit. */
+    readonly isFree: boolean
     readonly recorder: Recorder
     /** What it was given to send. */
     sent: Uint8Array
@@ -718,7 +859,7 @@ describe('under any schedule', () => {
     readonly wire: Wire = wire((stream) => {
       const recorder = new Recorder('later')
       recorder.stream = stream
-      this.servers.set(stream.id, { stream, recorder, sent: nothing, ended: false, wasReset: false })
+      this.servers.set(stream.id, { stream, isFree: false, recorder, sent: nothing, ended: false, wasReset: false })
       return recorder
     })
 
@@ -726,13 +867,14 @@ describe('under any schedule', () => {
       const { client, server, forward, backward } = this.wire
       const sides = [...this.clients, ...this.servers.values()]
       const side = sides[pick % Math.max(sides.length, 1)]
-      if (kind === 'open') {
+      if (kind === 'open' || kind === 'open free') {
         const recorder = new Recorder('later')
         const first = pattern(size, pick)
         const ended = pick % 2 === 0
-        const stream = client.open('rpc', nothing, recorder, { data: first, end: ended })
+        const isFree = kind === 'open free'
+        const stream = client.open('rpc', nothing, recorder, { data: first, end: ended }, { isFree })
         recorder.stream = stream
-        this.clients.push({ stream, recorder, sent: first, ended, wasReset: false })
+        this.clients.push({ stream, isFree, recorder, sent: first, ended, wasReset: false })
       } else if (kind === 'write' || kind === 'answer') {
         if (side !== undefined && !side.ended && !side.wasReset) this.#write(side, pattern(size, pick), pick % 3 === 0)
       } else if (kind === 'forward' || kind === 'backward') {
@@ -762,9 +904,10 @@ describe('under any schedule', () => {
       const { forward, backward } = this.wire
       expect(forward.costly() - backward.credit()).toBeLessThanOrEqual(limits.branchWindow)
       expect(backward.costly() - forward.credit()).toBeLessThanOrEqual(limits.branchWindow)
-      expect(heldBy(this.clients)).toBeLessThanOrEqual(mostHeld)
+      expect(heldBy(this.clients.filter(({ isFree }) => !isFree))).toBeLessThanOrEqual(mostHeld)
       expect(heldBy(this.servers.values())).toBeLessThanOrEqual(mostHeld)
-      for (const { stream } of this.clients) {
+      for (const { stream, isFree } of this.clients) {
+        if (isFree) expect(forward.credit(stream.id)).toBe(0)
         expect(forward.costly(stream.id) - backward.credit(stream.id)).toBeLessThanOrEqual(limits.streamWindow)
         expect(backward.costly(stream.id) - forward.credit(stream.id)).toBeLessThanOrEqual(limits.streamWindow)
       }
@@ -841,7 +984,9 @@ describe('under any schedule', () => {
   const anId = fc.integer({ min: 1, max: mostStreams })
   const aMessage = fc.oneof(
     fc.record({ type: fc.nat(15), stream: fc.nat(mostStreams), data: fc.uint8Array({ maxLength: 6 }) }),
-    fc.tuple(anId, fc.boolean()).map(([id, whole]) => begin(id, { whole, data: pattern(3) })),
+    fc
+      .tuple(anId, fc.boolean(), fc.boolean())
+      .map(([id, whole, isFree]) => begin(id, { whole, isFree, data: pattern(3) })),
     fc.nat(mostStreams).map((id) => data(id)),
     fc.tuple(anId, fc.constantFrom<ErrorCode>('done', 'refused')).map(([id, code]) => end(id, code)),
   )

@@ -5,13 +5,15 @@
  * BEGIN, DATA and an END with data take one credit of the branch and one of the stream. A stream's credit comes back when
  * its user has dealt with the data, so a user that stalls stops its stream. The branch's comes back on arrival, so that it
  * stops no other, until the receiver holds more than it will. An END without data is free, so that a stream can always be
- * ended. Stream ids ascend and are never used again, so a late message for a closed stream is known from one for a stream
- * that never was.
+ * ended. So is all that comes back on a stream that the client opens as free, as nobody may be there to give credit: the
+ * service has to keep to a pace by itself. Stream ids ascend and are never used again, so a late message for a closed
+ * stream is known from one for a stream that never was.
  */
 import { concat, u16 } from '../bytes/index.ts'
 import { type ErrorCode, fromWire, NightjarError, toWire, violation } from '../errors/index.ts'
 import { limits } from '../limits.ts'
 import {
+  type Begin,
   beginOverhead,
   decodeBegin,
   decodeU16,
@@ -67,21 +69,28 @@ export interface Opening {
   readonly argument: Uint8Array
   /** True where all data comes with the BEGIN. */
   readonly whole: boolean
+  /** What is sent back takes no credit. */
+  readonly isFree: boolean
 }
 
 /** Decides on a BEGIN: a handler, or the code to refuse it with. */
 export type Accept = (stream: Stream, opening: Opening) => StreamHandler | ErrorCode
 
+/** What a BEGIN says beside its data. */
+type FirstCell = Pick<Begin, 'service' | 'argument' | 'isFree'>
+
 interface OpenStream extends Stream {
   handler: StreamHandler
   readonly queue: Uint8Array[]
   queuedEnd: boolean
-  begin: { service: string; argument: Uint8Array } | undefined
+  begin: FirstCell | undefined
   ready: boolean
   sentAll: boolean
   receivedAll: boolean
-  readonly sendWindow: SendWindow
-  readonly receiveWindow: ReceiveWindow
+  /** Undefined where what is sent takes no credit. */
+  readonly sendWindow: SendWindow | undefined
+  /** Undefined where what is received takes none. */
+  readonly receiveWindow: ReceiveWindow | undefined
 }
 
 const nothing = new Uint8Array(0)
@@ -95,6 +104,8 @@ export class StreamMux {
   readonly #receiveWindow = new ReceiveWindow(limits.branchWindow)
   /** Cells that streams' users have not dealt with. Beyond `heldPerBranch` the branch has no credit back for them. */
   #held = 0
+  /** Streams opened here on which what comes takes no credit; also those that are closed, as late data may come. */
+  readonly #free = new Set<number>()
   #lastId = 0
   #closedWith: ErrorCode | undefined
 
@@ -119,7 +130,8 @@ export class StreamMux {
   }
 
   /**
-   * Opens a stream with its first data; `end` says that this is all of it.
+   * Opens a stream with its first data; `end` says that this is all of it. What comes back on one that `isFree` takes no
+   * credit, and need not be consumed.
    * @throws NightjarError where `canOpen` is false: what the branch was closed with, or `limit-reached`
    */
   open(
@@ -127,14 +139,19 @@ export class StreamMux {
     argument: Uint8Array,
     handler: StreamHandler,
     first: { data: Uint8Array; end: boolean },
+    { isFree = false }: { isFree?: boolean } = {},
   ): Stream {
     // Otherwise it would wait for an end that nobody tells it any more.
     if (this.#closedWith !== undefined) throw new NightjarError(this.#closedWith)
     if (!this.canOpen) throw new NightjarError('limit-reached', { detail: 'streams of a branch' })
     this.#lastId += 1
-    const stream = this.#makeStream(this.#lastId)
+    if (isFree) this.#free.add(this.#lastId)
+    const stream = this.#makeStream(this.#lastId, {
+      sendWindow: new SendWindow(limits.streamWindow),
+      receiveWindow: isFree ? undefined : new ReceiveWindow(limits.streamWindow),
+    })
     stream.handler = handler
-    stream.begin = { service, argument }
+    stream.begin = { service, argument, isFree }
     // Made ready at once, so that BEGINs leave in the order of their ids.
     this.#makeReady(stream)
     stream.send(first.data, first.end)
@@ -155,12 +172,13 @@ export class StreamMux {
     const stream = this.#streams.get(message.stream)
     switch (message.type) {
       case messageType.data:
-        return this.#receiveData(stream, message.data)
+        return this.#receiveData(message.stream, stream, message.data)
       case messageType.end:
-        return this.#receiveEnd(stream, message.data)
+        return this.#receiveEnd(message.stream, stream, message.data)
       case messageType.credit: {
         const cells = decodeU16(message.data, 'CREDIT')
         if (stream === undefined) return
+        if (stream.sendWindow === undefined) throw violation('CREDIT for a stream that takes none')
         stream.sendWindow.grant(cells)
         this.#makeReady(stream)
         return this.pump()
@@ -175,8 +193,7 @@ export class StreamMux {
 
   /** Sends what windows and the link allow, one cell per stream in turn. */
   pump(): void {
-    while (this.#ready.length > 0 && this.#sendWindow.open && this.#channel.writable) {
-      const stream = this.#ready.shift() as OpenStream
+    for (let stream = this.#takeReady(); stream !== undefined; stream = this.#takeReady()) {
       stream.ready = false
       if (!this.#streams.has(stream.id)) continue
       this.#sendOne(stream)
@@ -196,7 +213,7 @@ export class StreamMux {
     for (const stream of streams) stream.handler.onEnd(code)
   }
 
-  #makeStream(id: number): OpenStream {
+  #makeStream(id: number, windows: Pick<OpenStream, 'sendWindow' | 'receiveWindow'>): OpenStream {
     const stream: OpenStream = {
       id,
       handler: unset,
@@ -206,8 +223,7 @@ export class StreamMux {
       ready: false,
       sentAll: false,
       receivedAll: false,
-      sendWindow: new SendWindow(limits.streamWindow),
-      receiveWindow: new ReceiveWindow(limits.streamWindow),
+      ...windows,
       send: (data, end) => {
         if (stream.queuedEnd || !this.#streams.has(id)) return
         if (data.length > 0) stream.queue.push(data)
@@ -224,6 +240,7 @@ export class StreamMux {
         }
       },
       consumed: () => {
+        if (stream.receiveWindow === undefined) return
         this.#release()
         const credit = stream.receiveWindow.consume()
         if (credit > 0 && this.#streams.has(id) && !stream.receivedAll) {
@@ -238,34 +255,43 @@ export class StreamMux {
   #makeReady(stream: OpenStream): void {
     if (stream.ready || stream.sentAll) return
     const hasWork = stream.begin !== undefined || stream.queue.length > 0 || stream.queuedEnd
-    if (!hasWork || !stream.sendWindow.open) return
+    if (!hasWork || stream.sendWindow?.open === false) return
     stream.ready = true
     this.#ready.push(stream)
+  }
+
+  /** The stream whose turn it is, where the link takes a cell; while the branch has no credit, of those that need none. */
+  #takeReady(): OpenStream | undefined {
+    const index = this.#sendWindow.open ? 0 : this.#ready.findIndex(({ sendWindow }) => sendWindow === undefined)
+    if (this.#ready[index] === undefined || !this.#channel.writable) return undefined
+    return index === 0 ? this.#ready.shift() : this.#ready.splice(index, 1)[0]
   }
 
   #sendOne(stream: OpenStream): void {
     if (stream.begin !== undefined) return this.#sendBegin(stream, stream.begin)
     const part = takePart(stream.queue, partSize)
     const last = stream.queuedEnd && stream.queue.length === 0
-    if (part.length > 0) {
-      this.#sendWindow.take()
-      stream.sendWindow.take()
-    }
+    if (part.length > 0) this.#takeCredit(stream)
     if (!last) return this.#channel.send(messageType.data, stream.id, part)
     stream.sentAll = true
     this.#channel.send(messageType.end, stream.id, endOf(part))
     this.#forgetIfOver(stream)
   }
 
-  #sendBegin(stream: OpenStream, begin: { service: string; argument: Uint8Array }): void {
+  #sendBegin(stream: OpenStream, begin: FirstCell): void {
     const room = this.#channel.capacity - messageHeaderSize - beginOverhead(begin.service, begin.argument)
     const data = takePart(stream.queue, Math.min(partSize, room))
     const whole = stream.queuedEnd && stream.queue.length === 0
     stream.begin = undefined
     stream.sentAll = whole
+    this.#takeCredit(stream)
+    this.#channel.send(messageType.begin, stream.id, encodeBegin({ ...begin, whole, data }))
+  }
+
+  #takeCredit(stream: OpenStream): void {
+    if (stream.sendWindow === undefined) return
     this.#sendWindow.take()
     stream.sendWindow.take()
-    this.#channel.send(messageType.begin, stream.id, encodeBegin({ ...begin, whole, data }))
   }
 
   #receiveBegin(message: Message): void {
@@ -274,8 +300,10 @@ export class StreamMux {
     this.#lastId = message.stream
     this.#hold()
     const begin = decodeBegin(message.data)
-    const stream = this.#makeStream(message.stream)
-    stream.receiveWindow.receive()
+    const receiveWindow = new ReceiveWindow(limits.streamWindow)
+    const sendWindow = begin.isFree ? undefined : new SendWindow(limits.streamWindow)
+    const stream = this.#makeStream(message.stream, { sendWindow, receiveWindow })
+    receiveWindow.receive()
     const accepted = this.#streams.size > limits.streamsPerBranch ? 'limit-reached' : this.#accept(stream, begin)
     if (typeof accepted === 'string') {
       stream.consumed()
@@ -287,18 +315,19 @@ export class StreamMux {
     if (begin.whole && this.#streams.has(stream.id)) this.#markReceived(stream)
   }
 
-  #receiveData(stream: OpenStream | undefined, data: Uint8Array): void {
-    this.#hold()
-    if (stream === undefined) return this.#release()
+  #receiveData(id: number, stream: OpenStream | undefined, data: Uint8Array): void {
+    const takesCredit = !this.#free.has(id)
+    if (takesCredit) this.#hold()
+    if (stream === undefined) return takesCredit ? this.#release() : undefined
     if (stream.receivedAll) throw violation('DATA after END')
-    stream.receiveWindow.receive()
+    stream.receiveWindow?.receive()
     stream.handler.onData(data)
   }
 
-  #receiveEnd(stream: OpenStream | undefined, data: Uint8Array): void {
+  #receiveEnd(id: number, stream: OpenStream | undefined, data: Uint8Array): void {
     if (data.length === 0) throw violation('END without a code')
     const code = fromWire(data[0] as number)
-    if (data.length > 1) this.#receiveData(stream, data.subarray(1))
+    if (data.length > 1) this.#receiveData(id, stream, data.subarray(1))
     if (stream === undefined || !this.#streams.has(stream.id)) return
     if (code === 'done') return this.#markReceived(stream)
     this.#streams.delete(stream.id)

@@ -12,6 +12,11 @@ export interface Carrier {
   /** Told when it is to be left so. It stays as long as something is followed on it. */
   onLeaving?(listener: () => void): void
   onClosed(listener: (error: NightjarError) => void): void
+  /**
+   * It is to stand for so many milliseconds from now, also where nobody is left here: what is followed on it from now on
+   * takes no credit. To be called once; after it `retire` ends nothing but what is followed, for whoever follows it here.
+   */
+  keep(duration: number): void
   /** One sealed question, one sealed answer. @throws NightjarError where no answer came */
   exchange(record: Uint8Array): Promise<Uint8Array>
   /** One sealed question, many sealed answers of `cells` each, until either side has enough. */

@@ -68,7 +68,7 @@ test('where its gateway is passed over the next one takes over', async () => {
 // It was opened once more at the gateway that stood in, then at the group's own.
 test('one that is due at a gateway that stood in is followed by one at the group’s own', async () => {
   ranked = [next, own]
-  clock.advance(13 * minute)
+  clock.advance(80 * minute)
   await turn()
   expect(opened.map(({ gateway }) => gateway)).toEqual([own, next])
   expect(carrier(0).retired).toBe('in peace')
@@ -79,7 +79,7 @@ test('one that is due at a gateway that stood in is followed by one at the group
 })
 
 test('one that is due is followed by one at the same gateway where that still is the first', async () => {
-  clock.advance(13 * minute)
+  clock.advance(80 * minute)
   await turn()
   expect(opened.map(({ gateway }) => gateway)).toEqual([own, own])
   expect(carrier(0).retired).toBe('in peace')

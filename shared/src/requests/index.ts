@@ -4,6 +4,7 @@ export { type FollowContext, type Follower, type FollowOrder, follow } from './f
 export { fulfil, type Order, type RequestContext } from './fulfil.ts'
 export {
   type Greet,
+  keptFor,
   type OutcomeHandler,
   openSealedBranch,
   requestsPerBranch,

@@ -121,6 +121,34 @@ describe('asking', () => {
   })
 })
 
+describe('a branch on which something is watched', () => {
+  const watched: Question = { chain: 1, cells: 4, method: 'nightjar_watch', params: [] }
+  const silent = { onOutcome() {}, onEnd() {} }
+
+  test.each([
+    [0, 60],
+    [0.5, 67.5],
+    [0.999, 75],
+  ])('is kept once, and due within its last 45 minutes: with %d, after %d', async (random, due) => {
+    const { branch, carrier, clock } = await start({ random: () => random })
+    clock.advance(7 * minute)
+    branch.follow(watched, silent)
+    branch.follow(watched, silent)
+    expect(carrier.keeps).toEqual([(60 + random * 60) * minute])
+    clock.advance((due - 0.5) * minute)
+    expect(branch.isDue).toBe(false)
+    clock.advance(1 * minute)
+    expect(branch.isDue).toBe(true)
+  })
+
+  test('no other is', async () => {
+    const { branch, carrier } = await start()
+    branch.follow({ ...watched, method: 'eth_subscribe' }, silent)
+    void branch.ask(question).catch(() => undefined)
+    expect(carrier.keeps).toEqual([])
+  })
+})
+
 describe('an answer that is none', () => {
   test('forged: an error for that question, and nothing for the others, which are still answered', async () => {
     const { branch, carrier, seal, answer } = await start()

@@ -16,10 +16,18 @@ const lifetime = 10 * minute
 const lifetimeJitter = 2 * minute
 export const requestsPerBranch = 1000
 
+/**
+ * A branch on which something is watched is kept: it stands for a time between the first two, in milliseconds, whatever
+ * becomes of the client, and its successor is opened at some moment of the last `overlap`. So its gateway cannot tell a
+ * client that is away, or comes back, from one that is there (docs/protocol.md, "Kept branches").
+ */
+export const keptFor = { shortest: 60 * minute, longest: 120 * minute, overlap: 45 * minute }
+const watchMethod = 'nightjar_watch'
+
 export interface SealedBranchOptions {
   readonly crypto: Crypto
   readonly clock: Clock
-  /** A number in [0, 1), for the lifetime's jitter. */
+  /** A number in [0, 1), for its times. */
   random(): number
 }
 
@@ -33,8 +41,9 @@ export class SealedBranch {
   readonly gateway: Relay
   readonly carrier: Carrier
   readonly #session: EnvelopeSession
-  readonly #clock: Clock
-  readonly #retireAt: number
+  readonly #options: SealedBranchOptions
+  #retireAt: number
+  #isKept = false
   #requests = 0
   #running = 0
 
@@ -43,7 +52,7 @@ export class SealedBranch {
     this.gateway = gateway
     this.carrier = carrier
     this.#session = session
-    this.#clock = options.clock
+    this.#options = options
     this.#retireAt = options.clock.elapsed() + lifetime + (options.random() - 0.5) * 2 * lifetimeJitter
     carrier.onClosed(() => this.#wipeWhenUnused())
   }
@@ -54,7 +63,7 @@ export class SealedBranch {
 
   /** Whether it has done its time or its number of requests, or is to be left, and a fresh one should take over. */
   get isDue(): boolean {
-    return this.isLeaving || this.#requests >= requestsPerBranch || this.#clock.elapsed() >= this.#retireAt
+    return this.isLeaving || this.#requests >= requestsPerBranch || this.#options.clock.elapsed() >= this.#retireAt
   }
 
   /** Whether a relay on its way drains, and it is time to go elsewhere. */
@@ -89,6 +98,7 @@ export class SealedBranch {
    */
   follow(question: Question, handler: OutcomeHandler): Following {
     const sealed = this.#seal(question)
+    if (question.method === watchMethod) this.#keep()
     const asked = counterOf(sealed)
     let last = -1
     let isOver = false
@@ -125,6 +135,15 @@ export class SealedBranch {
 
   retire(): void {
     this.carrier.retire()
+  }
+
+  #keep(): void {
+    if (this.#isKept) return
+    this.#isKept = true
+    const { clock, random } = this.#options
+    const duration = keptFor.shortest + random() * (keptFor.longest - keptFor.shortest)
+    this.#retireAt = clock.elapsed() + duration - random() * keptFor.overlap
+    this.carrier.keep(duration)
   }
 
   /** A retired carrier closes with its last answer, which is still to be opened then. */

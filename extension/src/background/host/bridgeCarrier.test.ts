@@ -2,6 +2,7 @@ import { bridgeVersion } from '@nightjar/shared/bridge'
 import { base64 } from '@nightjar/shared/bytes'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { toRpcError } from '@nightjar/shared/rpc'
+import { minute } from '@nightjar/shared/runtime'
 import { codeOfAsync, FakeClock, pattern, turn } from '@nightjar/shared/testing'
 import { expect, test } from 'vitest'
 import { ScriptedPorts } from '../testing/ports.ts'
@@ -63,6 +64,18 @@ test('opens a branch for a group and carries records', async () => {
   expect(last()).toMatchObject({ type: 'exchange', branch: 7, record: base64(pattern(5)) })
   ports.last.receive({ id: last().id, result: { record: base64(pattern(6)) } })
   expect(await asked).toEqual(pattern(6))
+})
+
+test('has the daemon keep a branch, before what is followed on it', async () => {
+  const { ports, open } = await setUp()
+  const carrier = await open(7)
+  carrier.keep(90 * minute)
+  const { heard: _, ...handler } = listener()
+  carrier.follow(pattern(5), 4, handler)
+  expect(ports.last.posted.slice(-2)).toMatchObject([
+    { type: 'keep', branch: 7, seconds: 5400 },
+    { type: 'follow', branch: 7 },
+  ])
 })
 
 test('what is followed is heard until its end, and once', async () => {

@@ -2,6 +2,7 @@
 import { base64 } from '@nightjar/shared/bytes'
 import { asNightjarError, type NightjarError } from '@nightjar/shared/errors'
 import type { Carrier, FollowHandler, Following } from '@nightjar/shared/requests'
+import { second } from '@nightjar/shared/runtime'
 import type { HostLink } from './hostLink.ts'
 
 export class BridgeCarrier implements Carrier {
@@ -22,6 +23,10 @@ export class BridgeCarrier implements Carrier {
   onClosed(listener: (error: NightjarError) => void): void {
     if (this.#error === undefined) this.#closedListeners.push(listener)
     else listener(this.#error)
+  }
+
+  keep(duration: number): void {
+    this.#bridge.keep(this.number, duration)
   }
 
   async exchange(record: Uint8Array): Promise<Uint8Array> {
@@ -66,6 +71,11 @@ export class Carriers {
     const carrier = new BridgeCarrier(this, branch)
     this.#carriers.set(branch, carrier)
     return { reply, carrier }
+  }
+
+  /** @param duration milliseconds */
+  keep(number: number, duration: number): void {
+    this.#tell(this.link.ask('keep', { branch: number, seconds: Math.round(duration / second) }))
   }
 
   follow(fields: { branch: number; record: string; cells: number }, handler: FollowHandler): Following {

@@ -188,6 +188,9 @@ export class ScriptedDaemon {
         return this.#gateways(request.chain)
       case 'open':
         return this.#open(request)
+      case 'keep':
+        this.#branch(request.branch)
+        return null
       case 'exchange':
         return this.#exchange(request)
       case 'follow':

@@ -125,7 +125,7 @@ class FakeEntry {
 
   async #create(hello: Uint8Array): Promise<void> {
     const { reply, keys } = await answerHandshake(crypto, hello, this.#owner.secrets(this.#owner.onion))
-    this.hop = new FakeHop((identity) => this.#network.find(identity), this.#owner, 1, keys, {
+    this.hop = new FakeHop(this.#network, this.#owner, 1, keys, {
       up: (body) => this.#table.link.send(makeCell(this.#id, command.relay, body)),
       onEnd: (code) => {
         if (code !== 'done') this.#table.link.send(makeCell(this.#id, command.destroy, Uint8Array.of(toWire(code))))

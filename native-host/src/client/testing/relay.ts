@@ -5,6 +5,7 @@ import {
   type Accept,
   collect,
   decodeExtend,
+  decodeKeep,
   decodeMessage,
   encodeBranchClosed,
   encodeBranchGoaway,
@@ -28,6 +29,7 @@ import { type ErrorCode, toWire } from '@nightjar/shared/errors'
 import { answerHandshake, type SessionKeys } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { decodeQuestion, encodeAnswer, type Outcome, type Question, service } from '@nightjar/shared/rpc'
+import { type Clock, second } from '@nightjar/shared/runtime'
 import { decodeTarget, type Target, tcpService } from '@nightjar/shared/shield'
 import type { LinkPair } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
@@ -107,14 +109,18 @@ export class FakeRelay {
   }
 }
 
-/** The relay of an identity. */
-export type Find = (identity: Uint8Array) => FakeRelay
+/** What hops have in common. */
+export interface Surroundings {
+  readonly clock: Clock
+  /** The relay of an identity. */
+  find(identity: Uint8Array): FakeRelay
+}
 
 /** One hop of one circuit, at its relay. */
 export class FakeHop {
   readonly owner: FakeRelay
   readonly children = new Map<number, FakeHop>()
-  readonly #find: Find
+  readonly #around: Surroundings
   readonly #depth: number
   readonly #forward: LayerCipher
   readonly #backward: LayerCipher
@@ -124,9 +130,11 @@ export class FakeHop {
   readonly announceDrain: (seconds: number) => void
   readonly #streams: StreamMux
   #extend = new HandshakeAssembler()
+  /** The hop before was told to keep it, whatever becomes of the circuit. */
+  isKept = false
 
-  constructor(find: Find, owner: FakeRelay, depth: number, keys: SessionKeys, events: HopEvents) {
-    this.#find = find
+  constructor(around: Surroundings, owner: FakeRelay, depth: number, keys: SessionKeys, events: HopEvents) {
+    this.#around = around
     this.owner = owner
     this.#depth = depth
     this.#forward = new LayerCipher(crypto, keys.forward)
@@ -160,7 +168,7 @@ export class FakeHop {
   /** Forgets the hop and all behind it, and tells the one before. */
   end(code: ErrorCode): void {
     if (!this.owner.hops.delete(this)) return
-    for (const child of [...this.children.values()]) child.end(code)
+    for (const child of [...this.children.values()]) if (!child.isKept) child.end(code)
     this.#streams.closeAll('link-lost')
     this.#onEnd(code)
   }
@@ -173,6 +181,7 @@ export class FakeHop {
   #handle({ type, stream, data }: Message): void {
     if (type === messageType.extend) return this.#handleExtend(data)
     if (type === messageType.truncate) return this.children.get(readU16(data, 0))?.end('done')
+    if (type === messageType.keep) return this.#keep(decodeKeep(data))
     if (type === messageType.ping) return this.#send(messageType.pong, noStream, data)
     this.#streams.receive({ type, stream, data })
   }
@@ -182,7 +191,14 @@ export class FakeHop {
     if (whole === undefined) return
     this.#extend = new HandshakeAssembler()
     const { branch, identity, hello } = decodeExtend(whole)
-    void this.#grow(branch, this.#find(identity), Uint8Array.from(hello))
+    void this.#grow(branch, this.#around.find(identity), Uint8Array.from(hello))
+  }
+
+  #keep({ branch, seconds }: { branch: number; seconds: number }): void {
+    const child = this.children.get(branch)
+    if (child === undefined) return
+    child.isKept = true
+    this.#around.clock.after(seconds * second, () => child.end('branch-retired'))
   }
 
   async #grow(branch: number, target: FakeRelay, hello: Uint8Array): Promise<void> {
@@ -191,7 +207,7 @@ export class FakeHop {
     if (!target.up) return this.#sendClosed(branch, 'connect-failed')
     if (target.silent) return
     const { reply, keys } = await answerHandshake(crypto, hello, target.secrets(target.onion))
-    const child = new FakeHop(this.#find, target, this.#depth + 1, keys, {
+    const child = new FakeHop(this.#around, target, this.#depth + 1, keys, {
       up: (body) => this.#sendInner(body, branch),
       onEnd: (code) => {
         this.children.delete(branch)

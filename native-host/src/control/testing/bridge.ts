@@ -15,6 +15,7 @@ import { base64 } from '@nightjar/shared/bytes'
 import { asNightjarError, type ErrorCode, isErrorCode, NightjarError } from '@nightjar/shared/errors'
 import type { Carrier, FollowHandler, Following, Greet } from '@nightjar/shared/requests'
 import { nightjarCodeOf, type Outcome, type RpcError, toRpcError } from '@nightjar/shared/rpc'
+import { second } from '@nightjar/shared/runtime'
 import { BridgeSession, type SessionContext } from '../session.ts'
 
 type Asked = keyof BridgeResults
@@ -136,6 +137,10 @@ export class TestCarrier implements Carrier {
   onClosed(listener: (error: NightjarError) => void): void {
     if (this.error === undefined) this.#listeners.push(listener)
     else listener(this.error)
+  }
+
+  keep(duration: number): void {
+    void this.#bridge.ask('keep', { branch: this.number, seconds: duration / second })
   }
 
   async exchange(record: Uint8Array): Promise<Uint8Array> {

@@ -3,6 +3,7 @@ import { readU16 } from '../../bytes/index.ts'
 import {
   type Accept,
   type Channel,
+  decodeBegin,
   decodeMessage,
   layerCapacity,
   type Message,
@@ -20,9 +21,13 @@ export class ScriptedChannel implements Channel {
   readonly queue: Message[] = []
   /** Everything that was ever sent. */
   readonly log: Message[] = []
+  /** Streams opened over it on which what comes back takes no credit. */
+  readonly openedFree = new Set<number>()
+  readonly #opposite: ScriptedChannel | undefined
 
-  constructor(depth: number) {
+  constructor(depth: number, opposite?: ScriptedChannel) {
     this.capacity = layerCapacity(depth)
+    this.#opposite = opposite
   }
 
   send(type: number, stream: number, data: Uint8Array): void {
@@ -32,6 +37,7 @@ export class ScriptedChannel implements Channel {
     const message = decodeMessage(inner)
     this.queue.push(message)
     this.log.push(message)
+    if (type === messageType.begin && decodeBegin(message.data).isFree) this.openedFree.add(stream)
   }
 
   /** Messages of that type sent so far, on one stream or on all. */
@@ -39,10 +45,11 @@ export class ScriptedChannel implements Channel {
     return this.log.filter((message) => message.type === type && (stream === undefined || message.stream === stream))
   }
 
-  /** Cells sent that need credit, by the rule of docs/protocol.md: BEGIN, DATA, and END with data. */
+  /** Cells sent that need credit, by the rule of docs/protocol.md: BEGIN, DATA, and END with data, but on free streams. */
   costly(stream?: number): number {
     return this.log.filter((message) => {
       if (stream !== undefined && message.stream !== stream) return false
+      if (this.#opposite?.openedFree.has(message.stream)) return false
       const { type, data } = message
       return type === messageType.begin || type === messageType.data || (type === messageType.end && data.length > 1)
     }).length
@@ -68,7 +75,7 @@ export interface Wire {
 
 export function wire(accept: Accept, depth = 3): Wire {
   const forward = new ScriptedChannel(depth)
-  const backward = new ScriptedChannel(depth)
+  const backward = new ScriptedChannel(depth, forward)
   const client = new StreamMux(forward)
   const server = new StreamMux(backward, accept)
 

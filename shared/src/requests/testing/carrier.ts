@@ -22,6 +22,8 @@ export class ScriptedCarrier implements Carrier {
   /** How it was retired, once it was. */
   retired: 'in peace' | 'failed' | undefined
   isLeaving = false
+  /** Milliseconds that it was asked to stand for. */
+  readonly keeps: number[] = []
   readonly #listeners: ((error: NightjarError) => void)[] = []
   readonly #leavingListeners: (() => void)[] = []
 
@@ -32,6 +34,10 @@ export class ScriptedCarrier implements Carrier {
 
   onLeaving(listener: () => void): void {
     this.#leavingListeners.push(listener)
+  }
+
+  keep(duration: number): void {
+    this.keeps.push(duration)
   }
 
   exchange(record: Uint8Array): Promise<Uint8Array> {

@@ -1,0 +1,96 @@
+/**
+ * Branches that stand though their circuit has ended, as its client asked for with KEEP (docs/protocol.md, Kept branches):
+ * the relays behind them see neither when it left nor that all its branches did. What comes on them is dropped unread.
+ * Nothing is kept of the circuit itself.
+ */
+import { readU32 } from '@nightjar/shared/bytes'
+import type { Crypto } from '@nightjar/shared/crypto'
+import type { ErrorCode } from '@nightjar/shared/errors'
+import { type Clock, minute, second } from '@nightjar/shared/runtime'
+import { type Rate, TokenBucket } from '@nightjar/shared-node/link'
+import { limits } from '../limits/limits.ts'
+import type { Queue } from '../limits/queues.ts'
+import type { OnRefused } from '../limits/refusal.ts'
+import { isFair } from '../limits/share.ts'
+import { type Source, SourceCounts } from '../limits/sources.ts'
+import { countCode, type RelayMeter } from './meter.ts'
+import type { Onward } from './onward.ts'
+
+export interface KeptOptions {
+  readonly crypto: Pick<Crypto, 'randomBytes'>
+  readonly clock: Clock
+  readonly meter: RelayMeter
+  readonly onRefused: OnRefused
+}
+
+const rate: Rate = { perSecond: limits.keptCells, atOnce: limits.keptCellsAtOnce }
+/** The longest that one takes to leave a gateway or exit that drains: what clients take that are there. */
+const leavingWithin = 1 * minute
+
+export class KeptBranches {
+  readonly #options: KeptOptions
+  /** Each with the source of its circuit. */
+  readonly #branches = new Map<Onward, Source>()
+  readonly #held = new SourceCounts()
+  /** Where the relay drains: when all are to have ended, in the clock's elapsed milliseconds. */
+  #emptyAt: number | undefined
+
+  constructor(options: KeptOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Takes over a branch of a circuit that ends, and came from `source`. False where nobody asked for it to be kept, or
+   * there are too many.
+   */
+  take(onward: Onward, source: Source): boolean {
+    if (!onward.isKept) return false
+    const { clock, meter, onRefused } = this.#options
+    if (!isFair(this.#held.of(source), limits.keptBranches - this.#held.total)) {
+      onRefused('kept-branches')
+      return false
+    }
+    this.#branches.set(onward, source)
+    this.#held.add(source)
+    meter.keptBranches += 1
+    const bucket = new TokenBucket(clock, rate)
+    onward.leave({
+      onBackward: () => {
+        if (bucket.take(1)) return
+        onRefused('kept-cells')
+        onward.fail('overflow')
+      },
+      onLost: (code) => this.#forget(onward, code),
+      onGoaway: (seconds) => this.#endWithin(onward, Math.min((seconds * second) / 2, leavingWithin)),
+    })
+    if (this.#emptyAt !== undefined) this.#endWithin(onward, Math.max(this.#emptyAt - clock.elapsed(), 0))
+    return true
+  }
+
+  /** Cells on their way out: what the client sent before it left. */
+  *queues(): Generator<Queue> {
+    for (const onward of this.#branches.keys()) {
+      yield { cells: onward.held, giveUp: () => onward.fail('overflow') }
+    }
+  }
+
+  /** Ends each at a random moment of its own within `duration`, those to come as well. */
+  drain(duration: number): void {
+    this.#emptyAt = this.#options.clock.elapsed() + duration
+    for (const onward of this.#branches.keys()) this.#endWithin(onward, duration)
+  }
+
+  #endWithin(onward: Onward, duration: number): void {
+    const fraction = readU32(this.#options.crypto.randomBytes(4), 0) / 2 ** 32
+    onward.endIn(fraction * duration, 'draining')
+  }
+
+  #forget(onward: Onward, code: ErrorCode): void {
+    const { meter } = this.#options
+    this.#held.remove(this.#branches.get(onward) as Source)
+    this.#branches.delete(onward)
+    meter.keptBranches -= 1
+    meter.branches -= 1
+    countCode(meter.branchesClosed, code)
+  }
+}
