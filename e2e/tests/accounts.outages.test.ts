@@ -1,8 +1,9 @@
 /** Gateways that stall and die, and a daemon that is restarted: what the wallet is told stays what the node says. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { type LocalRelay, until } from '../src/network/index.ts'
 import { chain, useAccounts } from './support/accountsStage.ts'
 import { askedFor } from './support/provider.ts'
+import { codeOf } from './support/rpc.ts'
 
 const stage = useAccounts()
 const { accounts, addressOf, expectTrue, forge, gatewayOf, isProofOf, wallet } = stage
@@ -35,29 +36,44 @@ test('a gateway that is killed costs its account another one', async () => {
   }
 })
 
-test('a relay on the way that drains: every account is answered all the while', async () => {
-  const { daemon, relays } = stage.network
-  await expectTrue()
-  const { trunks } = await daemon.status()
-  const entry = relays.all.find(({ name }) => name === trunks[0]?.entry.name) as LocalRelay
-  let isThere = true
-  entry.process.signal('SIGTERM')
-  const ended = entry.process.ended.then((code) => {
-    isThere = false
-    return code
-  })
-  try {
-    while (isThere) {
-      const block = `0x${(await wallet.nextBlock()).toString(16)}`
-      const answers = await Promise.all(
-        accounts.map((_, index) => wallet.ask('eth_getBalance', [addressOf(index), block])),
-      )
-      expect(answers.map(({ error }) => error)).toEqual(accounts.map(() => undefined))
+describe('a relay on the way that drains', () => {
+  /** Polls until the relay has ended. @returns the codes of what was no answer */
+  async function pollWhileDraining(role: 'entry' | 'middle'): Promise<ReadonlySet<unknown>> {
+    const { daemon, relays } = stage.network
+    await expectTrue()
+    const { trunks } = await daemon.status()
+    const relay = relays.all.find(({ name }) => name === trunks[0]?.[role].name) as LocalRelay
+    let isThere = true
+    relay.process.signal('SIGTERM')
+    const ended = relay.process.ended.then((code) => {
+      isThere = false
+      return code
+    })
+    const codes = new Set<unknown>()
+    try {
+      while (isThere) {
+        const block = `0x${(await wallet.nextBlock()).toString(16)}`
+        const answers = await Promise.all(
+          accounts.map((_, index) => wallet.ask('eth_getBalance', [addressOf(index), block])),
+        )
+        for (const answer of answers) if (answer.error !== undefined) codes.add(codeOf(answer))
+      }
+      expect(await ended).toBe(0)
+    } finally {
+      await relay.restart()
     }
-    expect(await ended).toBe(0)
-  } finally {
-    await entry.restart()
+    return codes
   }
+
+  test('the middle: every account is answered all the while', async () => {
+    expect([...(await pollWhileDraining('middle'))]).toEqual([])
+  })
+
+  // Their gateways are not to see which accounts are behind it.
+  test('the entry: accounts have to wait for their turn, as after any loss, and none gets anything else', async () => {
+    expect([...(await pollWhileDraining('entry'))].filter((code) => code !== 'still-apart')).toEqual([])
+    await expectTrue()
+  })
 })
 
 test('a daemon that is ended: the gateways go on reading, so that their provider does not see whose accounts stop', async () => {

@@ -24,7 +24,9 @@ test(
     // The run was one: most were answered, and faults of many kinds happened.
     expect(report.requests.answered).toBeGreaterThan(report.requests.asked / 2)
     expect(report.transactions.accepted).toBeGreaterThan(0)
-    expect(new Set(report.faults.map(({ name }) => name)).size).toBeGreaterThan(minutes < 5 ? faults.length / 4 : faults.length / 2)
+    expect(new Set(report.faults.map(({ name }) => name)).size).toBeGreaterThan(
+      minutes < 5 ? faults.length / 4 : faults.length / 2,
+    )
   },
   minutes * 60_000 + 240_000,
 )

@@ -59,16 +59,23 @@ export interface Recorded {
 
 export function readRecords(folder: string): Recorded {
   // Each file holds what its name says: both sides of this are the lab's own.
-  const read = <T>(party: string) =>
-    readFileSync(join(folder, `${party}.jsonl`), 'utf8')
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as T)
+  const read = <T>(party: string) => [...linesOf(join(folder, `${party}.jsonl`))].map((line) => JSON.parse(line) as T)
   return {
     gateway: read<GatewayRecord>('gateway'),
     provider: read<ProviderRecord>('provider'),
     middle: read<MiddleRecord>('middle'),
     chain: read<ChainRecord>('chain'),
     truth: read<TruthRecord>('truth'),
+  }
+}
+
+/** One by one: a whole file may be longer than a string can be. */
+function* linesOf(file: string): Generator<string> {
+  const bytes = readFileSync(file)
+  for (let from = 0; from < bytes.length; ) {
+    const end = bytes.indexOf('\n', from)
+    const to = end === -1 ? bytes.length : end
+    if (to > from) yield bytes.toString('utf8', from, to)
+    from = to + 1
   }
 }

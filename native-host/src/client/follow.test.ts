@@ -342,6 +342,33 @@ describe('when a relay on the way drains', () => {
     },
   )
 
+  test('the entry: what is watched stays with the middle, and is lost here', async () => {
+    const { net, client, follow, telling } = await start(12)
+    const watched = await Promise.all(groups.map((group) => follow(group, watch)))
+    const sites = await Promise.all(['one', 'other'].map((group) => follow(group)))
+    const before = telling().sort()
+    for (const { entry } of client.status().trunks) net.named(entry.name).drain(60)
+    await net.clock.elapse(31 * second)
+    await net.settle()
+    // Nobody moves: whoever did so now would be somebody behind that entry.
+    expect([telling().sort(), watched.map(({ told }) => told)]).toEqual([before, groups.map(() => ['link-lost'])])
+    expect(sites.map(({ told }) => told)).toEqual([[], []])
+    await net.clock.elapse(keptFor.longest)
+    expect(telling()).toHaveLength(sites.length)
+  })
+
+  test('the middle: what is watched moves, as it cannot stay', async () => {
+    const { net, client, follow, telling, push } = await start(12)
+    const watched = await Promise.all(groups.map((group) => follow(group, watch)))
+    const before = telling().sort()
+    for (const { middle } of client.status().trunks) net.named(middle.name).drain(60)
+    await net.clock.elapse(31 * second)
+    await net.settle()
+    expect(telling().sort()).toEqual(before)
+    await push('on')
+    expect(watched.map(({ told }) => told)).toEqual(groups.map(() => ['on']))
+  })
+
   test('its gateway: another one takes over before the old branch ends', async () => {
     const { net, follow, telling, push } = await start()
     const { told } = await follow('me')

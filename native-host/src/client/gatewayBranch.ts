@@ -20,7 +20,6 @@ export class GatewayBranch extends Branch implements Carrier {
   /** What is followed on it: each ends for its follower, and goes on unheard. */
   readonly #followers = new Set<() => void>()
   #running = 0
-  #isKept = false
 
   constructor(options: BranchOptions, hop: Hop) {
     super(options, hop)
@@ -37,19 +36,17 @@ export class GatewayBranch extends Branch implements Carrier {
   }
 
   override get isKept(): boolean {
-    return this.#isKept
+    return this.hop.isKept
   }
 
   keep(duration: number): void {
-    if (this.#isKept || this.error !== undefined) return
-    this.#isKept = true
-    this.hop.keep(Math.round(duration / second))
+    if (!this.isKept) this.hop.keep(Math.round(duration / second))
   }
 
   /** What is followed on one that is kept is not ended there: a client that came back could not either. */
   override retire(failed = false): void {
     super.retire(failed)
-    if (this.#isKept) for (const leave of [...this.#followers]) leave()
+    if (this.isKept) for (const leave of [...this.#followers]) leave()
   }
 
   protected override get isExpecting(): boolean {
@@ -94,7 +91,7 @@ export class GatewayBranch extends Branch implements Carrier {
       onEnd: end,
     })
     const first = { data: record, end: true }
-    const stream: Stream = this.hop.streams.open(service.follow, nothing, cutting, first, { isFree: this.#isKept })
+    const stream: Stream = this.hop.streams.open(service.follow, nothing, cutting, first, { isFree: this.isKept })
     this.#followers.add(leave)
     return {
       stop: () => {

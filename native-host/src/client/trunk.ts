@@ -1,7 +1,8 @@
 /**
  * One trunk slot: keeps a circuit entry–middle up, and rebuilds it when it is lost. Failures are counted against the
  * relay that failed, so that the next attempt takes the spare. Where one of the two drains, the next trunk is built first;
- * the branches of the old one then leave it at random moments, each for itself, and it ends with the last of them.
+ * the branches of the old one then leave it at random moments, each for itself, but for those that stay at the middle; it
+ * ends with the last of them.
  */
 import { type CircuitContext, type CircuitTable, type Hop, openCircuit } from '@nightjar/shared/circuit'
 import { type Relay, responderOf } from '@nightjar/shared/directory'
@@ -24,6 +25,8 @@ interface OpenTrunk extends Trunk {
   readonly entryHop: Hop
   /** When a relay of it that drains will end it, in the clock's elapsed milliseconds. */
   endsAt: number | undefined
+  /** That is the middle, and with it goes what it keeps. */
+  isMiddleLeaving: boolean
 }
 
 export interface TrunkOptions {
@@ -128,7 +131,7 @@ export class TrunkSlot {
     for (const relay of [entry, middle]) health.tookNew(relay)
     if (this.#stopped) return entryHop.close()
     this.#watch(table, entryHop, hop)
-    const trunk: OpenTrunk = { entry, middle, hop, entryHop, endsAt: undefined }
+    const trunk: OpenTrunk = { entry, middle, hop, entryHop, endsAt: undefined, isMiddleLeaving: false }
     const before = this.#trunk
     this.#trunk = trunk
     if (before !== undefined) this.#letGo(before, new Set())
@@ -169,24 +172,31 @@ export class TrunkSlot {
   #leave(trunk: OpenTrunk, relay: Relay, seconds: number): void {
     const { clock, health } = this.#options
     health.drains(relay, seconds)
+    if (relay === trunk.middle) trunk.isMiddleLeaving = true
     trunk.endsAt = Math.min(trunk.endsAt ?? Number.POSITIVE_INFINITY, clock.elapsed() + seconds * second)
     void this.#build()
   }
 
   /**
-   * Has the branches of a trunk that was replaced move, those too that were on their way, and closes it after them.
+   * Has the branches of a trunk that was replaced move, those too that were on their way, and closes it after them. Those
+   * that their middle keeps stay there, but for its own end: all accounts that moved within seconds, as the entry of both
+   * trunks drains, would show their gateways that they belong together. What is watched on them is lost here, and begins anew
+   * like after any loss.
    * @param told those that know when to
    */
   #letGo(trunk: OpenTrunk, told: Set<Hop>): void {
     const { clock, random } = this.#options
     const left = ((trunk.endsAt ?? clock.elapsed()) - clock.elapsed()) / second
+    const stays = (branch: Hop) => branch.isKept && !trunk.isMiddleLeaving
     for (const branch of trunk.hop.branches) {
-      if (told.has(branch)) continue
+      if (told.has(branch) || stays(branch)) continue
       told.add(branch)
       clock.after(random() * timeToLeave(left, longestLeave), () => branch.goaway(0))
     }
     clock.after(letGoEvery, () => {
-      if (trunk.hop.branchCount === 0) trunk.entryHop.close('done')
+      const { branches } = trunk.hop
+      const isQuiet = branches.length === 0 || this.busy === 0
+      if (isQuiet && branches.every(stays)) trunk.entryHop.close('link-lost')
       else if (!this.#stopped) this.#letGo(trunk, told)
     })
   }

@@ -2,7 +2,7 @@ import { base64 } from '@nightjar/shared/bytes'
 import { recordSize } from '@nightjar/shared/envelope'
 import { NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
-import type { SealedBranch } from '@nightjar/shared/requests'
+import { keptFor, type SealedBranch } from '@nightjar/shared/requests'
 import { minute, second } from '@nightjar/shared/runtime'
 import { codeOfAsync } from '@nightjar/shared/testing'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
@@ -262,7 +262,7 @@ test('a branch that is kept goes on at its gateway when the session has retired 
   bridge.session.close()
   await net.settle()
   expect([client.status().branches, followed()]).toEqual([labels.length, labels.length])
-  await net.clock.elapse(90 * minute)
+  await net.clock.elapse(keptFor.longest)
   await net.settle()
   expect([client.status().branches, followed()]).toEqual([0, 0])
 })

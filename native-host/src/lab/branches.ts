@@ -80,7 +80,8 @@ export class Branches {
     this.trunks = new Trunks({
       ...options,
       onLost: (trunk) => this.#loseTrunk(trunk),
-      onReplaced: (trunk) => this.#leaveOneByOne((branch) => branch.trunk === trunk),
+      onReplaced: (trunk, kept) =>
+        this.#leaveOneByOne((branch) => branch.trunk === trunk && !(branch.isKept && kept === 'stay')),
     })
     for (const { id } of world.network.relays) {
       for (const { from } of world.outagesOf(id)) {

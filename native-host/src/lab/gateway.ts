@@ -35,14 +35,14 @@ export interface WatchEnd {
 interface Watch {
   readonly params: WatchParams
   readonly stop: () => void
-  /** Undefined while it lingers. */
-  listener: WatchEnd | undefined
+  readonly listeners: Set<WatchEnd>
+  /** The end of its lingering, where nobody is told. */
+  end: Timer | undefined
 }
 
 export class Watching {
   readonly #options: WatchingOptions
-  readonly #running = new Map<string, number>()
-  readonly #lingering = new Map<string, { readonly watch: Watch; readonly end: Timer }>()
+  readonly #all = new Map<string, Watch>()
 
   constructor(options: WatchingOptions) {
     this.#options = options
@@ -51,35 +51,21 @@ export class Watching {
   /** @returns what ends it; `isLost` where its branch is gone */
   follow(params: WatchParams, listener: WatchEnd): (isLost: boolean) => void {
     const key = JSON.stringify(params)
-    let watch: Watch | undefined = this.#forget(key) ?? this.#begin(params)
-    watch.listener = listener
-    this.#running.set(key, (this.#running.get(key) ?? 0) + 1)
+    const watch = this.#all.get(key) ?? this.#begin(params)
+    this.#all.set(key, watch)
+    watch.end?.cancel()
+    watch.end = undefined
+    watch.listeners.add(listener)
     return (isLost) => {
-      const left = watch
-      watch = undefined
-      if (left === undefined) return
-      const running = (this.#running.get(key) ?? 0) - 1
-      if (running > 0) this.#running.set(key, running)
-      else this.#running.delete(key)
-      if (isLost) this.#linger(key, left)
-      else left.stop()
+      if (!watch.listeners.delete(listener) || watch.listeners.size > 0) return
+      const { clock, random } = this.#options
+      const end = () => {
+        this.#all.delete(key)
+        watch.stop()
+      }
+      if (!isLost) return end()
+      watch.end = clock.after(Math.min(-meanLingering * Math.log(1 - random()), longestLingering), end)
     }
-  }
-
-  #linger(key: string, watch: Watch): void {
-    watch.listener = undefined
-    // Its client has begun the same on its next branch already.
-    if (this.#running.has(key) || this.#lingering.has(key)) return watch.stop()
-    const { clock, random } = this.#options
-    const duration = Math.min(-meanLingering * Math.log(1 - random()), longestLingering)
-    this.#lingering.set(key, { watch, end: clock.after(duration, () => this.#forget(key)?.stop()) })
-  }
-
-  #forget(key: string): Watch | undefined {
-    const left = this.#lingering.get(key)
-    this.#lingering.delete(key)
-    left?.end.cancel()
-    return left?.watch
   }
 
   /** Not at the block that is there; at each later one of the grid, its delay after the head has come there. */
@@ -92,15 +78,15 @@ export class Watching {
     }
     let taken = newest()
     let timer: Timer
-    const watch: Watch = { params, listener: undefined, stop: () => timer.cancel() }
+    const watch: Watch = { params, listeners: new Set(), end: undefined, stop: () => timer.cancel() }
     const awaitSlot = () => {
       timer = clock.after(world.headTime(gateway, taken + stride) + delay - clock.now(), takeSlot)
     }
     const takeSlot = () => {
       taken = newest()
       const isLast = onRead(params, taken)
-      watch.listener?.onSlot(taken)
-      if (isLast) watch.listener?.onDone()
+      for (const listener of watch.listeners) listener.onSlot(taken)
+      if (isLast) for (const listener of watch.listeners) listener.onDone()
       else awaitSlot()
     }
     awaitSlot()

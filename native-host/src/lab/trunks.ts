@@ -6,6 +6,7 @@
 import type { Relay } from '@nightjar/shared/directory'
 import { minute, second } from '@nightjar/shared/runtime'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
+import { timeToLeave } from '../client/branch.ts'
 import { preferredTrunk } from '../client/rendezvous.ts'
 import { choosePins } from '../client/selection.ts'
 import type { State } from '../state/store.ts'
@@ -38,8 +39,8 @@ export interface TrunksOptions {
   readonly sleepsPerDay: number
   nextId(): number
   onLost(trunk: Trunk): void
-  /** It has a successor, and its branches are to leave it. */
-  onReplaced(trunk: Trunk): void
+  /** It has a successor, and its branches are to leave it, those that are kept too unless they `stay`. */
+  onReplaced(trunk: Trunk, kept: 'leave' | 'stay'): void
 }
 
 export class Trunks {
@@ -72,7 +73,7 @@ export class Trunks {
     const [guard] = guards
     if (guard !== undefined) {
       this.#whenDraining(guard, () => {
-        for (let index = 0; index < trunkCount; index++) this.#replace(index)
+        for (let index = 0; index < trunkCount; index++) this.#replaceEntry(index)
       })
     }
   }
@@ -114,7 +115,20 @@ export class Trunks {
     const trunk = this.#slots[index]
     if (trunk === undefined) return
     this.#open(index, middle)
-    this.#options.onReplaced(trunk)
+    this.#options.onReplaced(trunk, 'leave')
+  }
+
+  /** What its middle keeps stays there, and is lost here when the rest has left. */
+  #replaceEntry(index: number): void {
+    const trunk = this.#slots[index]
+    if (trunk === undefined) return
+    this.#open(index)
+    const { clock, onReplaced, onLost } = this.#options
+    onReplaced(trunk, 'stay')
+    clock.after(timeToLeave(drainSeconds, minute), () => {
+      trunk.isLost = true
+      onLost(trunk)
+    })
   }
 
   #whenDraining(relay: Relay, action: () => void): void {

@@ -43,7 +43,7 @@ export class Watch {
   readonly #stride: bigint
   readonly #stopped = new AbortController()
   readonly #followed: HeadListener
-  #listener: WatchListener
+  readonly #listener: WatchListener
   /** Newest grid block at or below the head. */
   #newest = 0n
   /** The grid block of the last slot; at first the one that was there before the watch. */
@@ -66,11 +66,6 @@ export class Watch {
     const { heads, clock, lifetime } = this.#options
     if (lifetime !== undefined) this.#end = clock.after(lifetime, () => this.#over('done'))
     heads.follow(this.#followed)
-  }
-
-  /** From now on `listener` is told, in the place of the one before. */
-  tell(listener: WatchListener): void {
-    this.#listener = listener
   }
 
   stop(): void {

@@ -101,6 +101,19 @@ describe('a watch whose branch is lost', () => {
     expect([again.numbers, stage.proofs]).toEqual([[[3]], [2, 3]])
   })
 
+  test('is joined so by the next branch of its client, which misses nothing', async () => {
+    const client = await stage.watch(fields)
+    await stage.growTo(2)
+    chain.head = 3
+    await clock.elapse(2 * second)
+    const next = await stage.watch(fields)
+    await clock.elapse(4 * second)
+    expect([client.numbers, next.numbers, stage.proofs]).toEqual([[[2], [3]], [[3]], [2, 3]])
+    expect(stage.gateway.followed()).toEqual({ heads: 0, watches: 2, lingering: 0 })
+    client.followed.stop(true)
+    expect(stage.gateway.followed()).toEqual({ heads: 0, watches: 1, lingering: 0 })
+  })
+
   test.each<[string, WatchFields, number]>([
     ['at another account', { ...fields, account: `0x${'b2'.repeat(20)}` }, 1],
     ['in another stride', { ...fields, stride: 2 }, 1],
@@ -178,10 +191,12 @@ describe('two who watch the same account', () => {
     const same = await stage.watch({ account, stride: 5, delay: 7 * second })
     await stage.growTo(10)
     expect([one, two, same].map(({ numbers }) => numbers)).toEqual(Array(3).fill([[5], [10]]))
-    expect(stage.proofs).toEqual([5, 5, 5, 10, 10, 10])
+    // Who knows the delay is the same client, on its next branch.
+    expect(stage.proofs).toEqual([5, 5, 10, 10])
     two.followed.stop(false)
     await stage.growTo(15)
-    expect(stage.proofs.slice(6)).toEqual([15, 15])
+    expect(stage.proofs.slice(4)).toEqual([15, 15])
+    expect([two.numbers.length, same.numbers.length]).toEqual([2, 3])
   })
 })
 

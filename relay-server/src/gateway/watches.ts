@@ -2,10 +2,12 @@
  * The watches of all clients. Each is its client's alone: two who watch the same account are read for twice, at times of
  * their own, so neither learns of the other.
  *
- * Where a branch is lost, its watches linger: they go on reading for a random time, so that the provider does not see
- * which accounts stop in the same second. A client that asks for the same again meanwhile, its secret delay included,
- * takes the watch over, and the provider sees no gap. Without the delay anybody could ask, and would learn from the time
- * of the answers that somebody else had watched this account.
+ * A client that asks for the same on its next branch, its secret delay included, joins the watch in the middle of whatever
+ * it does: it misses nothing, and the provider sees neither gap nor a second one. Without the delay anybody could ask, and
+ * would learn from the time of the answers that somebody else watches this account.
+ *
+ * Where the last of its branches is lost, a watch lingers: it goes on reading for a random time, so that the provider does
+ * not see which accounts stop in the same second.
  */
 import { NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
@@ -31,30 +33,37 @@ export interface WatchesOptions {
   random(): number
 }
 
+/** One watch, and the branches that are told. */
+interface Shared {
+  readonly watch: Watch
+  readonly listeners: Set<WatchListener>
+  /** The end of its lingering, where nobody is told. */
+  end: Timer | undefined
+}
+
 export class Watches {
   readonly #options: WatchesOptions
-  readonly #lingering = new Map<string, { readonly watch: Watch; readonly end: Timer }>()
-  /** By key: how many watches have a client. */
-  readonly #running = new Map<string, number>()
-  #runningCount = 0
+  readonly #all = new Map<string, Shared>()
+  #running = 0
+  #lingering = 0
   #onQuiet: (() => void)[] = []
 
   constructor(options: WatchesOptions) {
     this.#options = options
   }
 
-  /** Those that have a client. */
+  /** Branches that are told of one. */
   get running(): number {
-    return this.#runningCount
+    return this.#running
   }
 
   get lingering(): number {
-    return this.#lingering.size
+    return this.#lingering
   }
 
   /** Resolves when none lingers. */
   quiet(): Promise<void> {
-    if (this.#lingering.size === 0) return Promise.resolve()
+    if (this.#lingering === 0) return Promise.resolve()
     return new Promise((resolve) => this.#onQuiet.push(resolve))
   }
 
@@ -62,33 +71,30 @@ export class Watches {
   follow(chain: WatchedChain, question: Question): Followed {
     const wanted = parseWatch(question.params)
     const key = [question.chain, ...Object.values(wanted)].join(' ')
-    let watch: Watch | undefined
-    const release = () => {
-      if (watch !== undefined) this.#count(key, -1)
-      watch = undefined
-    }
+    let told: WatchListener | undefined
     return {
       start: (listener) => {
-        if (this.#runningCount >= limits.watchesPerProcess) throw new NightjarError('limit-reached')
-        this.#count(key, 1)
-        const told = sealable(listener, release)
-        watch = this.#takeOver(key, told) ?? this.#begin(chain, wanted, told)
+        if (this.#running >= limits.watchesPerProcess) throw new NightjarError('limit-reached')
+        told = sealable(listener)
+        this.#join(this.#all.get(key) ?? this.#begin(key, chain, wanted), told)
       },
       stop: (isLost) => {
-        const left = watch
-        release()
-        if (isLost && left !== undefined) this.#linger(key, left)
-        else left?.stop()
+        const shared = this.#all.get(key)
+        if (told === undefined || shared?.listeners.delete(told) !== true) return
+        this.#running -= 1
+        if (shared.listeners.size > 0) return
+        if (isLost) this.#linger(key, shared)
+        else this.#end(key, shared)
       },
     }
   }
 
   /** Ends those that linger; the others end with their circuits. */
   close(): void {
-    for (const key of this.#lingering.keys()) this.#forget(key)?.stop()
+    for (const [key, shared] of this.#all) if (shared.end !== undefined) this.#end(key, shared)
   }
 
-  #begin({ heads, upstreams }: WatchedChain, wanted: WatchQuestion, listener: WatchListener): Watch {
+  #begin(key: string, { heads, upstreams }: WatchedChain, wanted: WatchQuestion): Shared {
     const { subject, id, stride, delay } = wanted
     const schedule = { heads, clock: this.#options.clock, stride, delay }
     const options =
@@ -99,50 +105,59 @@ export class Watches {
             reader: new TransactionReader({ transaction: id, stride, upstreams }),
             lifetime: limits.transactionWatch,
           }
-    const watch = new Watch(options, listener)
-    watch.start()
-    return watch
+    const listeners = new Set<WatchListener>()
+    const watch = new Watch(options, {
+      onAnswers: (answers) => {
+        for (const listener of listeners) listener.onAnswers(answers)
+      },
+      onEnd: (code) => {
+        const all = [...listeners]
+        this.#running -= all.length
+        listeners.clear()
+        this.#end(key, shared)
+        for (const listener of all) listener.onEnd(code)
+      },
+    })
+    const shared: Shared = { watch, listeners, end: undefined }
+    this.#all.set(key, shared)
+    return shared
   }
 
-  #takeOver(key: string, listener: WatchListener): Watch | undefined {
-    const watch = this.#forget(key)
-    watch?.tell(listener)
-    return watch
+  #join(shared: Shared, listener: WatchListener): void {
+    const isFirst = shared.listeners.size === 0 && shared.end === undefined
+    shared.listeners.add(listener)
+    this.#running += 1
+    this.#forgetEnd(shared)
+    if (isFirst) shared.watch.start()
   }
 
-  #linger(key: string, watch: Watch): void {
-    // Where the client has asked for the same on its next branch already, nobody misses this one.
-    const isContinued = this.#running.has(key) || this.#lingering.has(key)
-    if (isContinued || this.#lingering.size >= limits.lingeringWatches) return watch.stop()
+  #linger(key: string, shared: Shared): void {
+    if (this.#lingering >= limits.lingeringWatches) return this.#end(key, shared)
     const { clock, random } = this.#options
     // Exponential: how long it has lasted says nothing about how long it still will.
     const duration = Math.min(-meanLingering * Math.log(1 - random()), limits.lingering)
-    this.#lingering.set(key, { watch, end: clock.after(duration, () => this.#forget(key)?.stop()) })
-    watch.tell({ onAnswers() {}, onEnd: () => void this.#forget(key) })
+    shared.end = clock.after(duration, () => this.#end(key, shared))
+    this.#lingering += 1
   }
 
-  #count(key: string, change: 1 | -1): void {
-    const count = (this.#running.get(key) ?? 0) + change
-    if (count === 0) this.#running.delete(key)
-    else this.#running.set(key, count)
-    this.#runningCount += change
+  #end(key: string, shared: Shared): void {
+    this.#all.delete(key)
+    shared.watch.stop()
+    this.#forgetEnd(shared)
   }
 
-  #forget(key: string): Watch | undefined {
-    const left = this.#lingering.get(key)
-    this.#lingering.delete(key)
-    left?.end.cancel()
-    if (this.#lingering.size === 0) for (const resolve of this.#onQuiet.splice(0)) resolve()
-    return left?.watch
+  #forgetEnd(shared: Shared): void {
+    if (shared.end === undefined) return
+    shared.end.cancel()
+    shared.end = undefined
+    this.#lingering -= 1
+    if (this.#lingering === 0) for (const resolve of this.#onQuiet.splice(0)) resolve()
   }
 }
 
-function sealable(listener: Listener, release: () => void): WatchListener {
+function sealable(listener: Listener): WatchListener {
   return {
     onAnswers: (answers) => listener.onAnswers(answers.map((result) => encodeAnswer({ result }))),
-    onEnd(code) {
-      release()
-      listener.onEnd(code)
-    },
+    onEnd: (code) => listener.onEnd(code),
   }
 }

@@ -83,6 +83,7 @@ export class Hop {
   #extendQueue: Promise<unknown> = Promise.resolve()
   #error: NightjarError | undefined
   readonly #closedListeners: Closed[] = []
+  #isKept = false
   #goaway: number | undefined
   readonly #goawayListeners: Goaway[] = []
 
@@ -129,6 +130,11 @@ export class Hop {
   /** Whether all branch numbers were given; the circuit then has to be replaced. */
   get isUsedUp(): boolean {
     return this.#lastBranch === 0xffff
+  }
+
+  /** Whether the hop before it was told to keep it. */
+  get isKept(): boolean {
+    return this.#isKept
   }
 
   onClosed(listener: Closed): void {
@@ -180,7 +186,9 @@ export class Hop {
   keep(seconds: number): void {
     if (this.#parent === undefined) throw new Error('the entry is no branch to keep')
     const { hop, branch } = this.#parent
-    if (this.#error === undefined) hop.#send(messageType.keep, noStream, encodeKeep({ branch, seconds }))
+    if (this.#error !== undefined) return
+    this.#isKept = true
+    hop.#send(messageType.keep, noStream, encodeKeep({ branch, seconds }))
   }
 
   /** Ends this hop and all below it; the entry's end is the circuit's. */

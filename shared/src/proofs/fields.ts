@@ -4,7 +4,7 @@
  * Every function ends the check as `malformed` or `too-large` where a field has not its form.
  */
 import { keccak_256 } from '@noble/hashes/sha3.js'
-import { Rlp } from 'ox'
+import * as Rlp from 'ox/Rlp'
 import { fromHex, hex } from '../bytes/index.ts'
 import { bounds } from './bounds.ts'
 import { unverifiable } from './verdict.ts'

@@ -3,7 +3,7 @@
  * added, none altered, and they come in their order. A range of blocks is checked block by block. Most blocks of a range need
  * no receipts: the bloom of their header shuts the filter out (Yellow Paper, section 4.4.1; ox has it).
  */
-import { Bloom } from 'ox'
+import * as Bloom from 'ox/Bloom'
 import { bounds } from './bounds.ts'
 import { data, type Fields, fieldsOf, fixed, type Hex, isAbsent, listOf, quantity } from './fields.ts'
 import type { Header } from './header.ts'

@@ -6,7 +6,7 @@
  * form, and here each bit must come back.
  */
 import { secp256k1 } from '@noble/curves/secp256k1.js'
-import { Rlp } from 'ox'
+import * as Rlp from 'ox/Rlp'
 import { concat, equalBytes } from '../bytes/index.ts'
 import { bounds } from './bounds.ts'
 import {
