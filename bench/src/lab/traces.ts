@@ -5,7 +5,7 @@
 import type { GatewayRecord, MiddleRecord, ProviderRecord } from './records.ts'
 
 /** How long a branch stands beside the next one, at most, while its client is there (docs/protocol.md, "Kept branches"). */
-const longestOverlap = 45 * 60_000
+const longestOverlap = 75 * 60_000
 
 export interface Trace {
   /** Whose it is for the attacker: an account, or a flow. */

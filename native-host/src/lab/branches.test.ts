@@ -104,7 +104,7 @@ describe('on a machine that never sleeps, a branch on which something is watched
     }
   })
 
-  test('has its successor beside it for some of its last hour, and both are told of one read', () => {
+  test('has its successor beside it for some of its last 75 minutes, and both are told of one read', () => {
     for (const [index, next] of stood().slice(1).entries()) {
       const left = (stood()[index] as Stood).to - next.from
       expect(left).toBeGreaterThan(0)

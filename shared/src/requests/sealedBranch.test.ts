@@ -126,15 +126,15 @@ describe('a branch on which something is watched', () => {
   const silent = { onOutcome() {}, onEnd() {} }
 
   test.each([
-    [0, 75],
+    [0, 90],
     [0.5, 67.5],
-    [0.999, 60],
-  ])('is kept once, and due within its last hour: with %d, after %d', async (random, due) => {
+    [0.999, 45],
+  ])('is kept once, and due within its last 75 minutes: with %d, after %d', async (random, due) => {
     const { branch, carrier, clock } = await start({ random: () => random })
     clock.advance(7 * minute)
     branch.follow(watched, silent)
     branch.follow(watched, silent)
-    expect(carrier.keeps).toEqual([(75 + random * 45) * minute])
+    expect(carrier.keeps).toEqual([(90 + random * 30) * minute])
     clock.advance((due - 0.5) * minute)
     expect(branch.isDue).toBe(false)
     clock.advance(1 * minute)

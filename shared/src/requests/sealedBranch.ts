@@ -21,7 +21,7 @@ export const requestsPerBranch = 1000
  * becomes of the client, and its successor is opened at some moment of the last `overlap`. So its gateway cannot tell a
  * client that is away, or comes back, from one that is there (docs/protocol.md, "Kept branches").
  */
-export const keptFor = { shortest: 75 * minute, longest: 120 * minute, overlap: 60 * minute }
+export const keptFor = { shortest: 90 * minute, longest: 120 * minute, overlap: 75 * minute }
 const watchMethod = 'nightjar_watch'
 
 export interface SealedBranchOptions {
