@@ -7,6 +7,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { freshState } from '../state/store.ts'
 import { type Client, createClient } from './client.ts'
 import { TestNetwork } from './testing/network.ts'
+import type { Followed } from './testing/relay.ts'
 
 const running: Client[] = []
 afterEach(async () => {
@@ -217,12 +218,17 @@ describe('a watch', () => {
     await asked
   })
 
-  test('gives way, unheard, where its place is wanted', async () => {
-    const { net, name, ask, telling, client } = await untilRenewed()
-    for (let index = 0; index < 63; index++) await ask(`group ${index}`)
+  test('gives way, unheard, to whoever asks where all other places are followed on, and not to who only follows', async () => {
+    const { net, name, ask, follow, client } = await untilRenewed()
+    const isStanding = ({ question: { method }, endedWith }: Followed) =>
+      method === watch.method && endedWith === undefined
+    const standing = () => net.named(name).followed.filter(isStanding).length
+    for (let index = 0; index < 62; index++) await follow(`group ${index}`)
+    expect([client.status().branches, standing()]).toEqual([64, 2])
+    await expect(follow('one more')).rejects.toMatchObject({ code: 'limit-reached' })
+    await ask('one more')
     await net.settle()
-    expect(client.status().branches).toBe(64)
-    expect(telling()).toEqual([name])
+    expect([client.status().branches, standing()]).toEqual([64, 1])
   })
 })
 

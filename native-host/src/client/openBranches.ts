@@ -84,10 +84,11 @@ export class OpenBranches {
     return greeted
   }
 
-  /** Whether a branch can be opened without taking the place of one on which something is followed. */
+  /** Whether a branch can be opened without taking the place of one on which something is followed, or that is kept. */
   async hasRoom(group: string): Promise<boolean> {
     const slots = await this.#options.slotsFor(group)
-    return slots.some((slot) => this.#isFree(slot)) || this.#idleOn(slots)[0]?.isFollowed === false
+    const isOver = (branch: Branch) => !branch.isFollowed && !branch.isKept
+    return slots.some((slot) => this.#isFree(slot)) || this.#idleOn(slots).some(isOver)
   }
 
   /** Closes retired branches whose last stream ended unseen. */
@@ -178,12 +179,17 @@ export class OpenBranches {
   #idleOn(slots: readonly TrunkSlot[]): readonly Branch[] {
     return this.all
       .filter((branch) => slots.includes(branch.slot) && branch.running === 0)
-      .sort((a, b) => Number(a.isFollowed) - Number(b.isFollowed) || a.lastUsed - b.lastUsed)
+      .sort((a, b) => worth(a) - worth(b) || a.lastUsed - b.lastUsed)
   }
 
   #count(slot: TrunkSlot, change: 1 | -1): void {
     this.#opening.set(slot, (this.#opening.get(slot) ?? 0) + change)
   }
+}
+
+/** What is lost with it: values that are followed; or that its gateway, and that of the next one, see a common moment. */
+function worth({ isFollowed, isKept }: Branch): number {
+  return isFollowed ? 2 : Number(isKept)
 }
 
 /**

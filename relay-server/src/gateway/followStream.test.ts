@@ -263,18 +263,18 @@ describe('answers that take no credit', () => {
     ['the stream is reset', (followed: Followed) => followed.stream.reset('cancelled')],
     ['the circuit ends', () => circuit.end()],
   ])('leave nothing behind where %s while one waits for its time', async (_, end) => {
-    const followed = await follow({ cells: 256 }, free)
-    await grow(2)
+    const followed = await follow({ cells: 16 }, free)
+    for (const number of [2, 3]) await grow(number)
     expect(circuit.clock.pending).toBe(1)
     end(followed)
     await circuit.settle()
     await wait(100)
-    expect([numbers(followed), circuit.sealedWith.length, circuit.server.openCount]).toEqual([[1], 1, 0])
+    expect([numbers(followed), circuit.sealedWith.length, circuit.server.openCount]).toEqual([[1, 2], 2, 0])
     expect([circuit.clock.pending, clock.pending]).toEqual([0, 0])
   })
 
-  test('leave nothing behind either where the circuit ends while the second of two waits', async () => {
-    const texts = [1, 2].map((result) => encodeAnswer({ result }))
+  test('leave nothing behind either where the circuit ends while the last of three waits', async () => {
+    const texts = [1, 2, 3].map((result) => encodeAnswer({ result }))
     const stopped: boolean[] = []
     const follow = () => ({
       start: (listener: Listener) => listener.onAnswers(texts),
@@ -282,19 +282,25 @@ describe('answers that take no credit', () => {
     })
     circuit = new TestCircuit({ ...gateway, follow }, keys)
     const open = await circuit.greet()
-    const record = open.seal(encodeQuestion({ ...question, cells: 256 }), 1)
-    const followed = followWith(record, 256, { ...free, session: open })
+    const record = open.seal(encodeQuestion({ ...question, cells: 16 }), 1)
+    const followed = followWith(record, 16, { ...free, session: open })
     await circuit.settle()
-    expect([followed.outcomes, circuit.clock.pending]).toEqual([[{ result: 1 }], 1])
+    expect([followed.outcomes, circuit.clock.pending]).toEqual([[{ result: 1 }, { result: 2 }], 1])
     circuit.end()
-    expect([stopped, circuit.clock.pending, circuit.sealedWith.length]).toEqual([[true], 0, 1])
+    expect([stopped, circuit.clock.pending, circuit.sealedWith.length]).toEqual([[true], 0, 2])
+  })
+
+  test('are no larger than those that wallets watch with', async () => {
+    const { outcomes, ends } = await follow({ cells: 32 }, free)
+    expect([outcomes.map(codeIn), ends]).toEqual([['bad-request'], ['done']])
+    expect(numbers(await follow({ cells: 32 }))).toEqual([1])
   })
 
   test('are errors too, each in its time; until it is told the stream holds its place', async () => {
     const all: Followed[] = []
-    for (let i = 0; i <= limits.followedPerCircuit; i++) all.push(await follow({ chain: 5, cells: 256 }, free))
-    // The first was told at once.
-    expect(all.map(({ outcomes }) => outcomes.length)).toEqual([1, ...Array.from({ length: 16 }, () => 0)])
+    for (let i = 0; i < 2 + limits.followedPerCircuit; i++) all.push(await follow({ chain: 5, cells: 16 }, free))
+    // The first two were told at once.
+    expect(all.map(({ outcomes }) => outcomes.length)).toEqual([1, 1, ...Array.from({ length: 16 }, () => 0)])
     expect((await follow()).ends).toEqual(['limit-reached'])
     while (circuit.clock.pending > 0) await wait(1)
     expect(all.every(({ outcomes }) => codeIn(outcomes[0]) === 'chain-not-served')).toBe(true)

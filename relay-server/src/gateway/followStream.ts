@@ -40,6 +40,8 @@ export interface FollowStreamOptions {
   onOver(): void
 }
 
+/** Of answers that take no credit: what wallets watch with. */
+const mostFreeCells = 16
 const nothing = new Uint8Array(0)
 
 export function pushAnswers(options: FollowStreamOptions): StreamHandler {
@@ -79,6 +81,7 @@ export function pushAnswers(options: FollowStreamOptions): StreamHandler {
     try {
       const question: Question = decodeQuestion(text)
       cells = question.cells
+      if (pace !== undefined && cells > mostFreeCells) throw new NightjarError('bad-request', { detail: 'cells' })
       followed = gateway.follow(question)
       followed.start(listener)
     } catch (error) {

@@ -164,7 +164,11 @@ describe('what can be followed', () => {
 
   test('is asked for upstream only once it is', () => {
     gateway.follow(heads)
-    gateway.follow({ ...heads, method: 'nightjar_watch', params: [{ account, stride: 1, delay: 0 }] })
+    gateway.follow({
+      ...heads,
+      method: 'nightjar_watch',
+      params: [{ account, stride: 1, delay: 0, secret: '00'.repeat(16) }],
+    })
     expect([first.reads, clock.pending]).toEqual([[], 0])
   })
 
@@ -183,7 +187,9 @@ describe('what can be followed', () => {
   })
 
   test('cannot be asked for like other things', async () => {
-    expect(await ask('nightjar_watch', { params: [{ account, stride: 1, delay: 0 }] })).toMatchObject({
+    expect(
+      await ask('nightjar_watch', { params: [{ account, stride: 1, delay: 0, secret: '00'.repeat(16) }] }),
+    ).toMatchObject({
       error: { data: { nightjar: 'method-not-allowed' } },
     })
   })

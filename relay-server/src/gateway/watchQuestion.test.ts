@@ -6,13 +6,16 @@ import { describe, expect, test } from 'vitest'
 import { account, transaction } from './testing/scriptedChain.ts'
 import { parseWatch } from './watchQuestion.ts'
 
-const schedule = { stride: 5, delay: 1000 }
+const secret = '0f'.repeat(16)
+const schedule = { stride: 5, delay: 1000, secret }
 
 describe('a watch is asked for', () => {
   test('by an account, however it is written', () => {
     const parsed = { subject: 'account', id: account, ...schedule }
     expect(parseWatch([{ account, ...schedule }])).toEqual(parsed)
-    expect(parseWatch([{ delay: 1000, account: `0x${account.slice(2).toUpperCase()}`, stride: 5 }])).toEqual(parsed)
+    expect(parseWatch([{ secret, delay: 1000, account: `0x${account.slice(2).toUpperCase()}`, stride: 5 }])).toEqual(
+      parsed,
+    )
   })
 
   test('by a transaction', () => {
@@ -24,7 +27,7 @@ describe('a watch is asked for', () => {
       { stride: 1, delay: 0 },
       { stride: limits.watchStride, delay: limits.watchDelay },
     ]) {
-      expect(parseWatch([{ account, ...edge }])).toMatchObject(edge)
+      expect(parseWatch([{ account, secret, ...edge }])).toMatchObject(edge)
     }
   })
 })
@@ -34,7 +37,7 @@ test.each<[string, Json | undefined]>([
   ['no param', []],
   ['two', [{ account, ...schedule }, {}]],
   ['an object', { account, ...schedule }],
-  ['a list', [[account, 5, 1000]]],
+  ['a list', [[account, 5, 1000, secret]]],
   ['null', [null]],
   ['a text', [account]],
   ['neither account nor transaction', [schedule]],
@@ -45,15 +48,20 @@ test.each<[string, Json | undefined]>([
   ['an address for a transaction', [{ transaction: account, ...schedule }]],
   ['an account that is no text', [{ account: [account], ...schedule }]],
   ['an account with a line after it', [{ account: `${account}\n`, ...schedule }]],
-  ['no stride', [{ account, delay: 0 }]],
-  ['a stride of 0', [{ account, stride: 0, delay: 0 }]],
-  ['a stride too large', [{ account, stride: 1001, delay: 0 }]],
-  ['a stride in text', [{ account, stride: '5', delay: 0 }]],
-  ['half a stride', [{ account, stride: 1.5, delay: 0 }]],
-  ['no delay', [{ account, stride: 5 }]],
-  ['a delay below 0', [{ account, stride: 5, delay: -1 }]],
-  ['a delay too large', [{ account, stride: 5, delay: 120_001 }]],
-  ['a delay that is none', [{ account, stride: 5, delay: null }]],
+  ['no stride', [{ account, delay: 0, secret }]],
+  ['a stride of 0', [{ account, ...schedule, stride: 0 }]],
+  ['a stride too large', [{ account, ...schedule, stride: 1001 }]],
+  ['a stride in text', [{ account, ...schedule, stride: '5' }]],
+  ['half a stride', [{ account, ...schedule, stride: 1.5 }]],
+  ['no delay', [{ account, stride: 5, secret }]],
+  ['a delay below 0', [{ account, ...schedule, delay: -1 }]],
+  ['a delay too large', [{ account, ...schedule, delay: 120_001 }]],
+  ['a delay that is none', [{ account, ...schedule, delay: null }]],
+  ['no secret', [{ account, stride: 5, delay: 0 }]],
+  ['a secret too short', [{ account, ...schedule, secret: secret.slice(1) }]],
+  ['a secret in capitals', [{ account, ...schedule, secret: secret.toUpperCase() }]],
+  ['a secret and a line', [{ account, ...schedule, secret: `${secret}\n` }]],
+  ['a secret that is a number', [{ account, ...schedule, secret: 7 }]],
   ['the prototype', [{ ['__proto__']: account, ...schedule }]],
 ])('%s is refused', (_, params) => {
   expect(codeOf(() => parseWatch(params))).toBe('bad-request')

@@ -60,8 +60,10 @@ async function follow(change: Partial<Question>): Promise<Following> {
   return { stream, outcomes, ends }
 }
 
+const schedule = { stride: 1, delay: 0, secret: '00'.repeat(16) }
+
 function watching(subject: { [name: string]: string }, delay = 0): { params: Json[] } {
-  return { params: [{ ...subject, stride: 1, delay }] }
+  return { params: [{ ...subject, ...schedule, delay }] }
 }
 
 async function settle(): Promise<void> {
@@ -226,8 +228,8 @@ test('a circuit has so many of them, heads and watches together', async () => {
 
 test.each<[string, Json[]]>([
   ['no params', []],
-  ['an unknown key', [{ account, stride: 1, delay: 0, more: 1 }]],
-  ['a stride of none', [{ account, stride: 0, delay: 0 }]],
+  ['an unknown key', [{ account, ...schedule, more: 1 }]],
+  ['a stride of none', [{ account, ...schedule, stride: 0 }]],
 ])('%s is refused with a sealed error, and nothing is asked', async (_, params) => {
   const { outcomes, ends } = await follow({ params })
   expect([outcomes.map(codeIn), ends]).toEqual([['bad-request'], ['done']])

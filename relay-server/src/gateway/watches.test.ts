@@ -119,8 +119,9 @@ describe('a watch whose branch is lost', () => {
     ['in another stride', { ...fields, stride: 2 }, 1],
     ['on another chain', fields, 10],
     ['at a transaction', { transaction, stride: 1, delay: 4 * second }, 1],
-    // Or it would tell whoever asks that somebody else was here.
     ['in another delay', { ...fields, delay: 5 * second }, 1],
+    // Or it would tell whoever asks that somebody else is here.
+    ['without its secret', { ...fields, secret: '01'.repeat(16) }, 1],
   ])('is not taken over by one that looks %s', async (_, others, id) => {
     const client = await stage.watch(fields)
     await stage.growTo(4)
@@ -191,7 +192,7 @@ describe('two who watch the same account', () => {
     const same = await stage.watch({ account, stride: 5, delay: 7 * second })
     await stage.growTo(10)
     expect([one, two, same].map(({ numbers }) => numbers)).toEqual(Array(3).fill([[5], [10]]))
-    // Who knows the delay is the same client, on its next branch.
+    // Who knows the secret is the same client, on its next branch.
     expect(stage.proofs).toEqual([5, 5, 10, 10])
     two.followed.stop(false)
     await stage.growTo(15)
@@ -210,8 +211,12 @@ describe('bounds', () => {
       followed.start(each)
       return each
     })
-    const oneMore = stage.gateway.follow(questionOf({ account, stride: 1, delay: 0 }))
+    const again = stage.gateway.follow(questionOf({ account, stride: 1, delay: 0 }))
+    const oneMore = stage.gateway.follow(questionOf({ account, stride: 1, delay: 1 }))
     expect(codeOf(() => oneMore.start(client))).toBe('limit-reached')
+    // That one is there already.
+    again.start(client)
+    again.stop(false)
     for (const each of all) each.followed.stop(true)
     client.followed.stop(false)
     // Each that lingers has a timer; all share one of the follower's poll, and one for its patience.

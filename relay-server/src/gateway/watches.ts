@@ -2,9 +2,9 @@
  * The watches of all clients. Each is its client's alone: two who watch the same account are read for twice, at times of
  * their own, so neither learns of the other.
  *
- * A client that asks for the same on its next branch, its secret delay included, joins the watch in the middle of whatever
- * it does: it misses nothing, and the provider sees neither gap nor a second one. Without the delay anybody could ask, and
- * would learn from the time of the answers that somebody else watches this account.
+ * A client that asks for the same on its next branch, its secret included, joins the watch in the middle of whatever it
+ * does: it misses nothing, and the provider sees neither gap nor a second one. Without a secret anybody could ask, and would
+ * learn from the time of the answers that somebody else watches this account.
  *
  * Where the last of its branches is lost, a watch lingers: it goes on reading for a random time, so that the provider does
  * not see which accounts stop in the same second.
@@ -74,9 +74,12 @@ export class Watches {
     let told: WatchListener | undefined
     return {
       start: (listener) => {
-        if (this.#running >= limits.watchesPerProcess) throw new NightjarError('limit-reached')
+        const known = this.#all.get(key)
+        if (known === undefined && this.#all.size - this.#lingering >= limits.watchesPerProcess) {
+          throw new NightjarError('limit-reached')
+        }
         told = sealable(listener)
-        this.#join(this.#all.get(key) ?? this.#begin(key, chain, wanted), told)
+        this.#join(known ?? this.#begin(key, chain, wanted), told)
       },
       stop: (isLost) => {
         const shared = this.#all.get(key)

@@ -52,10 +52,12 @@ export const limits = {
   keptBranches: 4096,
   /**
    * Cells per second, and at once, that come on one of them: bounds what those who leave them behind make gateways send to
-   * nobody. Twelve watches that tell a record of 16 cells every 12 seconds need no more.
+   * nobody. As quick as gateways tell of what is watched.
    */
-  keptCells: 16,
+  keptCells: 64,
   keptCellsAtOnce: 1024,
+  /** The same of all of them: bounds it where very many are left behind. All at the usual seven cells a second need no more. */
+  keptCellsOfAll: 32_768,
   /** `handshakes_per_second`. Answered without work of whoever asks: bounds the time that floods take. */
   handshakesPerSecond: 1000,
   /** Handshakes that wait for their turn: bounds memory and waiting. Beyond, whoever has most waiting loses the last. */

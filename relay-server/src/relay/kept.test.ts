@@ -435,9 +435,9 @@ describe('branches without a circuit', () => {
   }
 
   /** One on a link of its own. */
-  function branch(): Onward {
+  function branch(link = (table: CircuitTable): ScriptedLink => new ScriptedLink(table)): Onward {
     const table = new CircuitTable()
-    table.attach(new ScriptedLink(table))
+    table.attach(link(table))
     places.taken += 1
     const leave = () => {
       places.taken -= 1
@@ -461,6 +461,36 @@ describe('branches without a circuit', () => {
     expect([meter.keptBranches, places.taken, clock.pending]).toEqual([0, 0, 0])
     expect(take(one, 1000)).toBe(share)
     clock.advance(1 * minute)
+  })
+
+  // Or whoever fills it once would show when all others leave, for as long as his own stand.
+  test('make room for the next one, where there are too many, by the end of another of the same source', () => {
+    const other = branch()
+    other.endIn(1 * minute, 'branch-retired')
+    kept.take(other, '192.0.2.2')
+    take('192.0.2.1', 1000)
+    const before = meter.keptBranches
+    const newcomer = branch()
+    newcomer.endIn(1 * minute, 'branch-retired')
+    expect([kept.take(newcomer, '192.0.2.1'), meter.keptBranches]).toEqual([true, before])
+    // Both stand: each is still there to be ended.
+    newcomer.fail('overflow')
+    other.fail('overflow')
+    expect(meter.keptBranches).toBe(before - 2)
+    clock.advance(1 * minute)
+  })
+
+  test('end once, though their link is given up with the last that is sent on it', () => {
+    class LastSend extends ScriptedLink {
+      override send(): void {
+        this.close('overflow')
+      }
+    }
+    const onward = branch((table) => new LastSend(table))
+    onward.endIn(1 * minute, 'branch-retired')
+    kept.take(onward, '192.0.2.1')
+    clock.advance(1 * minute)
+    expect([meter.keptBranches, places.taken, clock.pending]).toEqual([0, 0, 0])
   })
 
   test('are only those that were to be kept', () => {

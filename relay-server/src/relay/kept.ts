@@ -24,6 +24,7 @@ export interface KeptOptions {
 }
 
 const rate: Rate = { perSecond: limits.keptCells, atOnce: limits.keptCellsAtOnce }
+const rateOfAll: Rate = { perSecond: limits.keptCellsOfAll, atOnce: 8 * limits.keptCellsOfAll }
 /** The longest that one takes to leave a gateway or exit that drains: what clients take that are there. */
 const leavingWithin = 1 * minute
 
@@ -32,23 +33,26 @@ export class KeptBranches {
   /** Each with the source of its circuit. */
   readonly #branches = new Map<Onward, Source>()
   readonly #held = new SourceCounts()
+  /** Of what comes on all of them: those on which most comes end first. */
+  readonly #all: TokenBucket
   /** Where the relay drains: when all are to have ended, in the clock's elapsed milliseconds. */
   #emptyAt: number | undefined
 
   constructor(options: KeptOptions) {
     this.#options = options
+    this.#all = new TokenBucket(options.clock, rateOfAll)
   }
 
   /**
-   * Takes over a branch of a circuit that ends, and came from `source`. False where nobody asked for it to be kept, or
-   * there are too many.
+   * Takes over a branch of a circuit that ends, and came from `source`. False where nobody asked for it to be kept. Where
+   * there are too many, another one ends for it.
    */
   take(onward: Onward, source: Source): boolean {
     if (!onward.isKept) return false
     const { clock, meter, onRefused } = this.#options
     if (!isFair(this.#held.of(source), limits.keptBranches - this.#held.total)) {
       onRefused('kept-branches')
-      return false
+      this.#endOne(source)
     }
     this.#branches.set(onward, source)
     this.#held.add(source)
@@ -56,7 +60,7 @@ export class KeptBranches {
     const bucket = new TokenBucket(clock, rate)
     onward.leave({
       onBackward: () => {
-        if (bucket.take(1)) return
+        if (bucket.take(1) && this.#all.take(1)) return
         onRefused('kept-cells')
         onward.fail('overflow')
       },
@@ -80,9 +84,24 @@ export class KeptBranches {
     for (const onward of this.#branches.keys()) this.#endWithin(onward, duration)
   }
 
+  /**
+   * To make room, one by chance: of the same source, or of all where that has none. The newcomer in its place would show when
+   * its client left, and a few who fill the room once would take it from all others for hours.
+   */
+  #endOne(source: Source): void {
+    const own = this.#held.of(source) > 0
+    const all = [...this.#branches].filter(([, other]) => !own || other === source)
+    const [victim] = all[Math.floor(this.#chance() * all.length)] ?? []
+    victim?.fail('limit-reached')
+  }
+
   #endWithin(onward: Onward, duration: number): void {
-    const fraction = readU32(this.#options.crypto.randomBytes(4), 0) / 2 ** 32
-    onward.endIn(fraction * duration, 'draining')
+    onward.endIn(this.#chance() * duration, 'draining')
+  }
+
+  /** In [0, 1). */
+  #chance(): number {
+    return readU32(this.#options.crypto.randomBytes(4), 0) / 2 ** 32
   }
 
   #forget(onward: Onward, code: ErrorCode): void {

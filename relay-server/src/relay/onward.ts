@@ -136,12 +136,14 @@ export class Onward implements CircuitEnd, Waiter {
   /** Ends the branch from this side. */
   close(): void {
     if (this.#over) return
-    this.#table.link.send(destroyCell(this.#id, 0))
+    // First: a link that is given up as it is sent this ends all that is still on it.
     this.#end()
+    this.#table.link.send(destroyCell(this.#id, 0))
   }
 
   /** The same, not by its owner, who is told. */
   fail(code: ErrorCode): void {
+    if (this.#over) return
     this.close()
     this.#events.onLost(code)
   }

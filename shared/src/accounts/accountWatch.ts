@@ -10,7 +10,7 @@ import type { Outcome } from '../rpc/index.ts'
 import { pause, second, type Timer } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 import { type AccountsContext, accountGroup, watchCells } from './context.ts'
-import type { Grid } from './grid.ts'
+import { type Grid, secretSchedule } from './grid.ts'
 import type { Heads } from './heads.ts'
 import { namesIn, readParts, readProven } from './reading.ts'
 import { Registration } from './registration.ts'
@@ -194,6 +194,8 @@ export class AccountWatch {
       if (this.#silentSlots < patientSlots) return
       this.#silentSlots = 0
       this.#isSilent = true
+      // Where the gateway is gone the question finds that out: nothing else is asked on the branch.
+      void this.#readNow()
       this.#registration.again()
       this.#options.onChange()
     })
@@ -215,9 +217,7 @@ export class AccountWatch {
 
   #registrationFor(grid: Grid): Registration {
     const { context, chain, account } = this.#options
-    // Kept when it registers again: whoever knows it takes up the schedule that went on at the gateway.
-    const delay = Math.floor(context.random() * grid.longestDelay)
-    const params = [{ account, stride: grid.stride, delay }]
+    const params = [{ account, ...secretSchedule(context, grid) }]
     return new Registration({
       context,
       order: { group: accountGroup(account), question: { chain, cells: watchCells, method: 'nightjar_watch', params } },
@@ -225,7 +225,10 @@ export class AccountWatch {
         return Math.max(context.settings().coldSpread, Math.min(leastPause, 3 * grid.slot))
       },
       onOutcome: (outcome, gateway) => this.#onPush(outcome, gateway),
-      onRegistered: () => void this.#readNow(),
+      onRegistered: () => {
+        // Once: a client that comes back is not to be told from one that renews its branch.
+        if (this.#states.size === 0) void this.#readNow()
+      },
     })
   }
 }

@@ -3,8 +3,10 @@
  * one to the next, is about as long as values may be old. All accounts share the grid, as one block has to answer for all;
  * when in the slot each is read is its own secret.
  */
+import { hex } from '../bytes/index.ts'
 import { limits } from '../limits.ts'
 import { minute, second } from '../runtime.ts'
+import type { AccountsContext } from './context.ts'
 
 export interface Grid {
   /** Blocks from one of the grid to the next. */
@@ -51,6 +53,17 @@ export function gridOf(blockTime: number, freshness: number): Grid {
   // A chain that makes blocks on demand has no rhythm.
   const slot = Math.min(stride * blockTime, Math.max(freshness, minute))
   return { stride, slot, longestDelay: Math.min(slot, freshness, limits.watchDelay) }
+}
+
+/**
+ * How something is watched on the grid. The delay in each slot is its own; the secret shows its gateway that it is the same
+ * client who asks for it on another branch, or after a loss, and takes up what went on there.
+ */
+export function secretSchedule(
+  { crypto, random }: Pick<AccountsContext, 'crypto' | 'random'>,
+  { stride, longestDelay }: Grid,
+): { readonly stride: number; readonly delay: number; readonly secret: string } {
+  return { stride, delay: Math.floor(random() * longestDelay), secret: hex(crypto.randomBytes(16)) }
 }
 
 /** How far apart the blocks of rounds are. */

@@ -7,7 +7,7 @@ import type { Json, Outcome } from '../rpc/index.ts'
 import { pause, second } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 import { type AccountsContext, accountGroup, watchCells } from './context.ts'
-import type { Grid } from './grid.ts'
+import { type Grid, secretSchedule } from './grid.ts'
 import type { Heads } from './heads.ts'
 import { isObject } from './json.ts'
 import { askOwn, namesIn } from './reading.ts'
@@ -51,8 +51,7 @@ export class ReceiptWatch {
   constructor(options: ReceiptWatchOptions) {
     const { context, chain, account, hash, grid, onDone } = options
     this.#options = options
-    const delay = Math.floor(context.random() * grid.longestDelay)
-    const params = [{ transaction: hash, stride: grid.stride, delay }]
+    const params = [{ transaction: hash, ...secretSchedule(context, grid) }]
     this.#registration = new Registration({
       context,
       order: { group: accountGroup(account), question: { chain, cells: watchCells, method: 'nightjar_watch', params } },

@@ -205,7 +205,9 @@ export class Hop {
     if (this.#error !== undefined) return
     this.#error = error
     if (this.#parent !== undefined) this.#parent.hop.#children.delete(this.#parent.branch)
-    for (const child of [...this.#children.values()]) child.fail(error)
+    // What ends with the hop before it was lost, and not replaced.
+    const below = error.code === 'branch-retired' ? new NightjarError('link-lost', { cause: error }) : error
+    for (const child of [...this.#children.values()]) child.fail(below)
     this.#pendingExtend?.settle(error)
     this.streams.closeAll(error.code === 'done' ? 'cancelled' : error.code)
     this.#forward.destroy()
@@ -241,7 +243,9 @@ export class Hop {
       this.receive(cell)
     } catch (error) {
       if (this.depth <= 2) throw error
-      this.close(asNightjarError(error).code)
+      // One that is kept goes on unheard: what would be said of it now would say that somebody is there.
+      if (this.#isKept) this.fail(asNightjarError(error))
+      else this.close(asNightjarError(error).code)
     }
   }
 
@@ -254,7 +258,9 @@ export class Hop {
       case messageType.branchGoaway:
         return this.#handleBranchGoaway(message.data)
       case messageType.ping:
-        return this.#send(messageType.pong, noStream, requirePing(message.data))
+        // Not answered: whoever asks would learn from when there is an answer when the client is there.
+        requirePing(message.data)
+        return
       case messageType.pong: {
         const token = requirePing(message.data).join()
         this.#pings.get(token)?.()

@@ -17,10 +17,12 @@ export interface WatchFields {
   readonly transaction?: string
   readonly stride: number
   readonly delay: number
+  readonly secret?: string
 }
 
+/** One client's, who has one secret for all, unless `fields` say otherwise. */
 export function questionOf(fields: WatchFields, chain = 1): Question {
-  return { chain, cells: 16, method: 'nightjar_watch', params: [{ ...fields }] }
+  return { chain, cells: 16, method: 'nightjar_watch', params: [{ secret: '00'.repeat(16), ...fields }] }
 }
 
 /** What one client is told, decoded. */
