@@ -129,6 +129,14 @@ describe('one account', () => {
     expect(sentFor(stage, from)).toContain(`${groupOfA}: request eth_getBalance`)
   })
 
+  it('is asked for once where its gateway is silent: a branch that is kept would not show that it is gone', async () => {
+    const stage = await warm()
+    stage.gateways.faults.set(groupOfA, { isSilent: true })
+    const from = stage.gateways.asked.length
+    await stage.clock.elapse(1 * minute)
+    expect(sentFor(stage, from)).toContain(`${groupOfA}: request eth_getProof`)
+  })
+
   it('does not take the wallet back behind the block that it was told before there was a watch', async () => {
     const stage = await setStage({ chainId: 8453, blockTime: 2 })
     expect(await newestOf(stage)).toBe(1000)
@@ -145,13 +153,15 @@ describe('one account', () => {
     const { chain, clock, gateways, settled, ask } = stage
     const before = await newestOf(stage)
     gateways.loseBranches(groupOfA)
-    const lostAt = clock.now()
+    const [lostAt, from] = [clock.now(), gateways.asked.length]
     expect(await settled(ask('eth_getBalance', [a, hexOf(before)]))).toEqual({ result: hexOf(before) })
     await clock.elapse(defaultSettings.coldSpread)
     const follows = gateways.asked.filter(({ group, what }) => group === groupOfA && what === 'follow')
     expect(follows).toHaveLength(2)
     expect(follows[1]?.params).toEqual(follows[0]?.params)
     expect((follows[1]?.at ?? 0) - lostAt).toBeGreaterThan(0)
+    // Nothing else: whoever renews a branch asks nothing there either.
+    expect(sentFor(stage, from)).toEqual([`${groupOfA}: follow nightjar_watch`])
     expect(chain.head.number - (await newestOf(stage))).toBeLessThan(3)
   })
 
