@@ -105,7 +105,7 @@ describe("a relay's port", () => {
     const perLink = 4096
     const refused = 50
     const flood = async (): Promise<void> => {
-      const links = await Promise.all(Array.from({ length: 4 }, () => openLink(relay)))
+      const links = await Promise.all(Array.from({ length: 4 }, (_, index) => openLink(relay, `127.0.0.${10 + index}`)))
       for (const { socket } of links) {
         const cells = Array.from({ length: perLink + refused }, (_, index) => halfCreate(index + 1))
         for (let sent = 0; sent < cells.length; sent += 64) socket.send(Buffer.concat(cells.slice(sent, sent + 64)))

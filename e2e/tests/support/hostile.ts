@@ -53,8 +53,10 @@ export interface HostileLink {
   readonly closed: Promise<number>
 }
 
-export async function openLink({ host, port }: Place): Promise<HostileLink> {
-  const socket = new WebSocket(`ws://${host}:${port}/relay`, [subprotocol], { perMessageDeflate: false })
+/** @param localAddress where it comes from, which is what a relay shares its places out by */
+export async function openLink({ host, port }: Place, localAddress?: string): Promise<HostileLink> {
+  const options = { perMessageDeflate: false, ...(localAddress === undefined ? {} : { localAddress }) }
+  const socket = new WebSocket(`ws://${host}:${port}/relay`, [subprotocol], options)
   const cells: Buffer[] = []
   socket.on('message', (data: Buffer) => {
     for (let offset = 0; offset < data.length; offset += cellSize) cells.push(data.subarray(offset, offset + cellSize))
