@@ -15,7 +15,6 @@ const waiting = [
   'accounts.heads',
   'relayLife',
   'faults',
-  'tamper',
   'shield.faults',
   'tls',
   'logs',
