@@ -5,7 +5,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /**
  * Files of e2e/tests that mostly wait, for time-outs, pauses and clocks of the product, or for one program after the other:
  * two at a time take hardly longer than one. The longest come first. What keeps both cores busy is not among them, nor what
- * compares answers with a clock of seconds.
+ * compares answers with a clock of seconds, nor what breaks relays and waits until they are asked again.
  */
 const waiting = [
   'chaos',
@@ -14,11 +14,8 @@ const waiting = [
   'hostileClients',
   'accounts.heads',
   'relayLife',
-  'faults',
-  'shield.faults',
   'tls',
   'logs',
-  'outages',
   'relayLife.faults',
   'shield.limits',
 ].map((name) => `e2e/tests/${name}.test.ts`)
