@@ -57,7 +57,8 @@ export function assignGateways(state: State, asking: Asking, ranked: readonly Re
 
 /**
  * The group has met `gateway`: keeps it too, unless there are three already that it could ask instead. Says whether `state`
- * changed. `relayOf` knows the relays of the network document. Nothing is kept for a group that was never given any: it asks once only, or confirms what others say.
+ * changed. `relayOf` knows the relays of the network document. Nothing is kept for a group that was never given any: it asks
+ * once only, or confirms what others say.
  */
 export function keepGateway(
   state: State,

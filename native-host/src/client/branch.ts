@@ -1,8 +1,8 @@
 /**
  * What every branch of an isolation group is, wherever it ends: a hop below a trunk's middle that is watched while it
  * stands, knows when it was last used, and, once retired, closes with the last of what runs on it; one that is kept is
- * closed by its middle when its time is over. What runs on it is
- * told by gatewayBranch.ts (sealed records) and exitBranch.ts (tcp streams).
+ * closed by its middle when its time is over. What runs on it is told by gatewayBranch.ts (sealed records) and exitBranch.ts
+ * (tcp streams).
  *
  * Where a relay on its way drains, it is left at a random moment within the time that there is: branches that left in the
  * same instant would show the relays at their ends, working together, whose they are.
@@ -130,7 +130,10 @@ export abstract class Branch {
     this.hop.close()
   }
 
-  /** Closes it where it is retired and not kept, or to be left, and the last of what ran on it has ended. What is followed moves first. */
+  /**
+   * Closes it where it is retired and not kept, or to be left, and the last of what ran on it has ended. What is followed
+   * moves first.
+   */
   closeIfOver(): void {
     const isOver = (this.#retired && !this.isKept) || (this.#leaving && !this.isFollowed)
     if (isOver && this.running === 0) this.hop.close('branch-retired')

@@ -20,7 +20,7 @@ export type Refusal =
   | 'extend-rate'
   /** One beyond the share of its source in the links to that relay. */
   | 'onward-share'
-  /** A branch that was to be kept without its circuit, beyond what there may be or the share of its source. */
+  /** A branch that was kept without its circuit ended for another, as there were too many, of all or of one source. */
   | 'kept-branches'
   /** More came on one of these than may. */
   | 'kept-cells'

@@ -1,8 +1,9 @@
 /** KEEP: a branch stands until its time, whatever becomes of its circuit, and then nothing of it is left. */
 import { isZero } from '@nightjar/shared/bytes'
-import { circuitIdOf, command, commandOf, makeCell } from '@nightjar/shared/cell'
+import { circuitIdOf, command, commandOf, handshakeCells, makeCell } from '@nightjar/shared/cell'
 import { CircuitTable, encodeKeep, type Hop, messageType, noStream } from '@nightjar/shared/circuit'
 import { type ErrorCode, toWire } from '@nightjar/shared/errors'
+import { replySize } from '@nightjar/shared/handshake'
 import { hour, minute, second } from '@nightjar/shared/runtime'
 import { FakeClock, pattern, ScriptedLink } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
@@ -477,6 +478,27 @@ describe('branches without a circuit', () => {
     newcomer.fail('overflow')
     other.fail('overflow')
     expect(meter.keptBranches).toBe(before - 2)
+    clock.advance(1 * minute)
+  })
+
+  test('end where more comes on all of them than a relay takes for nobody', () => {
+    const many = (8 * limits.keptCellsOfAll) / limits.keptCellsAtOnce
+    const all = Array.from({ length: many + 1 }, (_, index) => {
+      const onward = branch()
+      for (const cell of handshakeCells(1, command.created, new Uint8Array(replySize))) {
+        onward.onCell(command.created, cell)
+      }
+      onward.endIn(1 * minute, 'branch-retired')
+      kept.take(onward, `192.0.2.${index}`)
+      return onward
+    })
+    const cell = makeCell(1, command.relay, pattern(10))
+    for (const onward of all.slice(1)) {
+      for (let come = 0; come < limits.keptCellsAtOnce; come++) onward.onCell(command.relay, cell)
+    }
+    expect(meter.keptBranches).toBe(many + 1)
+    all[0]?.onCell(command.relay, cell)
+    expect([meter.keptBranches, refused]).toEqual([many, ['kept-cells']])
     clock.advance(1 * minute)
   })
 

@@ -1,7 +1,7 @@
 /**
  * Following something at a group's gateway for longer than its branches live. A branch that has done its time is replaced
  * although nobody asks anything on it. What was followed there is asked for again on its successor, at once: the gateway
- * hears of the old branch's end first, and has the new one take over in the middle of whatever it does. A branch that is to
+ * has the new one take over in the middle of whatever it does; one that is kept goes on beside it, unheard. A branch that is to
  * be left, as a relay on its way drains, is replaced in the same way: nobody behind that relay can tell the two apart.
  *
  * Left out: what becomes of it when the way is lost. Whoever follows is told, and decides when to ask again.
