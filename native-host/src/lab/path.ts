@@ -7,7 +7,7 @@ import type { Relay } from '@nightjar/shared/directory'
 import { recordOverhead } from '@nightjar/shared/envelope'
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import type { Follower, Following, FollowOrder, Order } from '@nightjar/shared/requests'
-import { type Call, encodeQuestion, methodOf, type Outcome, type Question } from '@nightjar/shared/rpc'
+import { type Call, encodeQuestion, methodOf, type Outcome, type Question, watchMethod } from '@nightjar/shared/rpc'
 import { pause } from '@nightjar/shared/runtime'
 import { cacheability, type OwnAccounts } from '@nightjar/shared/wallet'
 import { type Branch, Branches, type BranchesOptions, round } from './branches.ts'
@@ -79,7 +79,7 @@ export class Path {
   async #followOnce({ group, question }: FollowOrder, handler: Follower): Promise<Following> {
     const branch = await this.#branches.of(group)
     this.#branches.seen(branch, { event: 'follow', up: cellsOf(question), down: 0 })
-    const isWatch = question.method === 'nightjar_watch'
+    const isWatch = question.method === watchMethod
     if (isWatch) this.#branches.keep(branch)
     const told = (outcome: Outcome) => {
       branch.lastUsed = this.#now

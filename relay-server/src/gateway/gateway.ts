@@ -1,6 +1,6 @@
 /** The gateway's policy: which chains, which methods, how each is answered, forwarded or followed. */
 import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
-import { catalogue, type Outcome, type Question, toRpcError } from '@nightjar/shared/rpc'
+import { catalogue, type Outcome, type Question, toRpcError, watchMethod } from '@nightjar/shared/rpc'
 import type { Clock } from '@nightjar/shared/runtime'
 import { type BroadcastMemory, Broadcasts, type Chain } from './broadcasts.ts'
 import { type CallLimits, refusalOf } from './callLimits.ts'
@@ -11,7 +11,6 @@ import type { Followed } from './followStream.ts'
 import type { PushedHeads } from './headsSocket.ts'
 import { ShuffledWindow } from './shuffledWindow.ts'
 import { Watches } from './watches.ts'
-import { watchMethod } from './watchQuestion.ts'
 
 export interface Gateway {
   /** Never rejects: what goes wrong becomes the error of the answer. */

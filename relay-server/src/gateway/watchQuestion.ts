@@ -8,8 +8,6 @@
 import { NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 
-export const watchMethod = 'nightjar_watch'
-
 export interface WatchQuestion {
   readonly subject: 'account' | 'transaction'
   /** Address or hash, in lower case: how a wallet writes it is nobody's business upstream. */

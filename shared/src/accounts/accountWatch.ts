@@ -6,7 +6,7 @@
  * the settings give another grid, it registers anew at a time of its own.
  */
 import { NightjarError } from '../errors/index.ts'
-import type { Outcome } from '../rpc/index.ts'
+import { type Outcome, watchMethod } from '../rpc/index.ts'
 import { pause, second, type Timer } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 import { type AccountsContext, accountGroup, watchCells } from './context.ts'
@@ -220,7 +220,7 @@ export class AccountWatch {
     const params = [{ account, ...secretSchedule(context, grid) }]
     return new Registration({
       context,
-      order: { group: accountGroup(account), question: { chain, cells: watchCells, method: 'nightjar_watch', params } },
+      order: { group: accountGroup(account), question: { chain, cells: watchCells, method: watchMethod, params } },
       get longestPause() {
         return Math.max(context.settings().coldSpread, Math.min(leastPause, 3 * grid.slot))
       },

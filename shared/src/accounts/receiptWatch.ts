@@ -3,7 +3,7 @@
  * also asks once: a block that was there by then is not told.
  */
 import { NightjarError } from '../errors/index.ts'
-import type { Json, Outcome } from '../rpc/index.ts'
+import { type Json, type Outcome, watchMethod } from '../rpc/index.ts'
 import { pause, second } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 import { type AccountsContext, accountGroup, watchCells } from './context.ts'
@@ -54,7 +54,7 @@ export class ReceiptWatch {
     const params = [{ transaction: hash, ...secretSchedule(context, grid) }]
     this.#registration = new Registration({
       context,
-      order: { group: accountGroup(account), question: { chain, cells: watchCells, method: 'nightjar_watch', params } },
+      order: { group: accountGroup(account), question: { chain, cells: watchCells, method: watchMethod, params } },
       longestPause: Math.min(longestPause, pausedSlots * grid.slot),
       onOutcome: (outcome, gateway) => this.#onPush(outcome, gateway),
       onRegistered: () => void this.#askNow(),

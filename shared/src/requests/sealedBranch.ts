@@ -8,7 +8,7 @@ import { counterOf, EnvelopeSession, sizeClass } from '../envelope/index.ts'
 import { asNightjarError, type ErrorCode, NightjarError } from '../errors/index.ts'
 import { purpose, startHandshake } from '../handshake/index.ts'
 import { limits } from '../limits.ts'
-import { decodeAnswer, encodeQuestion, type Outcome, type Question } from '../rpc/index.ts'
+import { decodeAnswer, encodeQuestion, type Outcome, type Question, watchMethod } from '../rpc/index.ts'
 import { type Clock, minute } from '../runtime.ts'
 import type { Carrier, Following } from './carrier.ts'
 
@@ -22,7 +22,6 @@ export const requestsPerBranch = 1000
  * client that is away, or comes back, from one that is there (docs/protocol.md, "Kept branches").
  */
 export const keptFor = { shortest: 90 * minute, longest: 120 * minute, overlap: 75 * minute }
-const watchMethod = 'nightjar_watch'
 
 export interface SealedBranchOptions {
   readonly crypto: Crypto

@@ -15,5 +15,13 @@ export {
   type RpcError,
   toRpcError,
 } from './jsonRpc.ts'
-export { decodeAnswer, decodeQuestion, encodeAnswer, encodeQuestion, type Question, service } from './question.ts'
+export {
+  decodeAnswer,
+  decodeQuestion,
+  encodeAnswer,
+  encodeQuestion,
+  type Question,
+  service,
+  watchMethod,
+} from './question.ts'
 export { transactionHash } from './transaction.ts'

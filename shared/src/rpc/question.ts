@@ -12,6 +12,9 @@ import { NightjarError } from '../errors/index.ts'
 import { limits } from '../limits.ts'
 import { type Call, type Outcome, parseCall, parseOutcome } from './jsonRpc.ts'
 
+/** Followed, it tells of an account or a transaction at each block of a grid (docs/protocol.md, "Watches"). */
+export const watchMethod = 'nightjar_watch'
+
 /** The services that a gateway offers on streams. */
 export const service = {
   /** First data: the hello of an envelope handshake; the answer is its reply. Once per branch. */
