@@ -75,7 +75,7 @@ test('each limit is listed as the code has it', () => {
     'handshakes that wait for their turn': String(limits.waitingHandshakes),
     'time for a handshake': seconds(limits.handshakeTimeout),
     'EXTENDs to one relay': rate(limits.extendsPerRelay, limits.extendsPerRelayAtOnce),
-    'pause after a dial that failed': `${limits.dialPause / second} to ${seconds(limits.longestDialPause)}`,
+    'pause after a dial that failed': seconds(limits.dialPause),
     'links to one relay': String(limits.linksPerRelay),
     'branches of a circuit': String(limits.branchesPerCircuit),
     'branches kept without their circuit': `${limits.keptBranches}, ${limits.keepLongest / hour} h`,

@@ -40,9 +40,8 @@ export const limits = {
    */
   keptOfExtends: 1 / 4,
   extendWindow: 10 * second,
-  /** A relay that could not be reached is not dialled again for this long, doubling up to the second: bounds dials. */
+  /** A relay that could not be reached is not dialled again for this long: bounds dials. */
   dialPause: 1 * second,
-  longestDialPause: 30 * second,
   /** Links to one other relay, the next opened when all are full: bounds sockets, and the circuits of one relay here. */
   linksPerRelay: 4,
   /**

@@ -1,6 +1,6 @@
 /**
- * Relays that could not be reached. They are not dialled again for a while, so that clients that ask for one that is down
- * cost no dials: a second at first, so that one that comes back is there, and twice as long each time it fails again.
+ * Relays that could not be reached. They are not dialled again for a moment, so that clients that ask for one that is down
+ * cost one dial a second. No longer: one that comes back would be missed by everybody who asks here.
  */
 import type { ErrorCode } from '@nightjar/shared/errors'
 import type { Clock } from '@nightjar/shared/runtime'
@@ -8,7 +8,6 @@ import { limits } from '../limits/limits.ts'
 
 interface Failure {
   readonly code: ErrorCode
-  readonly pause: number
   /** As `Clock.elapsed` counts. */
   readonly until: number
 }
@@ -34,22 +33,8 @@ export class FailedDials {
   }
 
   add(relay: string, code: ErrorCode): void {
-    // Of several that were under way at once one counts.
-    if (this.codeOf(relay) !== undefined) return
-    this.#forgetOld()
-    const before = this.#failures.get(relay)
-    const pause = before === undefined ? limits.dialPause : Math.min(2 * before.pause, limits.longestDialPause)
-    this.#failures.set(relay, { code, pause, until: this.#clock.elapsed() + pause })
-  }
-
-  /** It could be reached. */
-  delete(relay: string): void {
-    this.#failures.delete(relay)
-  }
-
-  /** What nobody has asked for since says nothing about now. */
-  #forgetOld(): void {
-    const before = this.#clock.elapsed() - limits.longestDialPause
-    for (const [relay, { until }] of this.#failures) if (until <= before) this.#failures.delete(relay)
+    const now = this.#clock.elapsed()
+    for (const [each, { until }] of this.#failures) if (until <= now) this.#failures.delete(each)
+    this.#failures.set(relay, { code, until: now + limits.dialPause })
   }
 }

@@ -106,28 +106,6 @@ describe('a dial that failed', () => {
     expect([calls.length, pool.size]).toEqual([3, 2])
   })
 
-  test('again makes the pause longer, and a link makes it short', async () => {
-    const fail = async () => {
-      const pending = linkTo(relay)
-      calls.at(-1)?.fail()
-      await expect(pending).rejects.toMatchObject({ code: 'connect-failed' })
-    }
-    await fail()
-    await clock.elapse(second)
-    await fail()
-    await clock.elapse(second)
-    await expect(linkTo(relay)).rejects.toMatchObject({ code: 'connect-failed' })
-    expect(calls).toHaveLength(2)
-    await clock.elapse(second)
-    const { link } = await linked()
-    link.lose()
-    // One that is lost was no failure.
-    await fail()
-    await clock.elapse(second)
-    await linked()
-    expect(calls).toHaveLength(5)
-  })
-
   test('says nothing about links that stand', async () => {
     const first = await placed()
     first.refused()

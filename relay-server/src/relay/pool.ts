@@ -161,7 +161,6 @@ export class LinkPool {
     })
     try {
       await this.#dialAny(relay, table)
-      this.#failed.delete(relay.id)
     } catch (error) {
       this.#failed.add(relay.id, asNightjarError(error).code)
       forget()

@@ -2,12 +2,12 @@ import { describe, expect, test } from 'vitest'
 import type { Relay } from '../directory/index.ts'
 import { type ErrorCode, NightjarError } from '../errors/index.ts'
 import { type Outcome, type Question, toRpcError, transactionHash } from '../rpc/index.ts'
-import { second } from '../runtime.ts'
+import { second, type Timer } from '../runtime.ts'
 import { codeOfAsync, describeGateway, FakeClock } from '../testing/index.ts'
 import { fulfil, type RequestContext } from './fulfil.ts'
 
 const relays = ['a', 'b', 'c'].map((name) => describeGateway(name))
-const [a, b] = relays
+const [a] = relays
 const raw = '0x02c0'
 const hash = transactionHash(raw)
 
@@ -27,12 +27,31 @@ const lost: Step = { lost: 'link-lost' }
 const upstream: Outcome = { error: toRpcError(new NightjarError('upstream-failed')) }
 const refusal: Outcome = { error: { code: -32000, message: 'nonce too low' } }
 
-/** A context whose every attempt is scripted; the log says who was asked what: `a send`, `b look`, `a !` (no branch). */
+/** Every rest is over at once, and in the log. */
+class RestingClock extends FakeClock {
+  readonly #log: string[]
+
+  constructor(log: string[]) {
+    super()
+    this.#log = log
+  }
+
+  override after(delay: number, action: () => void): Timer {
+    this.#log.push(`rest ${delay / second}`)
+    queueMicrotask(() => this.advance(delay))
+    return super.after(delay, action)
+  }
+}
+
+/**
+ * A context whose every attempt is scripted; the log says who was asked what: `a send`, `b look`, `a !` (no branch), and for
+ * how many seconds there was a rest: `rest 1`.
+ */
 function scripted(steps: readonly Step[], gateways = relays) {
-  const clock = new FakeClock()
+  const log: string[] = []
+  const clock = new RestingClock(log)
   const avoided = new Set<string>()
   const script = [...steps]
-  const log: string[] = []
   const context: RequestContext = {
     clock,
     // As RelayHealth does: those that failed come last.
@@ -107,9 +126,23 @@ describe('a read', () => {
     expect(log[1]).toBe('a read')
   })
 
-  test('comes back to the best gateway once all have failed', async () => {
+  test('comes back to the best gateway once all have failed, after a rest', async () => {
     const { log } = await run([upstream, upstream, upstream, { result: 1 }])
-    expect(log).toEqual(['a read', 'b read', 'c read', 'a read'])
+    expect(log).toEqual(['a read', 'b read', 'c read', 'rest 1', 'a read'])
+  })
+
+  test('rests longer each time, up to four seconds', async () => {
+    const { log } = await run(
+      [upstream, upstream, upstream, upstream, upstream, { result: 1 }],
+      undefined,
+      relays.slice(0, 1),
+    )
+    expect(log.filter((line) => line !== 'a read')).toEqual(['rest 1', 'rest 2', 'rest 4', 'rest 4', 'rest 4'])
+  })
+
+  test('rests, too, where a relay has no room, and stays with its gateway', async () => {
+    const { log } = await run([{ closed: 'busy' }, { result: 1 }])
+    expect(log).toEqual(['a !', 'rest 1', 'a read'])
   })
 
   test('gives up after six attempts, with the last failure', async () => {
@@ -123,6 +156,8 @@ describe('a read', () => {
     expect(await run([slow, slow])).toMatchObject({ result: { code: 'timed-out' }, log: ['a read', 'b read'] })
     const almost: Step = { lost: 'timed-out', lasts: 15 * second - 1 }
     expect((await run([almost, almost, { result: 1 }])).result).toEqual({ result: 1 })
+    // The rest would end later.
+    expect((await run([almost, almost], undefined, relays.slice(0, 2))).result).toMatchObject({ code: 'timed-out' })
   })
 
   test.each<ErrorCode>(['network-unreachable', 'no-path', 'chain-not-served'])('ends at once with %s', async (code) => {
@@ -206,11 +241,29 @@ describe('a broadcast', () => {
     expect(log).toEqual(['a send', 'a !', 'b look', 'b send'])
   })
 
-  test('ends after all gateways: unknown with its hash if it may be out, unreachable if it cannot be', async () => {
+  test('ends after all gateways, unknown with its hash, if it may be out', async () => {
     const one = [a as (typeof relays)[number]]
     expect((await send([lost, lost, lost], one)).result).toEqual({ code: 'outcome-unknown', facts: { hash } })
+  })
+
+  test('that cannot be out goes round for half a minute, with rests; then it is unreachable', async () => {
     const closed: Step = { closed: 'connect-failed', blame: true }
-    expect((await send([closed, closed], [...one, b as never])).result).toMatchObject({ code: 'network-unreachable' })
+    const two = relays.slice(0, 2)
+    expect((await send([closed, closed, closed, sent], two)).log).toEqual([
+      'a !',
+      'b !',
+      'rest 1',
+      'a !',
+      'rest 2',
+      'a send',
+    ])
+    const rests = ['rest 1', 'rest 2', ...Array.from({ length: 7 }, () => 'rest 4')]
+    const { result, log } = await send(
+      Array.from({ length: 10 }, () => closed),
+      two,
+    )
+    expect(result).toMatchObject({ code: 'network-unreachable' })
+    expect(log.filter((line) => line.startsWith('rest'))).toEqual(rests)
   })
 
   test('without a network is unreachable, or unknown where it may be out', async () => {

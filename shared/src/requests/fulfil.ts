@@ -1,6 +1,7 @@
 /**
  * Asking until there is an answer. Reads may be asked again anywhere. A raw transaction is tried again at the same
  * gateway first, which sends each one once; at another gateway only after the chain says that it does not know it.
+ * Before a gateway that failed is asked once more there is a rest: what comes back needs a moment for it.
  */
 import type { Awaitable } from '../crypto/index.ts'
 import type { Relay } from '../directory/index.ts'
@@ -14,7 +15,7 @@ import {
   type Question,
   transactionHash,
 } from '../rpc/index.ts'
-import { type Clock, second } from '../runtime.ts'
+import { type Clock, pause, second } from '../runtime.ts'
 
 /** A branch, as far as asking goes. */
 export interface Asked {
@@ -37,6 +38,9 @@ const readAttempts = 6
 const broadcastAttempts = 3
 /** No new attempt starts later than this after the first. */
 const attemptFor = 30 * second
+/** The first rest; each further one is twice as long, up to the longest. */
+const firstRest = 1 * second
+const longestRest = 4 * second
 
 /** Errors that another try cannot mend. */
 const final: ReadonlySet<ErrorCode> = new Set([
@@ -67,9 +71,12 @@ export async function fulfil(context: RequestContext, order: Order): Promise<Out
 async function read(context: RequestContext, order: Order): Promise<Outcome> {
   const start = context.clock.elapsed()
   const tried = new Set<string>()
+  const rest = restsOn(context.clock)
   let last: Outcome | NightjarError = new NightjarError('network-unreachable')
-  for (let attempt = 0; attempt < readAttempts && context.clock.elapsed() - start < attemptFor; attempt++) {
+  for (let attempt = 0; attempt < readAttempts; attempt++) {
     const gateway = await nextGateway(context, order, tried)
+    if (tried.has(gateway.id) || isBusy(last)) await rest()
+    if (context.clock.elapsed() - start >= attemptFor) break
     const result = await attemptAt(context, gateway, order)
     if (isAnswer(result)) return result
     if (result instanceof NightjarError && final.has(result.code)) throw result
@@ -87,13 +94,17 @@ async function broadcast(context: RequestContext, order: Order): Promise<Outcome
   const hash = hashOf(order)
   const start = context.clock.elapsed()
   const tried = new Set<string>()
+  const rest = restsOn(context.clock)
   let mayBeOut = false
   for (;;) {
     const gateway = await nextGateway(context, order, tried).catch((error: unknown) => {
       // No gateway to be had any more, and the transaction may be out by the one before.
       throw mayBeOut ? unknownOutcome(hash, true) : error
     })
-    if (tried.has(gateway.id) || context.clock.elapsed() - start > attemptFor) throw unknownOutcome(hash, mayBeOut)
+    const wasTried = tried.has(gateway.id)
+    if (wasTried && !mayBeOut) await rest()
+    const isLate = context.clock.elapsed() - start >= attemptFor
+    if (isLate || (wasTried && mayBeOut)) throw unknownOutcome(hash, mayBeOut)
     tried.add(gateway.id)
     if (mayBeOut && (await isKnown(context, order, hash))) return { result: hash }
     for (let attempt = 0; attempt < broadcastAttempts; attempt++) {
@@ -169,6 +180,20 @@ async function attemptAt(context: RequestContext, gateway: Relay, order: Order):
 function isAnswer(result: Outcome | NightjarError): result is Outcome {
   if (result instanceof NightjarError) return false
   return !('error' in result) || nightjarCodeOf(result.error) !== 'upstream-failed'
+}
+
+function restsOn(clock: Clock): () => Promise<void> {
+  let next = firstRest
+  return () => {
+    const duration = next
+    next = Math.min(2 * next, longestRest)
+    return pause(clock, duration)
+  }
+}
+
+/** A relay has no room for it now; which is no reason for another gateway, and the next moment is like this one. */
+function isBusy(result: Outcome | NightjarError): boolean {
+  return result instanceof NightjarError && result.code === 'busy'
 }
 
 /** The best gateway that was not tried yet, even if it is passed over; otherwise the best of those that were tried. */
