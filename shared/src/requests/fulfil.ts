@@ -1,7 +1,7 @@
 /**
  * Asking until there is an answer. Reads may be asked again anywhere. A raw transaction is tried again at the same
  * gateway first, which sends each one once; at another gateway only after the chain says that it does not know it.
- * Before a gateway that failed is asked once more there is a rest: what comes back needs a moment for it.
+ * Once all gateways have failed there is a rest, as what comes back needs a moment for it, and then another round.
  */
 import type { Awaitable } from '../crypto/index.ts'
 import type { Relay } from '../directory/index.ts'
@@ -34,7 +34,7 @@ export interface RequestContext {
   branch(group: string, gateway: Relay): Promise<Asked>
 }
 
-const readAttempts = 6
+const readAttempts = 12
 const broadcastAttempts = 3
 /** No new attempt starts later than this after the first. */
 const attemptFor = 30 * second
@@ -70,12 +70,10 @@ export async function fulfil(context: RequestContext, order: Order): Promise<Out
 
 async function read(context: RequestContext, order: Order): Promise<Outcome> {
   const start = context.clock.elapsed()
-  const tried = new Set<string>()
-  const rest = restsOn(context.clock)
+  const round = new Round(context, order)
   let last: Outcome | NightjarError = new NightjarError('network-unreachable')
   for (let attempt = 0; attempt < readAttempts; attempt++) {
-    const gateway = await nextGateway(context, order, tried)
-    if (tried.has(gateway.id) || isBusy(last)) await rest()
+    const gateway = (await round.next()) ?? (await round.another())
     if (context.clock.elapsed() - start >= attemptFor) break
     const result = await attemptAt(context, gateway, order)
     if (isAnswer(result)) return result
@@ -83,7 +81,8 @@ async function read(context: RequestContext, order: Order): Promise<Outcome> {
     // A lost trunk is no reason to show the group to another gateway.
     const isAtFault =
       !(result instanceof NightjarError) || result.code === 'timed-out' || (await context.isAvoided(gateway, order))
-    if (isAtFault) tried.add(gateway.id)
+    if (isAtFault) round.failed(gateway)
+    else if (isBusy(result)) await round.rest()
     last = result
   }
   if (last instanceof NightjarError) throw last
@@ -93,19 +92,17 @@ async function read(context: RequestContext, order: Order): Promise<Outcome> {
 async function broadcast(context: RequestContext, order: Order): Promise<Outcome> {
   const hash = hashOf(order)
   const start = context.clock.elapsed()
-  const tried = new Set<string>()
-  const rest = restsOn(context.clock)
+  const round = new Round(context, order)
   let mayBeOut = false
   for (;;) {
-    const gateway = await nextGateway(context, order, tried).catch((error: unknown) => {
+    const next = await round.next().catch((error: unknown) => {
       // No gateway to be had any more, and the transaction may be out by the one before.
       throw mayBeOut ? unknownOutcome(hash, true) : error
     })
-    const wasTried = tried.has(gateway.id)
-    if (wasTried && !mayBeOut) await rest()
-    const isLate = context.clock.elapsed() - start >= attemptFor
-    if (isLate || (wasTried && mayBeOut)) throw unknownOutcome(hash, mayBeOut)
-    tried.add(gateway.id)
+    if (next === undefined && mayBeOut) throw unknownOutcome(hash, true)
+    const gateway = next ?? (await round.another())
+    if (context.clock.elapsed() - start >= attemptFor) throw unknownOutcome(hash, mayBeOut)
+    round.failed(gateway)
     if (mayBeOut && (await isKnown(context, order, hash))) return { result: hash }
     for (let attempt = 0; attempt < broadcastAttempts; attempt++) {
       const result = await attemptAt(context, gateway, order)
@@ -182,24 +179,45 @@ function isAnswer(result: Outcome | NightjarError): result is Outcome {
   return !('error' in result) || nightjarCodeOf(result.error) !== 'upstream-failed'
 }
 
-function restsOn(clock: Clock): () => Promise<void> {
-  let next = firstRest
-  return () => {
-    const duration = next
-    next = Math.min(2 * next, longestRest)
-    return pause(clock, duration)
+/** The gateways of an order, each once; then again. */
+class Round {
+  readonly #context: RequestContext
+  readonly #order: Order
+  readonly #failed = new Set<string>()
+  #rest = firstRest
+
+  constructor(context: RequestContext, order: Order) {
+    this.#context = context
+    this.#order = order
+  }
+
+  /** The best one that has not failed in this round, even if it is passed over. @throws NightjarError why there is none at all */
+  async next(): Promise<Relay | undefined> {
+    const ranked = await this.#context.gateways(this.#order.group, this.#order.chain)
+    return ranked.find((relay) => !this.#failed.has(relay.id))
+  }
+
+  failed(gateway: Relay): void {
+    this.#failed.add(gateway.id)
+  }
+
+  /** The best one of another round, after a rest. @throws NightjarError why there is none at all */
+  async another(): Promise<Relay> {
+    await this.rest()
+    this.#failed.clear()
+    return (await this.next()) as Relay
+  }
+
+  rest(): Promise<void> {
+    const duration = this.#rest
+    this.#rest = Math.min(2 * duration, longestRest)
+    return pause(this.#context.clock, duration)
   }
 }
 
 /** A relay has no room for it now; which is no reason for another gateway, and the next moment is like this one. */
 function isBusy(result: Outcome | NightjarError): boolean {
   return result instanceof NightjarError && result.code === 'busy'
-}
-
-/** The best gateway that was not tried yet, even if it is passed over; otherwise the best of those that were tried. */
-async function nextGateway(context: RequestContext, order: Order, tried: ReadonlySet<string>): Promise<Relay> {
-  const ranked = await context.gateways(order.group, order.chain)
-  return ranked.find((relay) => !tried.has(relay.id)) ?? (ranked[0] as Relay)
 }
 
 function hashOf(order: Order): string {
