@@ -38,9 +38,8 @@ const readAttempts = 12
 const broadcastAttempts = 3
 /** No new attempt starts later than this after the first. */
 const attemptFor = 30 * second
-/** The first rest; each further one is twice as long, up to the longest. */
-const firstRest = 1 * second
-const longestRest = 4 * second
+/** Between one round of all gateways and the next. */
+const rests = [1 * second, 2 * second, 4 * second]
 
 /** Errors that another try cannot mend. */
 const final: ReadonlySet<ErrorCode> = new Set([
@@ -74,7 +73,7 @@ async function read(context: RequestContext, order: Order): Promise<Outcome> {
   let last: Outcome | NightjarError = new NightjarError('network-unreachable')
   for (let attempt = 0; attempt < readAttempts; attempt++) {
     const gateway = (await round.next()) ?? (await round.another())
-    if (context.clock.elapsed() - start >= attemptFor) break
+    if (gateway === undefined || context.clock.elapsed() - start >= attemptFor) break
     const result = await attemptAt(context, gateway, order)
     if (isAnswer(result)) return result
     if (result instanceof NightjarError && final.has(result.code)) throw result
@@ -82,7 +81,7 @@ async function read(context: RequestContext, order: Order): Promise<Outcome> {
     const isAtFault =
       !(result instanceof NightjarError) || result.code === 'timed-out' || (await context.isAvoided(gateway, order))
     if (isAtFault) round.failed(gateway)
-    else if (isBusy(result)) await round.rest()
+    else if (isBusy(result) && !(await round.rest())) break
     last = result
   }
   if (last instanceof NightjarError) throw last
@@ -99,9 +98,9 @@ async function broadcast(context: RequestContext, order: Order): Promise<Outcome
       // No gateway to be had any more, and the transaction may be out by the one before.
       throw mayBeOut ? unknownOutcome(hash, true) : error
     })
-    if (next === undefined && mayBeOut) throw unknownOutcome(hash, true)
-    const gateway = next ?? (await round.another())
-    if (context.clock.elapsed() - start >= attemptFor) throw unknownOutcome(hash, mayBeOut)
+    const gateway = next ?? (mayBeOut ? undefined : await round.another())
+    const isLate = context.clock.elapsed() - start >= attemptFor
+    if (gateway === undefined || isLate) throw unknownOutcome(hash, mayBeOut)
     round.failed(gateway)
     if (mayBeOut && (await isKnown(context, order, hash))) return { result: hash }
     for (let attempt = 0; attempt < broadcastAttempts; attempt++) {
@@ -184,7 +183,7 @@ class Round {
   readonly #context: RequestContext
   readonly #order: Order
   readonly #failed = new Set<string>()
-  #rest = firstRest
+  readonly #rests = [...rests]
 
   constructor(context: RequestContext, order: Order) {
     this.#context = context
@@ -201,17 +200,19 @@ class Round {
     this.#failed.add(gateway.id)
   }
 
-  /** The best one of another round, after a rest. @throws NightjarError why there is none at all */
-  async another(): Promise<Relay> {
-    await this.rest()
+  /** After a rest the best one of another round; undefined after the last. @throws NightjarError why there is none at all */
+  async another(): Promise<Relay | undefined> {
+    if (!(await this.rest())) return undefined
     this.#failed.clear()
-    return (await this.next()) as Relay
+    return this.next()
   }
 
-  rest(): Promise<void> {
-    const duration = this.#rest
-    this.#rest = Math.min(2 * duration, longestRest)
-    return pause(this.#context.clock, duration)
+  /** Whether there was one left. */
+  async rest(): Promise<boolean> {
+    const duration = this.#rests.shift()
+    if (duration === undefined) return false
+    await pause(this.#context.clock, duration)
+    return true
   }
 }
 

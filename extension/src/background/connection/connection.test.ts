@@ -134,8 +134,8 @@ const failures: Readonly<Record<string, Failure>> = {
     at: 'gateways',
     state: 'blocked',
     code: 'chain-not-served',
-    // Three rounds, and the rests between.
-    after: 8 * second,
+    // Four rounds, and the rests between them.
+    after: 60 * second,
   },
   'the gateways are on another chain': {
     break: ({ daemon }) => Object.assign(daemon, { answer: () => ({ result: '0x5' }) }),
