@@ -40,7 +40,7 @@ async function start() {
   }
   const failures = () => health.failuresOf(gateway.relay)
   const asked = () => [near, far].map(({ extendsAsked }) => extendsAsked)
-  return { net, first, second, near, far, gateway, open, to, fillSecond, failures, asked }
+  return { net, slots, first, second, near, far, gateway, open, to, fillSecond, failures, asked }
 }
 
 function followOn(branch: GatewayBranch): void {
@@ -69,6 +69,14 @@ describe('where a relay on the way is busy', () => {
     near.busy = true
     expect(await codeOfAsync(() => to({ ...gateway.relay, operator: far.relay.operator }))).toBe('busy')
     expect([asked(), failures()]).toEqual([[1, 0], 1])
+  })
+
+  test('and no other trunk stands, nobody is blamed', async () => {
+    const { slots, gateway, to, failures, asked } = await start()
+    slots.pop()
+    gateway.busy = true
+    expect(await codeOfAsync(() => to())).toBe('busy')
+    expect([asked(), failures()]).toEqual([[1, 0], 0])
   })
 
   test('what else fails on the other trunk counts as ever', async () => {

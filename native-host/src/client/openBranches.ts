@@ -13,6 +13,7 @@ import { type GreetedBranch, openGatewayBranch } from './gatewayBranch.ts'
 import type { RelayHealth } from './health.ts'
 import { isApartFromAll } from './selection.ts'
 import type { TrunkSlot } from './trunk.ts'
+import { trunkCount } from './trunks.ts'
 
 const idleAfter = 10 * minute
 const idleJitter = 4 * minute
@@ -48,7 +49,8 @@ export class OpenBranches {
 
   /**
    * A new branch of `group` to `relay`, made by `make`. `busy` may be a relay on the way: then over each other trunk in turn,
-   * or whoever keeps one middle busy could move the group to another gateway.
+   * and where one of them does not stand now nobody is blamed, or whoever keeps one middle busy could move the group to
+   * another gateway.
    * @throws NightjarError `network-unreachable`, or why the relay cannot be reached (which counts against it)
    */
   async open<T extends { readonly branch: Branch }>(
@@ -56,7 +58,8 @@ export class OpenBranches {
     relay: Relay,
     make: (options: BranchOptions) => Promise<T>,
   ): Promise<T> {
-    let left = fittingOf(relay, await this.#options.slotsFor(group))
+    const standing = await this.#options.slotsFor(group)
+    let left = fittingOf(relay, standing)
     let slot: TrunkSlot | undefined = this.#place(left)
     for (;;) {
       const asked: TrunkSlot = slot
@@ -70,7 +73,8 @@ export class OpenBranches {
         // A trunk that died meanwhile says nothing about the relay, nor does a circuit that others have filled, nor one way
         // that is busy of several.
         const isFull = error.code === 'limit-reached' && asked.trunk?.hop.canExtend === false
-        const saysNothing = asked.trunk === undefined || isFull || (error.code === 'busy' && left.length > 0)
+        const isOneWay = left.length > 0 || standing.length < trunkCount
+        const saysNothing = asked.trunk === undefined || isFull || (error.code === 'busy' && isOneWay)
         if (!saysNothing) this.#options.health.failed(relay)
         throw error
       }

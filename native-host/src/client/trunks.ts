@@ -15,7 +15,7 @@ import { preferredTrunk } from './rendezvous.ts'
 import { choosePins, type Pins } from './selection.ts'
 import { type Trunk, TrunkSlot } from './trunk.ts'
 
-const trunkCount = 2
+export const trunkCount = 2
 /** How long a request waits for a trunk before it fails. */
 const pathTimeout = 8 * second
 /** How often a waiting request asks the trunks to try again. */
