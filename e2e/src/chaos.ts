@@ -60,7 +60,7 @@ function describeChaos({ requests, transactions, start, faults, memory, broken, 
     `p99 at the start ${start.p99Ms} ms; back within twice that after ${faults.length - late.length} of ${faults.length} faults within 30 s${late.map(({ name }) => `; not after: ${name}`).join('')}`,
     oldest === undefined
       ? 'too short for a slope of memory'
-      : `memory: ${oldest.name} went from ${oldest.firstMb} to ${oldest.lastMb} MB in ${oldest.seconds} s, ${oldest.mbPerMinute} MB a minute in the second half`,
+      : `memory: ${oldest.name} went from ${oldest.firstMb} to ${oldest.lastMb} MB in ${oldest.seconds} s, of which ${oldest.gainedMb} in the second half`,
     ...(notDone.length > 0 ? [`not done: ${notDone.join(', ')}`] : []),
     ...broken.map((words) => `BROKEN: ${words}`),
     broken.length === 0 ? 'All that must hold did.' : '',

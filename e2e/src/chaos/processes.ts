@@ -29,8 +29,8 @@ export interface Slope {
   readonly firstMb: number
   readonly lastMb: number
   readonly highestMb: number
-  /** Of the straight line through the second half of the samples (least squares); the first half is warming up. */
-  readonly mbPerMinute: number
+  /** What the straight line through the second half of the samples rises by (least squares); the first half is warming up. */
+  readonly gainedMb: number
 }
 
 /** Memory over time, by process. A process that is started again begins anew. */
@@ -54,6 +54,7 @@ export class MemorySamples {
       .map(([pid, { name, points }]) => {
         const all = points.map(([, mb]) => mb)
         const [begin, end] = [points[0]?.[0] ?? 0, points.at(-1)?.[0] ?? 0]
+        const late = points.slice(Math.floor(points.length / 2))
         return {
           name,
           pid,
@@ -61,7 +62,7 @@ export class MemorySamples {
           firstMb: round(all[0] ?? 0),
           lastMb: round(all.at(-1) ?? 0),
           highestMb: round(Math.max(...all)),
-          mbPerMinute: round(60 * slopeOf(points.slice(Math.floor(points.length / 2)))),
+          gainedMb: round(slopeOf(late) * (end - (late[0]?.[0] ?? end))),
         }
       })
   }

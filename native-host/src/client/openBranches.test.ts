@@ -129,3 +129,14 @@ describe('where a relay on the way is busy, and the other trunk is full', () => 
     expect([asked(), failures()]).toEqual([[1, 0], 0])
   })
 })
+
+test('where several wait for a relay that cannot be reached, it was asked once and is blamed once', async () => {
+  const { slots, gateway, to, failures, asked } = await start()
+  slots.pop()
+  gateway.up = false
+  const codes = await Promise.all([to(), to(), to()].map((opened) => codeOfAsync(() => opened)))
+  expect(codes).toEqual(['connect-failed', 'connect-failed', 'connect-failed'])
+  expect([asked(), failures()]).toEqual([[1, 0], 1])
+  expect(await codeOfAsync(() => to())).toBe('connect-failed')
+  expect([asked(), failures()]).toEqual([[2, 0], 2])
+})

@@ -37,6 +37,8 @@ export class OpenBranches {
   readonly #open = new Set<Branch>()
   /** By trunk: branches on their way. */
   readonly #opening = new Map<TrunkSlot, number>()
+  /** One failure is that of all who waited for the same relay on a trunk, and counts once. */
+  readonly #counted = new WeakSet<NightjarError>()
 
   constructor(options: OpenBranchesOptions) {
     this.#options = options
@@ -75,7 +77,8 @@ export class OpenBranches {
         const isFull = error.code === 'limit-reached' && asked.trunk?.hop.canExtend === false
         const isOneWay = left.length > 0 || standing.length < trunkCount
         const saysNothing = asked.trunk === undefined || isFull || (error.code === 'busy' && isOneWay)
-        if (!saysNothing) this.#options.health.failed(relay)
+        if (!saysNothing && !this.#counted.has(error)) this.#options.health.failed(relay)
+        this.#counted.add(error)
         throw error
       }
     }

@@ -15,6 +15,7 @@ import {
 } from '../handshake/index.ts'
 import { limits } from '../limits.ts'
 import { type Clock, within } from '../runtime.ts'
+import { ExtendQueue } from './extendQueue.ts'
 import {
   decodeBranchClosed,
   decodeBranchGoaway,
@@ -80,7 +81,7 @@ export class Hop {
   #lastBranch = 0
   #pendingExtend: PendingExtend | undefined
   #extended = new HandshakeAssembler()
-  #extendQueue: Promise<unknown> = Promise.resolve()
+  readonly #extends = new ExtendQueue()
   #error: NightjarError | undefined
   readonly #closedListeners: Closed[] = []
   #isKept = false
@@ -156,13 +157,10 @@ export class Hop {
 
   /**
    * Grows a branch to `relay`. Calls are served one after the other (one EXTEND pending per hop).
-   * @throws NightjarError what the hop answered, `timed-out`, or `handshake-failed`
+   * @throws NightjarError what the hop answered, `timed-out`, or `handshake-failed`; the same one for all that waited for it
    */
   extend(relay: Responder): Promise<Hop> {
-    const result = this.#extendQueue.then(() => this.#extendNow(relay))
-    // The queue goes on whatever became of this one; its caller gets the error from `result`.
-    this.#extendQueue = result.catch(() => undefined)
-    return result
+    return this.#extends.add(relay.identity, () => this.#extendNow(relay))
   }
 
   /** Resolves when the hop has answered. Never rejects; use with a time-out. */
