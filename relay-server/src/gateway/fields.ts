@@ -7,6 +7,7 @@ export type JsonObject = { readonly [key: string]: Json }
 export const quantity = /^0x[0-9a-f]{1,64}$/i
 export const hash = /^0x[0-9a-f]{64}$/i
 export const data = /^0x[0-9a-f]*$/i
+export const wholeBytes = /^0x(?:[0-9a-f]{2})*$/i
 
 /** @throws NightjarError `upstream-failed` where the answer is an error */
 export function resultOf(outcome: Outcome): Json {

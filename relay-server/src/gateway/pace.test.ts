@@ -26,23 +26,23 @@ class Taker {
   }
 }
 
-test('lets two records of 16 cells leave at once, then four a second', () => {
+test('lets three records of 8 cells leave at once, then eight a second', () => {
   const clock = new FakeClock()
-  const taker = new Taker(new Pace(clock), 16)
+  const taker = new Taker(new Pace(clock), 8)
+  expect(taker.taken).toBe(24)
+  clock.advance(0.1 * second)
+  expect(taker.taken).toBe(24)
+  clock.advance(0.025 * second)
   expect(taker.taken).toBe(32)
-  clock.advance(0.2 * second)
-  expect(taker.taken).toBe(32)
-  clock.advance(0.05 * second)
-  expect(taker.taken).toBe(48)
-  clock.advance(2.25 * second)
-  expect(taker.taken).toBe(192)
+  clock.advance(2.375 * second)
+  expect(taker.taken).toBe(184)
 })
 
 test('saves no more than that for later', () => {
   const clock = new FakeClock()
   const pace = new Pace(clock)
   clock.advance(1000 * second)
-  expect(new Taker(pace, 16).taken).toBe(32)
+  expect(new Taker(pace, 8).taken).toBe(24)
 })
 
 test('lets the largest record leave too, which is then paid for', () => {

@@ -1,12 +1,12 @@
 /**
  * The pace of a circuit's answers that take no credit. Their client may be gone, so nobody says that there is room: time
  * does. It bounds what those who leave branches behind make a gateway send to nobody, and keeps what comes at once within
- * what relays queue beside the windows: two records of the class that wallets watch with.
+ * what relays queue beside the windows: three records of the class that wallets watch with.
  */
 import type { Clock, Timer } from '@nightjar/shared/runtime'
 import { type Rate, TokenBucket } from '@nightjar/shared-node/link'
 
-/** In cells. Four streams that tell a record of 16 cells each in a slot of a second, the shortest, need no more. */
+/** In cells. Eight streams that tell a record of 8 cells each in a slot of a second, the shortest, need no more. */
 const rate: Rate = { perSecond: 64, atOnce: 16 }
 
 interface Waiting {

@@ -28,6 +28,7 @@ describe('where the account cannot be read', () => {
     ['a balance is none', 'eth_getProof', { result: { balance: 'much' } }],
     ['a proof is too long', 'eth_getProof', { result: { ...proofOf(), accountProof: Array(66).fill('0x') } }],
     ['a node of a proof is none', 'eth_getProof', { result: { ...proofOf(), accountProof: ['0x', 7] } }],
+    ['a node of a proof is half a byte more', 'eth_getProof', { result: { ...proofOf(), accountProof: ['0x123'] } }],
     ['a hash is none', 'eth_getProof', { result: { ...proofOf(), codeHash: '0x12' } }],
   ])('as %s, that is told, and the next slot tries again', async (_, method, instead) => {
     const client = await stage.watch({ account, stride: 5, delay: 0 })

@@ -1,8 +1,8 @@
 /** What watches read: the state of an account with its proof, and the receipt of a transaction. */
 import { limits } from '@nightjar/shared/limits'
-import { codeHash, type Json, type Outcome, type RpcError } from '@nightjar/shared/rpc'
+import { codeHash, type Json, type Outcome, packNodes, type RpcError } from '@nightjar/shared/rpc'
 import type { Chain } from './broadcasts.ts'
-import { data, hash, hexadecimal, malformed, objectOf, quantity, resultOf, textOf } from './fields.ts'
+import { data, hash, hexadecimal, malformed, objectOf, quantity, resultOf, textOf, wholeBytes } from './fields.ts'
 import type { Heads } from './follower.ts'
 import { headOf } from './header.ts'
 import { failureAt, type Reader, type Reading } from './watch.ts'
@@ -90,7 +90,7 @@ function provenState(outcome: Outcome): { readonly [name: string]: Json } {
     nonce: textOf(nonce, 'nonce', quantity),
     codeHash: textOf(codeHash, 'codeHash', hash),
     storageHash: textOf(storageHash, 'storageHash', hash),
-    proof: accountProof.map((node: Json) => textOf(node, 'accountProof', data)),
+    proof: packNodes(accountProof.map((node: Json) => textOf(node, 'accountProof', wholeBytes))),
   }
 }
 

@@ -55,7 +55,7 @@ export const limits = {
    */
   keptCells: 64,
   keptCellsAtOnce: 1024,
-  /** The same of all of them: bounds it where very many are left behind. All at the usual seven cells a second need no more. */
+  /** The same of all of them: bounds it where very many are left behind. All at eight cells a second need no more. */
   keptCellsOfAll: 32_768,
   /** `handshakes_per_second`. Answered without work of whoever asks: bounds the time that floods take. */
   handshakesPerSecond: 1000,

@@ -190,6 +190,20 @@ describe('a transaction', () => {
     expect(sent(stage, 'eth_getTransactionReceipt')).toHaveLength(1)
   })
 
+  it('is asked for, once at each attempt, where it is too large for a push', async () => {
+    const stage = await setStage()
+    stage.run()
+    const hash = await send(stage, stranger)
+    await stage.clock.elapse(1 * second)
+    const log = { address: stranger, topics: Array(3).fill(hash), data: hash, blockHash: hash, transactionHash: hash }
+    const receipt = { ...receiptOf(stage, hash), logs: Array(16).fill(log) }
+    const askedBefore = sent(stage, 'eth_getTransactionReceipt').length
+    stage.gateways.receipts.set(hash, receipt)
+    await stage.clock.elapse(25 * second)
+    expect(await stage.settled(stage.ask('eth_getTransactionReceipt', [hash]))).toEqual({ result: receipt })
+    expect(sent(stage, 'eth_getTransactionReceipt').length - askedBefore).toBe(1)
+  })
+
   it('is not shown as included where its block shows that it is not', async () => {
     const stage = await setStage()
     stage.run()

@@ -98,10 +98,10 @@ export interface Linking {
 }
 
 /**
- * Cells of all that a watch pushes, whatever it watches: a proof of mainnet's depth fits (8 kB of JSON, for which eight cells
- * are too few), and a receipt with some dozen logs.
+ * Cells of all that a watch pushes, whatever it watches: a proof of mainnet's depth fits (6 kB of JSON), and a receipt with nine
+ * logs. One with more is refused as too large, and asked for like anything else.
  */
-export const watchCells = 16
+export const watchCells = 8
 
 /** The isolation group of an account. */
 export function accountGroup(account: Address): string {

@@ -2,7 +2,7 @@
 import { privateKeyToAccount } from 'viem/accounts'
 import { describe, expect, it } from 'vitest'
 import { NightjarError } from '../errors/index.ts'
-import { type Json, type Outcome, transactionHash } from '../rpc/index.ts'
+import { type Json, type Outcome, packNodes, transactionHash } from '../rpc/index.ts'
 import { day, minute, second } from '../runtime.ts'
 import { Chain } from './testing/chain.ts'
 import type { Fault } from './testing/gateways.ts'
@@ -203,7 +203,9 @@ it('a push that is true of another block is proved again before anybody is accus
     a,
     chain.blocks.at(-9) as (typeof chain.blocks)[0],
   )
-  const before = { proof: accountProof as Json, balance, nonce, codeHash } as { readonly [name: string]: Json }
+  const before = { proof: packNodes(accountProof as string[]), balance, nonce, codeHash } as {
+    readonly [name: string]: Json
+  }
   gateways.faults.set(groupOfA, { forge })
   await stage.clock.elapse(minute)
   expect(pushed).toBeGreaterThan(0)

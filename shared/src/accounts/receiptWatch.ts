@@ -1,9 +1,9 @@
 /**
  * One transaction that the user sent, watched at its sender's gateway until its block is old. When it is registered first it
- * also asks once: a block that was there by then is not told.
+ * also asks once: a block that was there by then is not told. A receipt that is too large for a push is asked for, too.
  */
 import { NightjarError } from '../errors/index.ts'
-import { type Json, type Outcome, watchMethod } from '../rpc/index.ts'
+import { type Json, nightjarCodeOf, type Outcome, watchMethod } from '../rpc/index.ts'
 import { pause, second } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 import { type AccountsContext, accountGroup, watchCells } from './context.ts'
@@ -57,7 +57,7 @@ export class ReceiptWatch {
       order: { group: accountGroup(account), question: { chain, cells: watchCells, method: watchMethod, params } },
       longestPause: Math.min(longestPause, pausedSlots * grid.slot),
       onOutcome: (outcome, gateway) => this.#onPush(outcome, gateway),
-      onRegistered: () => void this.#askNow(),
+      onRegistered: () => void this.#askOnce(),
       onDone,
     })
   }
@@ -84,6 +84,8 @@ export class ReceiptWatch {
   }
 
   #onPush(outcome: Outcome, gateway: string): boolean {
+    // Then there is one.
+    if ('error' in outcome && nightjarCodeOf(outcome.error) === 'answer-too-large') void this.#ask()
     const pushed = 'result' in outcome ? outcome.result : null
     const receipt = isObject(pushed) ? pushed.receipt : undefined
     if (receipt === undefined) return false
@@ -91,11 +93,15 @@ export class ReceiptWatch {
     return true
   }
 
-  async #askNow(): Promise<void> {
-    const { context, account, chain, hash, heads } = this.#options
+  async #askOnce(): Promise<void> {
     if (this.#hasAsked) return
     this.#hasAsked = true
-    await heads.known()
+    await this.#options.heads.known()
+    await this.#ask()
+  }
+
+  async #ask(): Promise<void> {
+    const { context, account, chain, hash } = this.#options
     const call = { method: 'eth_getTransactionReceipt', params: [hash] }
     try {
       const { outcome, gateway } = await askOwn({ context, chain, account }, call)

@@ -1,6 +1,6 @@
 /** An account at a block, as its gateway says it, and what becomes of that when it is checked. */
 import { type AccountQuestion, fitsOwnProof, type Hex, verifyAccount } from '../proofs/index.ts'
-import type { Json, Outcome } from '../rpc/index.ts'
+import { type Json, type Outcome, unpackNodes } from '../rpc/index.ts'
 import type { Address } from '../wallet/index.ts'
 import type { Agreement } from './heads.ts'
 import { isHash, isObject, isSafeQuantity, type JsonObject, quantityOf } from './json.ts'
@@ -41,8 +41,10 @@ export function claimOf(outcome: Outcome): Claim | undefined {
   if (!isObject(fields)) return undefined
   const { number, hash, proof, ...rest } = fields
   if (!isSafeQuantity(number) || !isHash(hash)) return undefined
-  const proven = proof === undefined || proof === null ? rest : { ...rest, accountProof: proof }
-  return { number: Number(number), hash: hash.toLowerCase(), fields: proven }
+  const claim = { number: Number(number), hash: hash.toLowerCase() }
+  if (proof === undefined || proof === null) return { ...claim, fields: rest }
+  const accountProof = unpackNodes(proof)
+  return accountProof === undefined ? undefined : { ...claim, fields: { ...rest, accountProof } }
 }
 
 /** What is left of `claim` about `account`, given what its block is. */

@@ -15,6 +15,7 @@ export {
   type RpcError,
   toRpcError,
 } from './jsonRpc.ts'
+export { packNodes, unpackNodes } from './proofNodes.ts'
 export {
   decodeAnswer,
   decodeQuestion,

@@ -1,6 +1,6 @@
 /** A chain whose blocks, accounts and receipts a test sets, behind an upstream that takes its time and logs its questions. */
 import { NightjarError } from '@nightjar/shared/errors'
-import type { Call, Json, Outcome } from '@nightjar/shared/rpc'
+import { type Call, type Json, type Outcome, packNodes } from '@nightjar/shared/rpc'
 import { type Clock, pause } from '@nightjar/shared/runtime'
 import type { Chain } from '../broadcasts.ts'
 import { block, header } from './blocks.ts'
@@ -48,7 +48,7 @@ export class ScriptedChain implements Chain {
   state(number: number): Json {
     const { balance, nonce, codeHash, storageHash, accountProof } = this.#proof(number)
     const at = { number: `0x${number.toString(16)}`, hash: this.hash(number) }
-    return { ...at, balance, nonce, codeHash, storageHash, proof: accountProof }
+    return { ...at, balance, nonce, codeHash, storageHash, proof: packNodes(accountProof as string[]) }
   }
 
   askedFor(method: string): Asked[] {

@@ -2,10 +2,11 @@
  * Gateways in memory: what each group's own one is asked, and when; and answers true to the chain, unless the test has it
  * lie, lag, fail or fall silent. Watches keep the times that the real ones keep (relay-server/src/gateway/watch.ts).
  */
+import { recordOverhead, recordSize } from '../../envelope/index.ts'
 import { type ErrorCode, NightjarError } from '../../errors/index.ts'
 import type { Hex } from '../../proofs/index.ts'
 import type { Follower, Following, FollowOrder, Order } from '../../requests/index.ts'
-import { type Json, type Outcome, transactionHash } from '../../rpc/index.ts'
+import { encodeAnswer, type Json, type Outcome, packNodes, toRpcError, transactionHash } from '../../rpc/index.ts'
 import type { Clock } from '../../runtime.ts'
 import type { Chain, MinedBlock } from './chain.ts'
 
@@ -164,10 +165,21 @@ export class Gateways {
         account === undefined ? this.#receiptAt(transaction, block) : await this.#valueAt(account, block, fault)
       if (followed.isOver || fault.isSilent) break
       followed.told = block.hash
-      handler.onOutcome({ result: this.#forged(order.group, value, 'nightjar_watch') }, this.gatewayOf(order.group))
+      const outcome = { result: this.#forged(order.group, value, 'nightjar_watch') }
+      if (!fits(order, outcome)) return this.#end(followed, 'answer-too-large')
+      handler.onOutcome(outcome, this.gatewayOf(order.group))
     }
     followed.isBusy = false
     if (!followed.isOver) this.#awaitSlot(followed)
+  }
+
+  /** As a gateway does that cannot go on: it says why, and is done. */
+  #end(followed: Followed, code: ErrorCode): void {
+    const { order, handler } = followed
+    this.#followed.delete(followed)
+    followed.isOver = true
+    handler.onOutcome({ error: toRpcError(new NightjarError(code)) }, this.gatewayOf(order.group))
+    handler.onEnd('done')
   }
 
   #receiptAt(transaction: string | undefined, { number }: MinedBlock): { readonly [name: string]: Json } {
@@ -180,7 +192,7 @@ export class Gateways {
       [name: string]: Json
     }
     if (fault.hasNoProof) return { ...state, storageHash: null, proof: null }
-    return { ...state, storageHash: storageHash ?? null, proof: accountProof ?? null }
+    return { ...state, storageHash: storageHash ?? null, proof: packNodes(accountProof as string[]) }
   }
 
   #forged(group: string, value: { readonly [name: string]: Json }, method: string): { readonly [name: string]: Json } {
@@ -257,4 +269,8 @@ function strideOf(order: FollowOrder): number {
 
 function hex(number: number): string {
   return `0x${number.toString(16)}`
+}
+
+function fits({ question: { cells } }: FollowOrder, outcome: Outcome): boolean {
+  return encodeAnswer(outcome).length + recordOverhead <= recordSize(cells)
 }
