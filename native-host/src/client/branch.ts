@@ -155,7 +155,7 @@ export abstract class Branch {
 }
 
 /** A hop to `relay` on the slot's trunk. @throws NightjarError where the trunk is not up, or the relay cannot be reached */
-export async function extendTo({ clock, slot, relay }: BranchOptions): Promise<Hop> {
+export async function extendTo(clock: Clock, slot: TrunkSlot, relay: Relay): Promise<Hop> {
   if (slot.trunk === undefined) throw slot.lastError ?? new NightjarError('network-unreachable')
   slot.busy += 1
   try {

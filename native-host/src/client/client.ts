@@ -149,7 +149,7 @@ export function createClient(options: ClientOptions): Client {
     onGreeted: keepMet,
   })
   const branches = new Branches(sealingOn(openBranches, { crypto, clock, health, random }))
-  const exits = new Exits({ crypto, clock, health, openBranches, trunks, state, network, random })
+  const exits = new Exits({ crypto, clock, health, openBranches, trunks, state, network })
 
   function relayOf(identity: string): Relay | undefined {
     try {

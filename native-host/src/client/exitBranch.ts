@@ -7,7 +7,7 @@ import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import { minute, within } from '@nightjar/shared/runtime'
 import { encodeTarget, type Target, tcpService } from '@nightjar/shared/shield'
-import { Branch, type BranchOptions, extendTo } from './branch.ts'
+import { Branch, type BranchOptions } from './branch.ts'
 
 const lifetime = 10 * minute
 const lifetimeJitter = 2 * minute
@@ -140,9 +140,4 @@ export class ExitBranch extends Branch {
     this.lastUsed = this.clock.elapsed()
     this.closeIfOver()
   }
-}
-
-/** @throws NightjarError where the trunk is not up, or the exit cannot be reached */
-export async function openExitBranch(options: BranchOptions): Promise<ExitBranch> {
-  return new ExitBranch(options, await extendTo(options))
 }

@@ -12,7 +12,7 @@ import { limits } from '@nightjar/shared/limits'
 import { type Clock, second, within } from '@nightjar/shared/runtime'
 import { listDigest } from '@nightjar/shared/shield'
 import type { State } from '../state/store.ts'
-import { type ExitOrder, type Join, openExitBranch } from './exitBranch.ts'
+import { ExitBranch, type ExitOrder, type Join } from './exitBranch.ts'
 import { ExitBranches } from './exitBranches.ts'
 import type { RelayHealth } from './health.ts'
 import type { OpenBranches } from './openBranches.ts'
@@ -57,8 +57,6 @@ export interface ExitsOptions {
   readonly trunks: Trunks
   readonly state: State
   network(): Network
-  /** A number in [0, 1). */
-  random(): number
 }
 
 export class Exits {
@@ -71,7 +69,7 @@ export class Exits {
   #isProbing = false
 
   constructor(options: ExitsOptions) {
-    const { crypto, clock, openBranches, trunks, random } = options
+    const { crypto, clock, openBranches, trunks } = options
     this.#options = options
     this.#list = listDigest(crypto.hash.sha256)
     this.#branches = new ExitBranches({
@@ -79,9 +77,7 @@ export class Exits {
       most: () => branchesPerTrunk * Math.max(trunks.standing.length, 1),
       hasRoom: (group) => openBranches.hasRoom(group),
       async open(group, exit) {
-        const opened = openBranches.open(group, exit, async (each) => ({
-          branch: await openExitBranch({ ...each, random }),
-        }))
+        const opened = openBranches.open(group, exit, (each, hop) => ({ branch: new ExitBranch(each, hop) }))
         return (await opened).branch
       },
     })

@@ -10,7 +10,7 @@ import { limits } from '@nightjar/shared/limits'
 import type { Carrier, FollowHandler, Following } from '@nightjar/shared/requests'
 import { service } from '@nightjar/shared/rpc'
 import { second, within } from '@nightjar/shared/runtime'
-import { Branch, type BranchOptions, extendTo } from './branch.ts'
+import { Branch, type BranchOptions } from './branch.ts'
 
 const answerTimeout = 25 * second
 const nothing = new Uint8Array(0)
@@ -147,9 +147,9 @@ export interface GreetedBranch {
   readonly reply: Uint8Array
 }
 
-/** @throws NightjarError where the trunk is not up, or the gateway cannot be reached or does not reply */
-export async function openGatewayBranch(options: BranchOptions, hello: Uint8Array): Promise<GreetedBranch> {
-  const branch = new GatewayBranch(options, await extendTo(options))
+/** @throws NightjarError where the gateway does not reply */
+export async function openGatewayBranch(options: BranchOptions, hop: Hop, hello: Uint8Array): Promise<GreetedBranch> {
+  const branch = new GatewayBranch(options, hop)
   try {
     return { branch, reply: await branch.greet(hello) }
   } catch (error) {

@@ -1,7 +1,7 @@
+import { limits } from '@nightjar/shared/limits'
 import { minute } from '@nightjar/shared/runtime'
 import { codeOfAsync } from '@nightjar/shared/testing'
 import { describe, expect, test } from 'vitest'
-import { extendTo } from './branch.ts'
 import { GatewayBranch } from './gatewayBranch.ts'
 import { RelayHealth } from './health.ts'
 import { OpenBranches } from './openBranches.ts'
@@ -22,10 +22,9 @@ async function start() {
   const { clock } = net
   const health = new RelayHealth(clock)
   const open = new OpenBranches({ clock, health, slotsFor: async () => [...slots], random })
-  const to = (relay = gateway.relay) =>
-    net.run(
-      open.open('me', relay, async (options) => ({ branch: new GatewayBranch(options, await extendTo(options)) })),
-    )
+  const opening = (relay = gateway.relay) =>
+    open.open('me', relay, (options, hop) => ({ branch: new GatewayBranch(options, hop) }))
+  const to = (relay = gateway.relay) => net.run(opening(relay))
   /** Has every place of the second trunk taken. */
   async function fillSecond(): Promise<GatewayBranch[]> {
     slots.shift()
@@ -40,12 +39,33 @@ async function start() {
   }
   const failures = () => health.failuresOf(gateway.relay)
   const asked = () => [near, far].map(({ extendsAsked }) => extendsAsked)
-  return { net, slots, first, second, near, far, gateway, open, to, fillSecond, failures, asked }
+  return { net, slots, first, second, near, far, gateway, open, opening, to, fillSecond, failures, asked }
 }
 
 function followOn(branch: GatewayBranch): void {
   branch.follow(new Uint8Array(928), 1, { onRecord() {}, onEnd() {} })
 }
+
+describe('where a middle says that the relay at the end', () => {
+  test.each(['connect-failed', 'timed-out', 'unknown-relay', 'link-lost'] as const)(
+    'has failed (%s), the branch goes over the other trunk, and nobody is blamed',
+    async (code) => {
+      const { second, near, to, failures, asked } = await start()
+      near.refuses = code
+      expect((await to()).branch.slot).toBe(second.slot)
+      expect([asked(), failures()]).toEqual([[1, 1], 0])
+    },
+  )
+
+  test('nothing, and answers all else, it is the same five seconds later', async () => {
+    const { net, second, near, opening, failures, asked } = await start()
+    near.refuses = 'without a word'
+    const opened = opening()
+    await net.clock.elapse(limits.handshakeTimeout)
+    expect((await net.run(opened)).branch.slot).toBe(second.slot)
+    expect([asked(), failures()]).toEqual([[1, 1], 0])
+  })
+})
 
 describe('where a relay on the way is busy', () => {
   test('the branch goes over the other trunk, and nobody is blamed', async () => {

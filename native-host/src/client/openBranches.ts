@@ -3,12 +3,14 @@
  * against relays that fail, closed when idle or when another group needs the place. Each is idle for a time of its own:
  * those that were last used together must not be seen to end together.
  */
+import type { Hop } from '@nightjar/shared/circuit'
+import type { Awaitable } from '@nightjar/shared/crypto'
 import type { Relay } from '@nightjar/shared/directory'
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import { type OpenBranch, openSealedBranch, type SealedBranchOptions } from '@nightjar/shared/requests'
 import { type Clock, minute, type Timer } from '@nightjar/shared/runtime'
-import type { Branch, BranchOptions } from './branch.ts'
+import { type Branch, type BranchOptions, extendTo } from './branch.ts'
 import { type GreetedBranch, openGatewayBranch } from './gatewayBranch.ts'
 import type { RelayHealth } from './health.ts'
 import { isApartFromAll } from './selection.ts'
@@ -50,43 +52,32 @@ export class OpenBranches {
   }
 
   /**
-   * A new branch of `group` to `relay`, made by `make`. `busy` may be a relay on the way: then over each other trunk in turn,
-   * and where one of them does not stand now nobody is blamed, or whoever keeps one middle busy could move the group to
-   * another gateway.
+   * A new branch of `group` to `relay`, made of its hop by `make`.
    * @throws NightjarError `network-unreachable`, or why the relay cannot be reached (which counts against it)
    */
   async open<T extends { readonly branch: Branch }>(
     group: string,
     relay: Relay,
-    make: (options: BranchOptions) => Promise<T>,
+    make: (options: BranchOptions, hop: Hop) => Awaitable<T>,
   ): Promise<T> {
-    const standing = await this.#options.slotsFor(group)
-    let left = fittingOf(relay, standing)
-    let slot: TrunkSlot | undefined = this.#place(left)
-    for (;;) {
-      const asked: TrunkSlot = slot
-      left = left.filter((each) => each !== asked)
-      try {
-        return await this.#openOn(asked, relay, make)
-      } catch (cause) {
-        const error = asNightjarError(cause)
-        slot = error.code === 'busy' ? this.#spare(relay, left) : undefined
-        if (slot !== undefined) continue
-        // A trunk that died meanwhile says nothing about the relay, nor does a circuit that others have filled, nor one way
-        // that is busy of several.
-        const isFull = error.code === 'limit-reached' && asked.trunk?.hop.canExtend === false
-        const isOneWay = left.length > 0 || standing.length < trunkCount
-        const saysNothing = asked.trunk === undefined || isFull || (error.code === 'busy' && isOneWay)
-        if (!saysNothing && !this.#counted.has(error)) this.#options.health.failed(relay)
-        this.#counted.add(error)
-        throw error
-      }
+    const { clock, health, random } = this.#options
+    const { slot, hop } = await this.#reach(group, relay)
+    try {
+      const opened = await make({ clock, slot, relay, random }, hop)
+      health.tookNew(relay)
+      this.#keep(opened.branch)
+      return opened
+    } catch (error) {
+      this.#blame(relay, slot, asNightjarError(error))
+      throw error
+    } finally {
+      this.#count(slot, -1)
     }
   }
 
   /** The same to a gateway, and its reply to `hello`. */
   async greet(group: string, gateway: Relay, hello: Uint8Array): Promise<GreetedBranch> {
-    const greeted = await this.open(group, gateway, (options) => openGatewayBranch(options, hello))
+    const greeted = await this.open(group, gateway, (options, hop) => openGatewayBranch(options, hop, hello))
     this.#options.onGreeted?.(group, gateway)
     return greeted
   }
@@ -107,21 +98,40 @@ export class OpenBranches {
     for (const branch of this.#open) branch.retire()
   }
 
-  async #openOn<T extends { readonly branch: Branch }>(
-    slot: TrunkSlot,
-    relay: Relay,
-    make: (options: BranchOptions) => Promise<T>,
-  ): Promise<T> {
-    const { clock, health, random } = this.#options
-    this.#count(slot, 1)
-    try {
-      const opened = await make({ clock, slot, relay, random })
-      health.tookNew(relay)
-      this.#keep(opened.branch)
-      return opened
-    } finally {
-      this.#count(slot, -1)
+  /**
+   * A hop to `relay`, and the slot it is on, where it counts as being opened until the caller says otherwise. Whatever fails
+   * over one trunk is tried over the other: what a middle says of a relay it alone says, and it could move the group to
+   * another gateway by that. Where it is `busy` and there is no other way now, nobody is blamed.
+   */
+  async #reach(group: string, relay: Relay): Promise<{ readonly slot: TrunkSlot; readonly hop: Hop }> {
+    const { clock, slotsFor } = this.#options
+    const standing = await slotsFor(group)
+    let left = fittingOf(relay, standing)
+    let slot: TrunkSlot | undefined = this.#place(left)
+    for (;;) {
+      const asked: TrunkSlot = slot
+      left = left.filter((each) => each !== asked)
+      this.#count(asked, 1)
+      try {
+        return { slot: asked, hop: await extendTo(clock, asked, relay) }
+      } catch (cause) {
+        this.#count(asked, -1)
+        const error = asNightjarError(cause)
+        slot = this.#spare(relay, left)
+        if (slot !== undefined) continue
+        const isOneWay = left.length > 0 || standing.length < trunkCount
+        if (error.code !== 'busy' || !isOneWay) this.#blame(relay, asked, error)
+        throw error
+      }
     }
+  }
+
+  /** Once for each failure. One of a trunk that died meanwhile says nothing, nor does a circuit that others have filled. */
+  #blame(relay: Relay, { trunk }: TrunkSlot, error: NightjarError): void {
+    const isFull = error.code === 'limit-reached' && trunk?.hop.canExtend === false
+    if (trunk === undefined || isFull || this.#counted.has(error)) return
+    this.#counted.add(error)
+    this.#options.health.failed(relay)
   }
 
   #keep(branch: Branch): void {

@@ -66,6 +66,8 @@ export class FakeRelay {
   silent = false
   /** Has no room: what is to go on from it, or to it, is closed with `busy`. */
   busy = false
+  /** Says this to every EXTEND, or nothing at all, and does all else. */
+  refuses: ErrorCode | 'without a word' | undefined
   /** EXTENDs that it was asked for. */
   extendsAsked = 0
   /** Network document that it believes in. */
@@ -203,6 +205,9 @@ export class FakeHop {
 
   async #grow(branch: number, target: FakeRelay, hello: Uint8Array): Promise<void> {
     this.owner.extendsAsked += 1
+    const { refuses } = this.owner
+    if (refuses === 'without a word') return
+    if (refuses !== undefined) return this.#sendClosed(branch, refuses)
     if (this.owner.busy || (target.up && target.busy)) return this.#sendClosed(branch, 'busy')
     if (!target.up) return this.#sendClosed(branch, 'connect-failed')
     if (target.silent) return
