@@ -5,7 +5,8 @@ import { minute, second } from '@nightjar/shared/runtime'
 import { FakeClock, turn } from '@nightjar/shared/testing'
 import { afterEach, describe, expect, test } from 'vitest'
 import { dialLink, type Listener, listenForLinks } from './index.ts'
-import { type BareSocket, connectBare, keptCircuit, RecordingTable, serveBare } from './testing/peers.ts'
+import { cell, indexOf, range } from './testing/cells.ts'
+import { type BareSocket, connectBare, RecordingTable, serveBare } from './testing/peers.ts'
 
 const idleAfter = 5 * minute
 const cleanUp: (() => Promise<void>)[] = []
@@ -13,13 +14,6 @@ const cleanUp: (() => Promise<void>)[] = []
 afterEach(async () => {
   for (const run of cleanUp.splice(0)) await run()
 })
-
-function cell(index: number): Uint8Array {
-  return makeCell(keptCircuit, command.relay, Uint8Array.of(index >> 8, index))
-}
-
-const indexOf = (bytes: Uint8Array) => ((bytes[5] as number) << 8) | (bytes[6] as number)
-const range = (count: number) => Array.from({ length: count }, (_, index) => index)
 
 /** A link that we dialled, whose other end is a bare WebSocket. */
 async function dialled(): Promise<{ link: Link; peer: BareSocket; clock: FakeClock; seen: RecordingTable }> {

@@ -1,10 +1,11 @@
-import { cellSize, command, makeCell } from '@nightjar/shared/cell'
+import { cellSize } from '@nightjar/shared/cell'
 import { limits } from '@nightjar/shared/limits'
 import { minute, second } from '@nightjar/shared/runtime'
 import { FakeClock, turn } from '@nightjar/shared/testing'
 import { afterEach, describe, expect, test } from 'vitest'
 import { dialLink, type LinkRates, listenForLinks, SendMemory, TokenBucket } from './index.ts'
-import { type BareSocket, connectBare, keptCircuit, RecordingTable, serveBare } from './testing/peers.ts'
+import { cell, indexOf, range } from './testing/cells.ts'
+import { type BareSocket, connectBare, RecordingTable, serveBare } from './testing/peers.ts'
 
 const idleAfter = 5 * minute
 const cleanUp: (() => Promise<void>)[] = []
@@ -12,13 +13,6 @@ const cleanUp: (() => Promise<void>)[] = []
 afterEach(async () => {
   for (const run of cleanUp.splice(0)) await run()
 })
-
-function cell(index: number): Uint8Array {
-  return makeCell(keptCircuit, command.relay, Uint8Array.of(index >> 8, index))
-}
-
-const indexOf = (bytes: Uint8Array) => ((bytes[5] as number) << 8) | (bytes[6] as number)
-const range = (count: number) => Array.from({ length: count }, (_, index) => index)
 
 describe('rates', () => {
   const size = 64 * cellSize
