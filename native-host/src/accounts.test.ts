@@ -22,6 +22,7 @@ function start(settings: Partial<Config['accounts']> = {}) {
   const accounts = openAccounts({
     crypto: nativeCrypto,
     clock: new FakeClock(),
+    keyed: () => new Uint8Array(32),
     client: {
       async ready(_group, chain) {
         if (chain === 404) throw new NightjarError('chain-not-served')

@@ -17,6 +17,8 @@ export interface AccountsOptions {
   readonly crypto: Crypto
   readonly clock: Clock
   readonly client: Pick<Client, 'request' | 'follow' | 'ready' | 'distrust' | 'nameOf' | 'operatorOf'>
+  /** See shared/accounts. */
+  keyed(name: string): Uint8Array
   readonly settings: Config['accounts']
   /** Something was reported that the status shows. */
   onChange(): void
@@ -43,6 +45,7 @@ export function openAccounts(options: AccountsOptions): DaemonAccounts {
     clock,
     crypto,
     random: () => fractionOf(crypto),
+    keyed: (name) => options.keyed(name),
     request: (order, onAnswered) => client.request(order, onAnswered),
     follow: (order, handler) => client.follow(order, handler),
     operatorOf: (gateway) => client.operatorOf(gateway),

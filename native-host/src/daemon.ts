@@ -12,6 +12,7 @@ import { createLog, type Log } from '@nightjar/shared-node/log'
 import { NetworkKeeper } from '@nightjar/shared-node/network'
 import { openAccounts } from './accounts.ts'
 import { createClient } from './client/client.ts'
+import { watchKey } from './client/rendezvous.ts'
 import { type Config, configSchema, type Places, trustOf } from './config.ts'
 import { type Bridge, openBridge } from './control/bridge.ts'
 import { Callers } from './endpoint/callers.ts'
@@ -93,7 +94,8 @@ async function serve(context: DaemonContext, config: Config, bridge: Bridge): Pr
     onStateChange: save,
     onChange: tellStatus,
   })
-  const accounts = openAccounts({ crypto, clock, client, settings: config.accounts, onChange: tellStatus })
+  const keyed = watchKey(crypto, state)
+  const accounts = openAccounts({ crypto, clock, client, keyed, settings: config.accounts, onChange: tellStatus })
   const callers = new Callers(clock)
   const proofKey = crypto.randomBytes(32)
   const status = (): Status => ({

@@ -17,7 +17,7 @@ import { HostLink, type NativePort } from './host/hostLink.ts'
 import { type PagePort, Pages } from './pages/pages.ts'
 import { isChosen } from './pages/sites.ts'
 import { HeadFollowers } from './requests/followers.ts'
-import { groupLabel } from './requests/groups.ts'
+import { groupLabel, watchKey } from './requests/groups.ts'
 import { NetworkDocument } from './requests/network.ts'
 import { PrivateRequests } from './requests/privateRequests.ts'
 import type { Session } from './session.ts'
@@ -91,6 +91,7 @@ export function createNightjar(options: NightjarOptions): Nightjar {
   const accounts = new SiteAccounts({
     clock,
     crypto,
+    keyed: (name) => watchKey(crypto, store.secret, name),
     requests,
     choices: () => store.state.settings.accounts,
     onChange: update,

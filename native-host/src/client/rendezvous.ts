@@ -29,6 +29,11 @@ export function shareKey(crypto: Crypto, state: State): (name: string) => string
   return (name) => hex(hashOf(crypto, state, 'share', name, nothing))
 }
 
+/** From what the times and secrets of watches are made (shared/accounts, `keyed`): lasting, so that a restart does not show. */
+export function watchKey(crypto: Crypto, state: State): (name: string) => Uint8Array {
+  return (name) => hashOf(crypto, state, 'watch', name, nothing)
+}
+
 /** Which of `count` trunks a group prefers. */
 export function preferredTrunk(crypto: Crypto, state: State, group: string, count: number): number {
   return readU32(hashOf(crypto, state, 'trunk', group, nothing), 0) % count

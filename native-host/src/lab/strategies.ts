@@ -5,7 +5,9 @@
  * split: taken apart, each part sent after a random delay; no watches. The product's recognition and taking apart.
  * watches: the product's `Accounts`, with its default settings or others.
  */
+
 import { type AccountSettings, Accounts, accountGroup, defaultSettings } from '@nightjar/shared/accounts'
+import { utf8 } from '@nightjar/shared/bytes'
 import type { Call, Outcome } from '@nightjar/shared/rpc'
 import { pause } from '@nightjar/shared/runtime'
 import { groupOf, type OwnAccounts, senderOf, takeApart } from '@nightjar/shared/wallet'
@@ -63,10 +65,12 @@ function splitting({ path, clock, chance, own }: StrategyOptions): Ask {
 }
 
 function watching({ path, clock, chance, own, settings }: StrategyOptions): Ask {
+  const key = utf8(String(chance.next()))
   const accounts = new Accounts({
     clock,
     random: () => chance.next(),
     crypto: nativeCrypto,
+    keyed: (name) => nativeCrypto.hash.hmac(key, utf8(name)),
     request: (order, onAnswered) => path.request(order, onAnswered),
     follow: (order, handler) => path.follow(order, handler),
     // Each of the lab's gateways has one of its own.

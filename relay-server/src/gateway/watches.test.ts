@@ -98,7 +98,7 @@ describe('a watch whose branch is lost', () => {
     client.followed.stop(true)
     const again = await stage.watch(fields)
     await clock.elapse(4 * second)
-    expect([again.numbers, stage.proofs]).toEqual([[[3]], [2, 3]])
+    expect([again.numbers, again.joined, stage.proofs]).toEqual([[[3]], 1, [2, 3]])
   })
 
   test('is joined so by the next branch of its client, which misses nothing', async () => {
@@ -109,6 +109,8 @@ describe('a watch whose branch is lost', () => {
     const next = await stage.watch(fields)
     await clock.elapse(4 * second)
     expect([client.numbers, next.numbers, stage.proofs]).toEqual([[[2], [3]], [[3]], [2, 3]])
+    // It is told so, and by that need not read what will come.
+    expect([client.joined, next.joined]).toEqual([0, 1])
     expect(stage.gateway.followed()).toEqual({ heads: 0, watches: 2, lingering: 0 })
     client.followed.stop(true)
     expect(stage.gateway.followed()).toEqual({ heads: 0, watches: 1, lingering: 0 })
@@ -129,6 +131,7 @@ describe('a watch whose branch is lost', () => {
     client.followed.stop(true)
     const before = chain.asked.length
     const other = await stage.watch(others, id)
+    expect(other.joined).toBe(0)
     await stage.growTo(5)
     const reads = chain.asked.slice(before).filter(({ params }) => params[0] === account && params[2] === '0x5')
     // The one that lingers, and another where it looks at the same block.

@@ -4,7 +4,8 @@
  *
  * A client that asks for the same on its next branch, its secret included, joins the watch in the middle of whatever it
  * does: it misses nothing, and the provider sees neither gap nor a second one. Without a secret anybody could ask, and would
- * learn from the time of the answers that somebody else watches this account.
+ * learn from the time of the answers that somebody else watches this account. Who joins is told so, and need not read what
+ * the next slot tells: a client that was started again does nothing then that one that renews its branch does not.
  *
  * Where the last of its branches is lost, a watch lingers: it goes on reading for a random time, so that the provider does
  * not see which accounts stop in the same second.
@@ -32,6 +33,8 @@ export interface WatchesOptions {
   /** A number in [0, 1): how long a watch lingers. */
   random(): number
 }
+
+const joined = { joined: true }
 
 /** One watch, and the branches that are told. */
 interface Shared {
@@ -80,6 +83,7 @@ export class Watches {
         }
         told = sealable(listener)
         this.#join(known ?? this.#begin(key, chain, wanted), told)
+        if (known !== undefined) told.onAnswers([joined])
       },
       stop: (isLost) => {
         const shared = this.#all.get(key)

@@ -2,8 +2,9 @@
  * One account of one chain, watched at its own gateway: registered once, told at each block of the grid after a delay
  * that nobody else knows. What it was told is checked and remembered by block.
  *
- * When it registers it also reads the account once, so that its first value does not wait for the chain's next block. Where
- * the settings give another grid, it registers anew at a time of its own.
+ * When it registers it also reads the account once, so that its first value does not wait for the chain's next block; not
+ * where its gateway says that the same watch goes on there since before a restart, or a loss. Where the settings give another
+ * grid, it registers anew at a time of its own.
  */
 import { NightjarError } from '../errors/index.ts'
 import { type Outcome, watchMethod } from '../rpc/index.ts'
@@ -14,12 +15,14 @@ import { type Grid, secretSchedule } from './grid.ts'
 import type { Heads } from './heads.ts'
 import { namesIn, readParts, readProven } from './reading.ts'
 import { Registration } from './registration.ts'
-import { type Checked, type Claim, check, claimOf, fitsItself, type State } from './state.ts'
+import { type Checked, type Claim, check, claimOf, fitsItself, isJoined, type State } from './state.ts'
 import type { Trust } from './trust.ts'
 
 /** The shortest that the longest pause of a registration may be set to. */
 const leastPause = 30 * second
 const statesKept = 64
+/** How soon a gateway says that a watch was there before. */
+const joinedWithin = 2 * second
 /** Slots without a value after which the gateway counts as silent. */
 const patientSlots = 3
 /** Blocks of the grid that it may be behind the heads: more, and it has nothing to say about what is new. */
@@ -51,6 +54,8 @@ export class AccountWatch {
   #isStopped = false
   #look: Timer | undefined
   #renewal: Timer | undefined
+  /** Its gateway says that the watch was there before. */
+  #hasJoined = false
   /** Its gateway is asked to prove what did not fit. */
   #isProving = false
 
@@ -112,6 +117,8 @@ export class AccountWatch {
   }
 
   #onPush(outcome: Outcome, gateway: string): boolean {
+    // No value yet: whoever says so and never tells one has not done what was asked for.
+    if (isJoined(outcome)) this.#hasJoined = true
     const claim = claimOf(outcome)
     if (claim === undefined) return false
     void this.#take(claim, gateway, outcome)
@@ -155,6 +162,13 @@ export class AccountWatch {
     if (this.#states.size > statesKept) this.#states.delete(Math.min(...this.#states.keys()))
     this.#numbers = undefined
     this.#options.onChange()
+  }
+
+  /** Once, and not where it has joined: a client that comes back is not to be told from one that renews its branch. */
+  async #readFirst(): Promise<void> {
+    if (this.#states.size > 0) return
+    await pause(this.#options.context.clock, joinedWithin)
+    if (this.#states.size === 0 && !this.#hasJoined) await this.#readNow()
   }
 
   /** Reads the account at the newest block of the grid, in its own group. */
@@ -217,7 +231,7 @@ export class AccountWatch {
 
   #registrationFor(grid: Grid): Registration {
     const { context, chain, account } = this.#options
-    const params = [{ account, ...secretSchedule(context, grid) }]
+    const params = [{ account, ...secretSchedule(context, grid, { chain, subject: account }) }]
     return new Registration({
       context,
       order: { group: accountGroup(account), question: { chain, cells: watchCells, method: watchMethod, params } },
@@ -225,10 +239,7 @@ export class AccountWatch {
         return Math.max(context.settings().coldSpread, Math.min(leastPause, 3 * grid.slot))
       },
       onOutcome: (outcome, gateway) => this.#onPush(outcome, gateway),
-      onRegistered: () => {
-        // Once: a client that comes back is not to be told from one that renews its branch.
-        if (this.#states.size === 0) void this.#readNow()
-      },
+      onRegistered: () => void this.#readFirst(),
     })
   }
 }

@@ -10,6 +10,8 @@ export interface AccountsContext {
   /** A number in [0, 1). It must not be one that others can foresee: it keeps accounts apart in time. */
   random(): number
   readonly crypto: Pick<Crypto, 'randomBytes'>
+  /** 32 bytes: a keyed hash of `name`, under a key that nobody else has and that outlives restarts. */
+  keyed(name: string): Uint8Array
   /**
    * The private path (shared/requests).
    * @param onAnswered told the identity of the gateway that answered, as far as it is known, before the answer is there

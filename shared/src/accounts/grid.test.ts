@@ -1,7 +1,17 @@
 import { expect, test } from 'vitest'
+import { utf8 } from '../bytes/index.ts'
+import { nobleCrypto } from '../crypto/noble.ts'
 import { limits } from '../limits.ts'
 import { day, minute, second } from '../runtime.ts'
-import { blockOfRound, gridOf, knownBlockTime, measuredBlockTime, onGrid, usualBlockTime } from './grid.ts'
+import {
+  blockOfRound,
+  gridOf,
+  knownBlockTime,
+  measuredBlockTime,
+  onGrid,
+  secretSchedule,
+  usualBlockTime,
+} from './grid.ts'
 
 test.each([
   [1, 1],
@@ -29,6 +39,30 @@ test('the time from block to block is measured where it can be', () => {
   expect(measuredBlockTime({ number: 1, timestamp: 1000 }, { number: 101, timestamp: 1300 })).toBe(3 * second)
   expect(measuredBlockTime({ number: 1, timestamp: 1000 }, { number: 101, timestamp: 1000 })).toBe(usualBlockTime)
   expect(measuredBlockTime({ number: 1, timestamp: 1000 }, { number: 1, timestamp: 1000 })).toBe(usualBlockTime)
+})
+
+test('what is watched is watched so after a restart, and nothing else is', () => {
+  const keyed = (key: string) => (name: string) => nobleCrypto.hash.hmac(utf8(key), utf8(name))
+  const [mine, other] = [{ keyed: keyed('a') }, { keyed: keyed('b') }]
+  const grid = gridOf(12 * second, 12 * second)
+  const watched = { chain: 1, subject: '0xaa' }
+  const schedule = secretSchedule(mine, grid, watched)
+  expect(secretSchedule(mine, grid, watched)).toEqual(schedule)
+  const others = [
+    secretSchedule(other, grid, watched),
+    secretSchedule(mine, { ...grid, longestDelay: 11 * second }, watched),
+    secretSchedule(mine, grid, { ...watched, chain: 10 }),
+    secretSchedule(mine, grid, { ...watched, subject: '0xab' }),
+  ]
+  expect(new Set([schedule, ...others].map(({ delay }) => delay)).size).toBe(5)
+  expect(new Set([schedule, ...others].map(({ secret }) => secret)).size).toBe(5)
+  const delays = Array.from(
+    { length: 400 },
+    (_, index) => secretSchedule(mine, grid, { chain: 1, subject: `${index}` }).delay,
+  )
+  const share = (from: number) =>
+    delays.filter((delay) => delay >= from * second && delay < (from + 3) * second).length / 400
+  for (const from of [0, 3, 6, 9]) expect(share(from)).toBeCloseTo(1 / 4, 1)
 })
 
 test('rounds of everybody, within about a quarter of an hour, are of the same block', () => {

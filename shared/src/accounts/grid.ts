@@ -3,7 +3,7 @@
  * one to the next, is about as long as values may be old. All accounts share the grid, as one block has to answer for all;
  * when in the slot each is read is its own secret.
  */
-import { hex } from '../bytes/index.ts'
+import { hex, readU32 } from '../bytes/index.ts'
 import { limits } from '../limits.ts'
 import { minute, second } from '../runtime.ts'
 import type { AccountsContext } from './context.ts'
@@ -57,13 +57,18 @@ export function gridOf(blockTime: number, freshness: number): Grid {
 
 /**
  * How something is watched on the grid. The delay in each slot is its own; the secret shows its gateway that it is the same
- * client who asks for it on another branch, or after a loss, and takes up what went on there.
+ * client who asks for it on another branch, or after a loss, and takes up what went on there. Both outlive restarts: what a
+ * client watched before would else come back as something new, all of it within half an hour.
+ * @param subject what is watched: no two of a chain are the same
  */
 export function secretSchedule(
-  { crypto, random }: Pick<AccountsContext, 'crypto' | 'random'>,
+  { keyed }: Pick<AccountsContext, 'keyed'>,
   { stride, longestDelay }: Grid,
+  { chain, subject }: { readonly chain: number; readonly subject: string },
 ): { readonly stride: number; readonly delay: number; readonly secret: string } {
-  return { stride, delay: Math.floor(random() * longestDelay), secret: hex(crypto.randomBytes(16)) }
+  const hash = keyed(`${chain} ${subject} ${stride} ${longestDelay}`)
+  const share = readU32(hash, 0) / 2 ** 32
+  return { stride, delay: Math.floor(share * longestDelay), secret: hex(hash.subarray(4, 20)) }
 }
 
 /** How far apart the blocks of rounds are. */

@@ -51,7 +51,7 @@ export class ReceiptWatch {
   constructor(options: ReceiptWatchOptions) {
     const { context, chain, account, hash, grid, onDone } = options
     this.#options = options
-    const params = [{ transaction: hash, ...secretSchedule(context, grid) }]
+    const params = [{ transaction: hash, ...secretSchedule(context, grid, { chain, subject: hash }) }]
     this.#registration = new Registration({
       context,
       order: { group: accountGroup(account), question: { chain, cells: watchCells, method: watchMethod, params } },

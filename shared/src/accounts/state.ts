@@ -47,6 +47,11 @@ export function claimOf(outcome: Outcome): Claim | undefined {
   return accountProof === undefined ? undefined : { ...claim, fields: { ...rest, accountProof } }
 }
 
+/** Whether it says that the watch was there before, and the next slot tells more. */
+export function isJoined(outcome: Outcome): boolean {
+  return 'result' in outcome && isObject(outcome.result) && outcome.result.joined === true
+}
+
 /** What is left of `claim` about `account`, given what its block is. */
 export async function check(account: Address, claim: Claim, agreement: Agreement): Promise<Checked> {
   if (agreement.kind === 'disputed') return { kind: 'elsewhere' }

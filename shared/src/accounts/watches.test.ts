@@ -286,3 +286,39 @@ test('nothing is kept of more accounts and chains than there may be', async () =
   stage.accounts.stop()
   expect(stage.clock.pending).toBe(0)
 })
+
+describe('a client that is started again', () => {
+  it('watches what it watched, and its gateways are asked nothing that a renewal would not ask', async () => {
+    const stage = await warm({ accounts: 2 })
+    const { ask, chain, clock, gateways, settled } = stage
+    const both = () => {
+      const { method, params } = balancesCall([a, b], hexOf(chain.head.number))
+      return settled(ask(method, params as never))
+    }
+    await both()
+    await clock.elapse(defaultSettings.coldSpread + 5 * minute)
+    const groups = [groupOfA, `account ${b}`]
+    const asked = (from: number) =>
+      gateways.asked.slice(from).filter(({ group, what }) => groups.includes(group) && what !== 'stop')
+    const watchesOf = (from: number) =>
+      Object.fromEntries(
+        asked(from)
+          .filter(({ what }) => what === 'follow')
+          .map(({ group, params }) => [group, params]),
+      )
+    const before = watchesOf(0)
+    expect(Object.keys(before).sort()).toEqual([...groups].sort())
+    const from = gateways.asked.length
+    stage.restart()
+    await both()
+    await clock.elapse(defaultSettings.coldSpread + 5 * minute)
+    expect(watchesOf(from)).toEqual(before)
+    expect(asked(from).filter(({ what }) => what === 'request')).toEqual([])
+    expect(await both()).toHaveProperty('result')
+  })
+
+  it('reads what no gateway knew before', async () => {
+    const stage = await warm()
+    expect(sentFor(stage).filter((line) => line === `${groupOfA}: request eth_getProof`)).not.toEqual([])
+  })
+})

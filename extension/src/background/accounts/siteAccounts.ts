@@ -19,6 +19,8 @@ import { type AccountChoices, settingsOf } from './settings.ts'
 export interface SiteAccountsOptions {
   readonly clock: Clock
   readonly crypto: Crypto
+  /** See shared/accounts. */
+  keyed(name: string): Uint8Array
   readonly requests: Pick<PrivateRequests, 'ready' | 'request' | 'follow' | 'distrust' | 'operatorOf'>
   choices(): AccountChoices
   /** What is told of it changed. */
@@ -60,12 +62,13 @@ export class SiteAccounts {
   readonly #own = new Map<string, OwnAccounts>()
   readonly #lies: Lie[] = []
 
-  constructor({ clock, crypto, requests, choices, onChange }: SiteAccountsOptions) {
+  constructor({ clock, crypto, keyed, requests, choices, onChange }: SiteAccountsOptions) {
     this.#requests = requests
     this.#choices = choices
     this.#accounts = new Accounts({
       clock,
       crypto,
+      keyed,
       random: () => unforeseen(crypto),
       request: (order, onAnswered) => requests.request(order, onAnswered),
       follow: (order, handler) => requests.follow(order, handler),

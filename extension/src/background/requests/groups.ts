@@ -36,6 +36,11 @@ function webOrigin(url: string): string | undefined {
   return protocol === 'http:' || protocol === 'https:' ? origin : undefined
 }
 
+/** From what the times and secrets of watches are made (shared/accounts, `keyed`): lasting, so that a restart does not show. */
+export function watchKey(crypto: Crypto, secret: Uint8Array, name: string): Uint8Array {
+  return crypto.hash.hmac(secret, utf8(`watch\0${name}`))
+}
+
 /** HMAC-SHA256 of the group under the extension's secret, in hexadecimal. */
 export function groupLabel(crypto: Crypto, secret: Uint8Array, group: string): string {
   return hex(crypto.hash.hmac(secret, utf8(`isolation group\0${group}`)))

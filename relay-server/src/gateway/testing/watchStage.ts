@@ -28,6 +28,8 @@ export function questionOf(fields: WatchFields, chain = 1): Question {
 /** What one client is told, decoded. */
 export class Client implements Listener {
   readonly told: Json[][] = []
+  /** How often it was told that the watch was there before. */
+  joined = 0
   readonly ends: ErrorCode[] = []
   readonly followed: Followed
 
@@ -36,7 +38,9 @@ export class Client implements Listener {
   }
 
   onAnswers(texts: readonly Uint8Array[]): void {
-    this.told.push(texts.map((text) => (JSON.parse(fromUtf8(text)) as { result: Json }).result))
+    const answers = texts.map((text) => (JSON.parse(fromUtf8(text)) as { result: Json }).result)
+    if (answers.some((answer) => (answer as { joined?: boolean }).joined)) this.joined += 1
+    else this.told.push(answers)
   }
 
   onEnd(code: ErrorCode): void {

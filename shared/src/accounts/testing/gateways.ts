@@ -51,6 +51,8 @@ export class Gateways {
   readonly faults = new Map<string, Fault>()
   readonly #switched = new Map<string, number>()
   readonly #followed = new Set<Followed>()
+  /** Watches that there were, with the gateway that had them. */
+  readonly #begun = new Set<string>()
   readonly receipts = new Map<string, Json>()
   /** By gateway, undefined where it is not known; of others each is its own. */
   readonly operators = new Map<string, string | undefined>()
@@ -115,6 +117,7 @@ export class Gateways {
     const followed = { order, handler, isOver: false, isBusy: false, taken: newest - (newest % stride), told: '' }
     this.#followed.add(followed)
     if (question.method === 'eth_subscribe') queueMicrotask(() => this.#pushHead(followed))
+    else this.#tellWhetherKnown(followed)
     return {
       stop: () => {
         if (!followed.isOver) this.#log('stop', group, question)
@@ -122,6 +125,14 @@ export class Gateways {
         this.#followed.delete(followed)
       },
     }
+  }
+
+  /** Watches linger, here for ever: who begins one again has it where it was. */
+  #tellWhetherKnown({ order, handler }: Followed): void {
+    const key = `${this.gatewayOf(order.group)} ${JSON.stringify(order.question.params)}`
+    const gateway = this.gatewayOf(order.group)
+    if (this.#begun.has(key)) queueMicrotask(() => handler.onOutcome({ result: { joined: true } }, gateway))
+    this.#begun.add(key)
   }
 
   /** The chain has another head: those who follow it are told. */

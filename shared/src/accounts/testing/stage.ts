@@ -1,4 +1,5 @@
 /** An `Accounts` over gateways in memory and a clock that stands still. */
+import { utf8 } from '../../bytes/index.ts'
 import { nobleCrypto } from '../../crypto/noble.ts'
 import type { Hex } from '../../proofs/index.ts'
 import type { Call, Json, Outcome } from '../../rpc/index.ts'
@@ -38,29 +39,33 @@ export async function setStage(options: StageOptions = {}) {
   const chain = await Chain.start(holdings, blockTime, height)
   const gateways = new Gateways(clock, chain)
   const random = mulberry(seed)
+  const key = utf8(`seed ${seed}`)
   const lies: LieReport[] = []
   const disagreements: Disagreement[] = []
   const linkings: Linking[] = []
-  const accounts = new Accounts({
-    clock,
-    random,
-    crypto: nobleCrypto,
-    request: (order, onAnswered) => gateways.request(order, onAnswered),
-    follow: (order, handler) => gateways.follow(order, handler),
-    operatorOf: (gateway) => (gateways.operators.has(gateway) ? gateways.operators.get(gateway) : gateway),
-    settings: () => ({ ...defaultSettings, ...settings }),
-    reports: {
-      onLie: (lie) => {
-        lies.push(lie)
-        gateways.distrust(lie.group, lie.gateway === '' ? gateways.gatewayOf(lie.group) : lie.gateway)
+  const begin = () =>
+    new Accounts({
+      clock,
+      random,
+      crypto: nobleCrypto,
+      keyed: (name) => nobleCrypto.hash.hmac(key, utf8(name)),
+      request: (order, onAnswered) => gateways.request(order, onAnswered),
+      follow: (order, handler) => gateways.follow(order, handler),
+      operatorOf: (gateway) => (gateways.operators.has(gateway) ? gateways.operators.get(gateway) : gateway),
+      settings: () => ({ ...defaultSettings, ...settings }),
+      reports: {
+        onLie: (lie) => {
+          lies.push(lie)
+          gateways.distrust(lie.group, lie.gateway === '' ? gateways.gatewayOf(lie.group) : lie.gateway)
+        },
+        onDisagreement: (disagreement) => {
+          disagreements.push(disagreement)
+          for (const { group, gateway } of disagreement.outvoted ?? []) gateways.distrust(group, gateway)
+        },
+        onLinking: (linking) => void linkings.push(linking),
       },
-      onDisagreement: (disagreement) => {
-        disagreements.push(disagreement)
-        for (const { group, gateway } of disagreement.outvoted ?? []) gateways.distrust(group, gateway)
-      },
-      onLinking: (linking) => void linkings.push(linking),
-    },
-  })
+    })
+  let accounts = begin()
   const own = new OwnAccounts()
   for (const account of all) own.learn(account, 'wallet')
 
@@ -96,7 +101,20 @@ export async function setStage(options: StageOptions = {}) {
     })
   }
 
-  return { accounts, all, ask, own, chain, clock, disagreements, gateways, lies, linkings, random, run, settled }
+  /** The client ends without a word, and begins again with what outlives that: its key. */
+  function restart(): void {
+    gateways.loseBranches('')
+    accounts.stop()
+    accounts = begin()
+  }
+
+  const told = { disagreements, lies, linkings }
+  return {
+    ...{ all, ask, own, chain, clock, gateways, random, restart, run, settled, ...told },
+    get accounts() {
+      return accounts
+    },
+  }
 }
 
 export type Stage = Awaited<ReturnType<typeof setStage>>
