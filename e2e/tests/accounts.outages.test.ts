@@ -85,7 +85,7 @@ test('a daemon that is ended: the gateways go on reading, so that their provider
     providers[chain]?.forget()
     const areRead = () =>
       accounts.filter((_, index) => askedFor(providers[chain], 'eth_getProof', addressOf(index)).length > 2)
-    // For half an hour in the mean: that two of eight are not read any more after some seconds is once in ten thousand times.
+    // For two hours in the mean: that two of eight are not read any more after some seconds is once in ten thousand times.
     await until('they are read', () => areRead().length >= accounts.length - 1)
   } finally {
     await daemon.restart()

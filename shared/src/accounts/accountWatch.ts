@@ -27,6 +27,8 @@ const joinedWithin = 2 * second
 const patientSlots = 3
 /** Blocks of the grid that it may be behind the heads: more, and it has nothing to say about what is new. */
 const mostBehind = 2
+/** The same for a block that all accounts have: each may have missed one. */
+const recent = 4
 
 export interface AccountWatchOptions {
   readonly context: AccountsContext
@@ -49,6 +51,8 @@ export class AccountWatch {
   #numbers: readonly number[] | undefined
   /** Gateways that were caught and left. What they said before is judged after that. */
   readonly #liars = new Set<string>()
+  /** Of the block that its latest value was told of. */
+  told = 0
   #silentSlots = 0
   #isSilent = false
   #isStopped = false
@@ -108,9 +112,15 @@ export class AccountWatch {
     return this.#states.get(number)
   }
 
+  /** Whether the block is one of the last few of the grid. */
+  isRecent(number: number): boolean {
+    return number >= (this.#options.heads.newestOn(this.#grid) ?? 0) - recent * this.#grid.stride
+  }
+
   /** Drops what was said of a block that is no longer the chain's. */
   onReplaced(number: number, hash: string): void {
     if (this.#states.get(number)?.hash === hash) return
+    if (this.told >= number) this.told = 0
     if (!this.#states.delete(number)) return
     this.#numbers = undefined
     this.#options.onChange()

@@ -79,14 +79,17 @@ export class ChainWatches {
     return this.heads.newestOn(await this.heads.grid())
   }
 
-  /** The newest block for which every account that was read by then can be answered. */
+  /**
+   * The newest block for which every account that was read by then can be answered; undefined where that is none of the last
+   * few. Those that come back from an outage have such a block before it, too.
+   */
   get head(): number | undefined {
     const watches = this.#live()
     const numbers = watches.map((watch) => watch.numbers)
     const [candidates = []] = numbers.toSorted(([one = 0], [other = 0]) => one - other)
-    return candidates.find((number) =>
-      watches.every((watch, index) => watch.at(number) !== undefined || (numbers[index]?.at(-1) ?? 0) > number),
-    )
+    const isAnswered = (number: number) =>
+      watches.every((watch, index) => watch.at(number) !== undefined || (numbers[index]?.at(-1) ?? 0) > number)
+    return candidates.find((number) => watches[0]?.isRecent(number) === true && isAnswered(number))
   }
 
   /** The wallet asks for the account, which is watched from some time soon on. @returns whether it is, or will be */
@@ -118,11 +121,9 @@ export class ChainWatches {
     if (watch === undefined) return undefined
     const newest = watch.numbers[0] ?? 0
     if (block === 'latest') {
-      // The newest there is: an older nonce would be used twice.
-      if (isAtStake && watch.isLive) return this.#atStake(watch.at(newest), isAtStake)
-      // What a watch knew when it was lost is not the latest for long.
-      const head = this.head ?? (await this.newestOnGrid()) ?? newest
-      return this.#atStake(watch.at(head) ?? (watch.isLive ? watch.at(newest) : undefined), isAtStake)
+      const latest = await this.#latest(watch, isAtStake)
+      if (latest !== undefined) watch.told = latest.number
+      return this.#atStake(latest, isAtStake)
     }
     if (block > newest && watch.isLive) {
       const { slot } = await this.heads.grid()
@@ -130,6 +131,15 @@ export class ChainWatches {
       await this.#changes.until(isThere, patientSlots * slot)
     }
     return this.#atStake(watch.at(block), isAtStake)
+  }
+
+  /** Never older than what was told before. What a watch knew when it was lost is not the latest for long. */
+  async #latest(watch: AccountWatch, isAtStake: boolean): Promise<State | undefined> {
+    const head = this.head ?? (await this.newestOnGrid())
+    const newest = watch.isLive ? watch.at(watch.numbers[0] ?? 0) : undefined
+    // An older nonce would be used twice.
+    if (isAtStake && newest !== undefined) return newest
+    return (head === undefined || head < watch.told ? undefined : watch.at(head)) ?? newest
   }
 
   /**
@@ -151,7 +161,8 @@ export class ChainWatches {
    * @throws NightjarError `answer-refuted`, and what keeps the gateway from answering
    */
   async proven({ account, block }: LocalQuestion, isAtStake: boolean): Promise<State | undefined> {
-    if (block === 'latest') return undefined
+    // Of the genesis block nothing is proved: see `Heads.newestOn`.
+    if (block === 'latest' || block === 0) return undefined
     const { context, chain, trust } = this.#options
     const read = () => readProven({ context, chain, account, heads: this.heads, trust }, block)
     const state = await read().catch((error: unknown) => {

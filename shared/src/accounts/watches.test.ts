@@ -116,6 +116,8 @@ describe('one account', () => {
     expect(stage.accounts.status.watched).toBe(1)
     expect(stage.gateways.asked.filter(({ method }) => method === 'eth_getProof')).toEqual([])
     expect(await stage.settled(stage.ask('eth_getBalance', [a, 'latest']))).toEqual({ result: '0x1' })
+    expect(await stage.settled(stage.ask('eth_getBalance', [a, '0x0']))).toEqual({ result: '0x1' })
+    expect(stage.gateways.asked.filter(({ method }) => method === 'eth_getProof')).toEqual([])
   })
 
   it('has no latest value any more where its watch was lost: it is asked for', async () => {
@@ -320,5 +322,40 @@ describe('a client that is started again', () => {
   it('reads what no gateway knew before', async () => {
     const stage = await warm()
     expect(sentFor(stage).filter((line) => line === `${groupOfA}: request eth_getProof`)).not.toEqual([])
+  })
+})
+
+describe('after an outage', () => {
+  /** The numbers at which `latest` is told of each account, second by second; undefined where it is not. */
+  async function latestOf(stage: Stage, seconds: number): Promise<Record<Hex, (number | undefined)[]>> {
+    const told: Record<Hex, (number | undefined)[]> = Object.fromEntries(stage.all.map((account) => [account, []]))
+    for (let count = 0; count < seconds; count += 1) {
+      for (const account of stage.all) {
+        const outcome = await stage.settled(stage.ask('eth_getBalance', [account, 'latest']))
+        told[account]?.push('result' in outcome ? Number(outcome.result) : undefined)
+      }
+      await stage.clock.elapse(1 * second)
+    }
+    return told
+  }
+
+  it.each([
+    ['of all', 'account '],
+    ['of one', groupOfA],
+  ])('%s, the latest value is a new one or none, and never older than one that was told', async (_, lost) => {
+    const stage = await warm({ accounts: 3, settings: { coldSpread: 3 * minute } })
+    const { chain, clock, gateways } = stage
+    for (const account of stage.all) await stage.settled(stage.ask('eth_getBalance', [account, 'latest']))
+    await clock.elapse(10 * minute)
+    // They come back within three minutes, each when it likes: with a gap of up to fifteen blocks.
+    gateways.loseBranches(lost)
+    const before = chain.head.number
+    const told = await latestOf(stage, 6 * 60)
+    for (const account of stage.all) {
+      const numbers = (told[account] ?? []).filter((number) => number !== undefined)
+      expect(numbers.length, account).toBeGreaterThan(0)
+      expect(Math.min(...numbers), account).toBeGreaterThanOrEqual(before - 4)
+      expect(numbers, account).toEqual(numbers.toSorted((one, other) => one - other))
+    }
   })
 })

@@ -306,7 +306,7 @@ export const errorTable = {
   'still-apart': {
     rpc: limitExceeded,
     sentence:
-      'Your accounts are being read one by one, so that nobody sees that they belong together. Try again later: it takes up to half an hour.',
+      'Your accounts are asked for one by one, so that nobody sees that they belong together. Try again later: another account’s turn takes ten seconds, and until all are known it takes up to half an hour.',
   },
   'too-many-sites': {
     rpc: limitExceeded,
