@@ -222,8 +222,8 @@ describe('where all exits are gone', () => {
     // After the second failure in a row it is passed over for two seconds.
     for (let failures = 0; failures < 2; failures++) {
       const seen = watch(open('me'))
-      // Over one trunk, then over the other.
-      await net.clock.elapse(11 * second)
+      // Over one trunk, and two seconds later over the other.
+      await net.clock.elapse(8 * second)
       await net.settle()
       expect(seen.code).toBe('timed-out')
     }
@@ -231,7 +231,7 @@ describe('where all exits are gone', () => {
     await net.settle()
     expect(probe).toEqual({})
     expect(await codeOfAsync(() => connect())).toBe('timed-out')
-    await net.clock.elapse(11 * second)
+    await net.clock.elapse(8 * second)
   })
 
   test('a network without exits says so', async () => {

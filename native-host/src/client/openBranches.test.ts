@@ -1,5 +1,5 @@
 import { limits } from '@nightjar/shared/limits'
-import { minute } from '@nightjar/shared/runtime'
+import { minute, second } from '@nightjar/shared/runtime'
 import { codeOfAsync } from '@nightjar/shared/testing'
 import { describe, expect, test } from 'vitest'
 import { GatewayBranch } from './gatewayBranch.ts'
@@ -57,13 +57,31 @@ describe('where a middle says that the relay at the end', () => {
     },
   )
 
-  test('nothing, and answers all else, it is the same five seconds later', async () => {
-    const { net, second, near, opening, failures, asked } = await start()
+  test('something, but late, the branch goes over the other trunk, and the late one is closed', async () => {
+    const { net, slots, second: other, near, gateway, opening, open } = await start()
+    near.extendsTake = 3 * second
+    const opened = opening()
+    await net.clock.elapse(2 * second)
+    expect((await net.run(opened)).branch.slot).toBe(other.slot)
+    await net.clock.elapse(1 * second)
+    await net.settle()
+    expect([gateway.hops.size, open.all.length]).toEqual([1, 1])
+    // Nor does it take a place.
+    near.extendsTake = 0
+    slots.pop()
+    for (let count = 0; count < 32; count++) await net.run(opening())
+    expect([gateway.hops.size, open.all.length]).toEqual([33, 33])
+  })
+
+  test('nothing, and answers all else, it is the same two seconds later', async () => {
+    const { net, second: other, near, opening, failures, asked } = await start()
     near.refuses = 'without a word'
     const opened = opening()
-    await net.clock.elapse(limits.handshakeTimeout)
-    expect((await net.run(opened)).branch.slot).toBe(second.slot)
+    await net.clock.elapse(2 * second)
+    expect((await net.run(opened)).branch.slot).toBe(other.slot)
     expect([asked(), failures()]).toEqual([[1, 1], 0])
+    await net.clock.elapse(limits.handshakeTimeout)
+    expect(failures()).toBe(0)
   })
 })
 

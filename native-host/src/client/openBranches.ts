@@ -9,8 +9,9 @@ import type { Relay } from '@nightjar/shared/directory'
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import { type OpenBranch, openSealedBranch, type SealedBranchOptions } from '@nightjar/shared/requests'
-import { type Clock, minute, type Timer } from '@nightjar/shared/runtime'
+import { type Clock, minute, second, type Timer } from '@nightjar/shared/runtime'
 import { type Branch, type BranchOptions, extendTo } from './branch.ts'
+import { eitherWay } from './eitherWay.ts'
 import { type GreetedBranch, openGatewayBranch } from './gatewayBranch.ts'
 import type { RelayHealth } from './health.ts'
 import { isApartFromAll } from './selection.ts'
@@ -19,8 +20,16 @@ import { trunkCount } from './trunks.ts'
 
 const idleAfter = 10 * minute
 const idleJitter = 4 * minute
+/** How long an EXTEND over one trunk is waited for before the other is tried, too. */
+const lateAfter = 2 * second
 /** How soon after a look at a busy branch the next one is. */
 const lookAgainAfter = 1 * minute
+
+/** Where a branch to a relay can begin. */
+interface Reached {
+  readonly slot: TrunkSlot
+  readonly hop: Hop
+}
 
 export interface OpenBranchesOptions {
   readonly clock: Clock
@@ -99,30 +108,45 @@ export class OpenBranches {
   }
 
   /**
-   * A hop to `relay`, and the slot it is on, where it counts as being opened until the caller says otherwise. Whatever fails
-   * over one trunk is tried over the other: what a middle says of a relay it alone says, and it could move the group to
-   * another gateway by that. Where it is `busy` and there is no other way now, nobody is blamed.
+   * A hop to `relay`, and the slot it is on, where it counts as being opened until the caller says otherwise. What fails or
+   * hangs over one trunk is tried over the other: what a middle says of a relay it alone says, and it could move the group
+   * to another gateway by that. Where it is `busy` and there is no other way now, nobody is blamed.
    */
-  async #reach(group: string, relay: Relay): Promise<{ readonly slot: TrunkSlot; readonly hop: Hop }> {
+  async #reach(group: string, relay: Relay): Promise<Reached> {
     const { clock, slotsFor } = this.#options
     const standing = await slotsFor(group)
-    let left = fittingOf(relay, standing)
-    let slot: TrunkSlot | undefined = this.#place(left)
-    for (;;) {
-      const asked: TrunkSlot = slot
-      left = left.filter((each) => each !== asked)
-      this.#count(asked, 1)
-      try {
-        return { slot: asked, hop: await extendTo(clock, asked, relay) }
-      } catch (cause) {
-        this.#count(asked, -1)
-        const error = asNightjarError(cause)
-        slot = this.#spare(relay, left)
-        if (slot !== undefined) continue
-        const isOneWay = left.length > 0 || standing.length < trunkCount
-        if (error.code !== 'busy' || !isOneWay) this.#blame(relay, asked, error)
-        throw error
-      }
+    const fitting = fittingOf(relay, standing)
+    const slot = this.#place(fitting)
+    const others = fitting.filter((each) => each !== slot)
+    let last = slot
+    try {
+      return await eitherWay<Reached>(clock, lateAfter, {
+        first: () => this.#extend(slot, relay),
+        second: () => {
+          const spare = this.#spare(relay, others)
+          last = spare ?? slot
+          return spare && this.#extend(spare, relay)
+        },
+        onNotNeeded: (reached) => {
+          this.#count(reached.slot, -1)
+          reached.hop.close()
+        },
+      })
+    } catch (cause) {
+      const error = asNightjarError(cause)
+      const isOneWay = last === slot && (others.length > 0 || standing.length < trunkCount)
+      if (error.code !== 'busy' || !isOneWay) this.#blame(relay, last, error)
+      throw error
+    }
+  }
+
+  async #extend(slot: TrunkSlot, relay: Relay): Promise<Reached> {
+    this.#count(slot, 1)
+    try {
+      return { slot, hop: await extendTo(this.#options.clock, slot, relay) }
+    } catch (error) {
+      this.#count(slot, -1)
+      throw error
     }
   }
 

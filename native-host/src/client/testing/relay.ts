@@ -29,7 +29,7 @@ import { type ErrorCode, toWire } from '@nightjar/shared/errors'
 import { answerHandshake, type SessionKeys } from '@nightjar/shared/handshake'
 import { limits } from '@nightjar/shared/limits'
 import { decodeQuestion, encodeAnswer, type Outcome, type Question, service } from '@nightjar/shared/rpc'
-import { type Clock, second } from '@nightjar/shared/runtime'
+import { type Clock, pause, second } from '@nightjar/shared/runtime'
 import { decodeTarget, type Target, tcpService } from '@nightjar/shared/shield'
 import type { LinkPair } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
@@ -68,6 +68,8 @@ export class FakeRelay {
   busy = false
   /** Says this to every EXTEND, or nothing at all, and does all else. */
   refuses: ErrorCode | 'without a word' | undefined
+  /** Milliseconds that it takes to each EXTEND. */
+  extendsTake = 0
   /** EXTENDs that it was asked for. */
   extendsAsked = 0
   /** Network document that it believes in. */
@@ -205,7 +207,8 @@ export class FakeHop {
 
   async #grow(branch: number, target: FakeRelay, hello: Uint8Array): Promise<void> {
     this.owner.extendsAsked += 1
-    const { refuses } = this.owner
+    const { refuses, extendsTake } = this.owner
+    if (extendsTake > 0) await pause(this.#around.clock, extendsTake)
     if (refuses === 'without a word') return
     if (refuses !== undefined) return this.#sendClosed(branch, refuses)
     if (this.owner.busy || (target.up && target.busy)) return this.#sendClosed(branch, 'busy')
