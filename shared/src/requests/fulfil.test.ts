@@ -25,6 +25,8 @@ const unknown: Outcome = { result: null }
 const sent: Outcome = { result: hash }
 const lost: Step = { lost: 'link-lost' }
 const upstream: Outcome = { error: toRpcError(new NightjarError('upstream-failed')) }
+/** Silent. */
+const away: Step = { closed: 'timed-out' }
 const refusal: Outcome = { error: { code: -32000, message: 'nonce too low' } }
 
 /** Every rest is over at once, and in the log. */
@@ -127,17 +129,21 @@ describe('a read', () => {
   })
 
   test('comes back to the best gateway once all have failed, after a rest', async () => {
-    const { log } = await run([upstream, upstream, upstream, { result: 1 }])
-    expect(log).toEqual(['a read', 'b read', 'c read', 'rest 1', 'a read'])
+    const { log } = await run([away, upstream, upstream, { result: 1 }])
+    expect(log).toEqual(['a !', 'b read', 'c read', 'rest 1', 'a read'])
   })
 
   test('asks all of them in each of four rounds, with rests between that are longer each time', async () => {
-    const round = ['a read', 'b read']
-    const script = Array.from({ length: 8 }, () => upstream)
+    const round = ['a !', 'b read']
+    const script = Array.from({ length: 4 }, () => [away, upstream]).flat()
     expect(await run(script, undefined, relays.slice(0, 2))).toEqual({
       result: upstream,
       log: [round, 'rest 1', round, 'rest 2', round, 'rest 4', round].flat(),
     })
+  })
+
+  test('asks each gateway once where all of them say that their providers fail', async () => {
+    expect(await run([upstream, upstream, upstream])).toEqual({ result: upstream, log: ['a read', 'b read', 'c read'] })
   })
 
   test('rests, too, where a relay has no room, and stays with its gateway', async () => {

@@ -80,7 +80,7 @@ async function read(context: RequestContext, order: Order): Promise<Outcome> {
     // A lost trunk is no reason to show the group to another gateway.
     const isAtFault =
       !(result instanceof NightjarError) || result.code === 'timed-out' || (await context.isAvoided(gateway, order))
-    if (isAtFault) round.failed(gateway)
+    if (isAtFault) round.failed(gateway, result)
     else if (isBusy(result) && !(await round.rest())) break
     last = result
   }
@@ -184,6 +184,8 @@ class Round {
   readonly #order: Order
   readonly #failed = new Set<string>()
   readonly #rests = [...rests]
+  /** Whether one of them could not be asked. */
+  #isWorthAnother = false
 
   constructor(context: RequestContext, order: Order) {
     this.#context = context
@@ -196,13 +198,16 @@ class Round {
     return ranked.find((relay) => !this.#failed.has(relay.id))
   }
 
-  failed(gateway: Relay): void {
+  /** @param answer what it said: that its provider failed is no reason to ask it again, as it has tried that itself */
+  failed(gateway: Relay, answer?: Outcome | NightjarError): void {
     this.#failed.add(gateway.id)
+    this.#isWorthAnother ||= answer === undefined || answer instanceof NightjarError
   }
 
   /** After a rest the best one of another round; undefined after the last. @throws NightjarError why there is none at all */
   async another(): Promise<Relay | undefined> {
-    if (!(await this.rest())) return undefined
+    if (!this.#isWorthAnother || !(await this.rest())) return undefined
+    this.#isWorthAnother = false
     this.#failed.clear()
     return this.next()
   }

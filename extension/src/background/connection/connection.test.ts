@@ -134,8 +134,6 @@ const failures: Readonly<Record<string, Failure>> = {
     at: 'gateways',
     state: 'blocked',
     code: 'chain-not-served',
-    // Four rounds, and the rests between them.
-    after: 60 * second,
   },
   'the gateways are on another chain': {
     break: ({ daemon }) => Object.assign(daemon, { answer: () => ({ result: '0x5' }) }),
