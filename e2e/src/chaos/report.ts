@@ -38,16 +38,16 @@ export interface ChaosReport {
 
 /** Far beyond what a relay takes (some 100 MB): what passes it is a leak, not a busy heap. */
 const mostMemoryMb = 600
-/**
- * The same for what a process gains once it is warm, in however long: twice what the collector's own ups and downs come to
- * (docs/chaos.md). Shorter lives say nothing about it.
- */
+/** The same for what a process gains in the second half of its life, in however long. */
 const mostGainedMb = 40
-const lifeForSlopeS = 240
+/** Shorter lives say nothing about it: a relay that was started again is still taking clients on. */
+const shortestLifeS = 240
+const shortestShareOfRun = 1 / 4
 
 /** What should hold and does not, in words. */
 export function findBroken(report: Omit<ChaosReport, 'ok' | 'broken'>): string[] {
-  const { requests, transactions, rest, memory } = report
+  const { requests, transactions, rest, memory, minutes } = report
+  const lifeForSlopeS = Math.max(shortestLifeS, minutes * 60 * shortestShareOfRun)
   const failures = Object.values(requests.failed).reduce((sum, count) => sum + count, 0)
   const checks: readonly (readonly [boolean, string])[] = [
     [requests.lost === 0, `${requests.lost} requests were neither answered nor failed`],
