@@ -174,10 +174,14 @@ export class AccountWatch {
     this.#options.onChange()
   }
 
-  /** Once, and not where it has joined: a client that comes back is not to be told from one that renews its branch. */
+  /**
+   * Once, and not where it has joined: a client that comes back is not to be told from one that renews its branch, unless
+   * its user chose that all come back at once.
+   */
   async #readFirst(): Promise<void> {
+    const { clock, settings } = this.#options.context
     if (this.#states.size > 0) return
-    await pause(this.#options.context.clock, joinedWithin)
+    if (settings().coldSpread > 0) await pause(clock, joinedWithin)
     if (this.#states.size === 0 && !this.#hasJoined) await this.#readNow()
   }
 
