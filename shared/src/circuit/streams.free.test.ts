@@ -21,8 +21,8 @@ describe('a stream whose answers take no credit', () => {
     expect(accepted.map(({ opening }) => opening.isFree)).toEqual([true, false])
   })
 
-  test('brings thousands of records to a client that gives none', () => {
-    const records = 3000
+  test('brings any number of records to a client that gives none, and goes no deeper for them', () => {
+    const records = 30_000
     let told = 0
     const { client, forward, backward, settle } = wire((stream) => ({
       onData: () => stream.consumed(),

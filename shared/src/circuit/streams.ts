@@ -107,6 +107,7 @@ export class StreamMux {
   /** Streams opened here on which what comes takes no credit; also those that are closed, as late data may come. */
   readonly #free = new Set<number>()
   #lastId = 0
+  #isPumping = false
   #closedWith: ErrorCode | undefined
 
   /** Without `accept` this is the client's end, which refuses every BEGIN. */
@@ -191,16 +192,20 @@ export class StreamMux {
     }
   }
 
-  /** Sends what windows and the link allow, one cell per stream in turn. */
+  /**
+   * Sends what windows and the link allow, one cell per stream in turn. What is sent meanwhile takes its turn here, too: a
+   * user that has the next record for every drained one would else go one call deeper for each.
+   */
   pump(): void {
-    for (let stream = this.#takeReady(); stream !== undefined; stream = this.#takeReady()) {
-      stream.ready = false
-      if (!this.#streams.has(stream.id)) continue
-      this.#sendOne(stream)
-      this.#makeReady(stream)
-      const isDrained = stream.queue.length === 0 && !stream.queuedEnd
-      if (stream.sentAll) stream.handler.onSent?.()
-      else if (isDrained && this.#streams.has(stream.id)) stream.handler.onDrained?.()
+    if (this.#isPumping) return
+    this.#isPumping = true
+    try {
+      for (let stream = this.#takeReady(); stream !== undefined; stream = this.#takeReady()) {
+        stream.ready = false
+        if (this.#streams.has(stream.id)) this.#pumpOne(stream)
+      }
+    } finally {
+      this.#isPumping = false
     }
   }
 
@@ -250,6 +255,14 @@ export class StreamMux {
     }
     this.#streams.set(id, stream)
     return stream
+  }
+
+  #pumpOne(stream: OpenStream): void {
+    this.#sendOne(stream)
+    this.#makeReady(stream)
+    const isDrained = stream.queue.length === 0 && !stream.queuedEnd
+    if (stream.sentAll) stream.handler.onSent?.()
+    else if (isDrained && this.#streams.has(stream.id)) stream.handler.onDrained?.()
   }
 
   #makeReady(stream: OpenStream): void {
