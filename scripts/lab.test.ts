@@ -1,12 +1,15 @@
 /** The lab as a whole: what nightjar-lab simulates is what bench/src/lab attacks, and the attack does not cheat. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { attackersOf } from '../bench/src/lab/attackers.ts'
-import type { Recorded } from '../bench/src/lab/records.ts'
+import { crowdOf } from '../bench/src/lab/crowd.ts'
+import { featuresOf, prepare } from '../bench/src/lab/features.ts'
+import type { GatewayRecord, Recorded } from '../bench/src/lab/records.ts'
 import { aucOf } from '../bench/src/lab/score.ts'
+import { logsOfGateways, logsOfProvider, type Trace, traceIn } from '../bench/src/lab/traces.ts'
 import { chanceOf } from '../native-host/src/lab/chance.ts'
 import { LabClock } from '../native-host/src/lab/clock.ts'
 import { Watching } from '../native-host/src/lab/gateway.ts'
-import { simulateLinking } from '../native-host/src/lab/linking.ts'
+import { type LinkingOptions, simulateLinking } from '../native-host/src/lab/linking.ts'
 import type { Strategy } from '../native-host/src/lab/strategies.ts'
 import type { Party } from '../native-host/src/lab/views.ts'
 import { chainId, makeWorld } from '../native-host/src/lab/world.ts'
@@ -15,10 +18,10 @@ import { Watch } from '../relay-server/src/gateway/watch.ts'
 const minute = 60_000
 
 /** Wallets are opened often, so that half an hour has enough to learn from. */
-async function simulate(strategy: Strategy): Promise<Recorded> {
+async function simulate(strategy: Strategy, options: Partial<LinkingOptions> = {}): Promise<Recorded> {
   const records: Record<Party, object[]> = { gateway: [], provider: [], middle: [], chain: [], truth: [] }
   const views = { write: (party: Party, record: object) => void records[party].push(record) }
-  await simulateLinking({ users: 20, hours: 0.5, seed: 1, sessionsPerDay: 72, strategy, views })
+  await simulateLinking({ users: 20, hours: 0.5, seed: 1, sessionsPerDay: 72, strategy, views, ...options })
   return records as object as Recorded
 }
 
@@ -66,6 +69,14 @@ describe('20 users for half an hour', () => {
     const calls = (strategy: Strategy) => of(strategy).provider.filter(({ method }) => method === 'eth_call').length
     expect(calls('watches')).toBeLessThan(calls('split') / 2)
     expect(of('watches').provider.some(({ method }) => method === 'eth_getProof')).toBe(true)
+  })
+
+  test('where branches come from tells little, and all where gateways provoke what has no inner middle', async () => {
+    const recorded = await simulate('watches', { hasInner: false, isProvoked: true })
+    expect(attack(recorded).gateways(30 * minute).auc).toBeGreaterThan(0.95)
+    const { telling } = attack(of('watches')).gateways(30 * minute)
+    const [, area] = telling.find(([name]) => name === 'comes from the same relays') ?? ['', 0.5]
+    expect(area).toBeLessThan(0.55)
   })
 
   test('where it is told wrong users, the attack finds nothing', () => {
@@ -124,6 +135,45 @@ test('the lab’s gateways read when real ones do', async () => {
     expect(times.model.length).toBeGreaterThan(5)
     expect(times.model).toEqual(times.real)
   }
+})
+
+describe('relays that branches come from', () => {
+  const froms = { a: ['rare'], b: ['rare', 'usual'], c: ['usual'], d: ['usual'], e: ['usual'], f: [] }
+  const slots = Object.keys(froms).map((account, branch): GatewayRecord => {
+    return { gateway: 'g', branch, event: 'slot', time: 15 * minute, accounts: [account] }
+  })
+  const opens = Object.values(froms).map((from, branch): GatewayRecord => {
+    return { gateway: 'g', branch, event: 'open', time: -1 * minute, from }
+  })
+  const closes = Object.keys(froms).map((_, branch): GatewayRecord => {
+    return { gateway: 'g', branch, event: 'close', time: 16 * minute }
+  })
+
+  /** What two have in common in the second ten minutes, long after their branches were opened. */
+  function common(one: string, other: string, logs = logsOfGateways([...opens, ...slots, ...closes])) {
+    const [from, to] = [10 * minute, 20 * minute]
+    const traces = [...logs].flatMap(([name, log]) => traceIn(name, log, from, to) ?? [])
+    const of = (account: string) => prepare(traces.find(({ name }) => name === account) as Trace, from, to)
+    const features = featuresOf(of(one), of(other), crowdOf(traces, from, to))
+    return [features['comes from the same relays'], features['share of relays it comes from']]
+  }
+
+  test('link two more, the fewer others come from them', () => {
+    expect(common('a', 'b')).toEqual([Math.log(6 / 2), 1])
+    expect(common('c', 'd')).toEqual([Math.log(6 / 4), 1])
+    expect(common('a', 'c')).toEqual([0, 0])
+    expect(common('a', 'f')).toEqual([0, 0])
+  })
+
+  test('count as long as a branch stands, and no longer', () => {
+    const early = closes.map((record) => ({ ...record, time: 9 * minute }))
+    expect(common('a', 'b', logsOfGateways([...opens, ...slots, ...early]))).toEqual([0, 0])
+  })
+
+  test('are nothing that a provider knows', () => {
+    const reads = slots.map(({ gateway, time, accounts = [] }) => ({ gateway, time, accounts, method: 'eth_getProof' }))
+    expect(common('a', 'b', logsOfProvider(reads))).toEqual([0, 0])
+  })
 })
 
 test('areas are exact, by ranks', () => {

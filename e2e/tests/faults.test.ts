@@ -5,7 +5,7 @@ import { type LocalRelay, until } from '../src/network/index.ts'
 import { deploy, echoContract } from './support/chain.ts'
 import { startLoad } from './support/load.ts'
 import { useNetwork } from './support/network.ts'
-import { type Path, pathOf, type Role, roles } from './support/paths.ts'
+import { isGuard, type Path, pathOf, type Role, roles } from './support/paths.ts'
 import { ask } from './support/rpc.ts'
 
 const chain = 31337
@@ -31,12 +31,16 @@ async function killUnderLoad(victims: readonly LocalRelay[], options: { gatewayD
   if (!options.gatewayDies) expect(load.submissions()).toEqual(Array.from({ length: 10 }, () => 1))
 }
 
-/** Those that could stand in for `relay` in its role, and stand in no other one now. */
+/**
+ * Those that could stand in for `relay` in its role, and stand in no other one now. One is left that transactions can come
+ * from: the gateway of an account is not to see a trunk's middle.
+ */
 async function substitutesOf(relay: LocalRelay, role: Role): Promise<LocalRelay[]> {
   const { trunks } = await shared.network.daemon.status()
-  const others = trunks.map(({ entry, middle }) => (role === 'entry' ? middle.name : entry.name))
+  const middles = trunks.map(({ middle }) => middle.name)
+  const isUsed = (each: LocalRelay) => (role === 'entry' ? middles.includes(each.name) : isGuard(each))
   return shared.network.relays.all.filter(
-    (each) => each !== relay && each.roles.includes('gateway') === (role === 'gateway') && !others.includes(each.name),
+    (each) => each !== relay && each.roles.includes('gateway') === (role === 'gateway') && !isUsed(each),
   )
 }
 

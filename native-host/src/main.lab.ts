@@ -21,6 +21,8 @@ interface LinkingFlags {
   readonly freshness?: number
   readonly coldSpread?: number
   readonly keep: boolean
+  readonly inner: boolean
+  readonly provoke?: true
   readonly sleeps?: number
 }
 
@@ -37,8 +39,10 @@ program
   .option('--freshness <seconds>', 'of the watches, instead of the default', positive)
   .option('--cold-spread <minutes>', 'of the watches, instead of the default', positive)
   .option('--no-keep', 'branches on which something is watched are renewed and lost like all others')
+  .option('--no-inner', 'branches of accounts go from the middles of trunks straight to gateways')
+  .option('--provoke', 'every gateway makes each client try both of its ways')
   .option('--sleeps <n>', 'how often a machine sleeps in a day', Number)
-  .action(async ({ keep, sleeps, freshness, coldSpread, out, ...rest }: LinkingFlags) => {
+  .action(async ({ keep, inner, provoke, sleeps, freshness, coldSpread, out, ...rest }: LinkingFlags) => {
     const settings: Partial<AccountSettings> = {
       ...(freshness === undefined ? {} : { freshness: freshness * second }),
       ...(coldSpread === undefined ? {} : { coldSpread: coldSpread * minute }),
@@ -47,7 +51,8 @@ program
     const onUser = (user: number) => {
       if ((user + 1) % 20 === 0) process.stderr.write(`· ${rest.strategy}: ${user + 1} of ${rest.users} users\n`)
     }
-    const machine = { isKeeping: keep, ...(sleeps === undefined ? {} : { sleepsPerDay: sleeps }) }
+    const ways = { hasInner: inner, isProvoked: provoke === true }
+    const machine = { isKeeping: keep, ...ways, ...(sleeps === undefined ? {} : { sleepsPerDay: sleeps }) }
     await simulateLinking({ ...rest, ...machine, settings, views, onUser })
     flush()
   })

@@ -2,7 +2,8 @@
  * Are these two of one user? Learnt from the pairs of other users, told of pairs that were not learnt from: users are cut
  * in two halves, and each half is told by what the other teaches.
  */
-import { type Crowd, crowdOf, type Features, featuresOf, type Prepared, prepare } from './features.ts'
+import { type Crowd, crowdOf } from './crowd.ts'
+import { type Features, featuresOf, type Prepared, prepare } from './features.ts'
 import { type Example, learn } from './regression.ts'
 import { aucOf, type Point, rocOf, type Scored } from './score.ts'
 import { type Log, traceIn } from './traces.ts'
@@ -98,7 +99,11 @@ function poolsOf({ places, window, length, userOf }: AttackOptions): readonly Po
         const trace = traceIn(name, log, from, to)
         if (trace !== undefined) all.push(prepare(trace, from, to))
       }
-      const crowd = crowdOf(all, from, to)
+      const crowd = crowdOf(
+        all.map(({ trace }) => trace),
+        from,
+        to,
+      )
       for (const half of [0, 1]) {
         const members = all.filter(({ trace }) => userOf(trace.name) % 2 === half)
         if (members.length > 1) pools.push({ crowd, members, half })

@@ -2,6 +2,7 @@
  * What two traces have in common beyond chance. Counts are turned into log-likelihood ratios against what the rates of
  * both give by chance (Poisson); what many share at the same moment (a relay that restarts) weighs little.
  */
+import { type Crowd, commonBlocks, commonLosses, commonOrigins } from './crowd.ts'
 import type { Trace } from './traces.ts'
 
 const second = 1000
@@ -28,17 +29,6 @@ interface Interval {
   readonly to: number
 }
 
-/** What is known of the whole crowd in the window: how rare a thing is. */
-export interface Crowd {
-  readonly from: number
-  readonly to: number
-  readonly size: number
-  /** By number of the block, how many asked for it. */
-  readonly blocks: ReadonlyMap<number, number>
-  /** All times at which branches were lost. */
-  readonly closed: readonly number[]
-}
-
 export function prepare(trace: Trace, from: number, to: number): Prepared {
   const presence = intervals(trace.there, absence)
   const isInside = (time: number) => time > from + absence && time < to - absence
@@ -51,15 +41,6 @@ export function prepare(trace: Trace, from: number, to: number): Prepared {
     ends: presence.map((one) => one.to).filter(isInside),
     bursts: intervals(trace.asked, burstPause),
   }
-}
-
-export function crowdOf(all: readonly Prepared[], from: number, to: number): Crowd {
-  const blocks = new Map<number, number>()
-  for (const { trace } of all) {
-    for (const block of new Set(trace.blocks)) if (!Number.isNaN(block)) blocks.set(block, (blocks.get(block) ?? 0) + 1)
-  }
-  const closed = all.flatMap(({ trace }) => trace.closed).sort((a, b) => a - b)
-  return { from, to, size: all.length, blocks, closed }
 }
 
 /** By name; the same names in the same order for any two. */
@@ -80,6 +61,7 @@ export function featuresOf(a: Prepared, b: Prepared, crowd: Crowd): Features {
     surprise(matches(some, others, reach), (some.length * others.length * 2 * reach) / window + 0.01)
   const closed = commonLosses(one.closed, other.closed, crowd)
   const blocks = commonBlocks(one, other, crowd)
+  const origins = commonOrigins(one, other, crowd)
   const fewer = (some: readonly number[], others: readonly number[]) =>
     Math.max(1, Math.min(some.length, others.length))
   return {
@@ -115,6 +97,8 @@ export function featuresOf(a: Prepared, b: Prepared, crowd: Crowd): Features {
     'rare blocks asked for': blocks.weight,
     'share of blocks asked for': blocks.share,
     'same kinds and sizes': likeness(one.kinds, other.kinds),
+    'comes from the same relays': origins.weight,
+    'share of relays it comes from': origins.share,
     'named together': one.shared.length === 0 ? 0 : countCommon(one.shared, other.shared),
   }
 }
@@ -208,40 +192,6 @@ function nearest(one: readonly number[], other: readonly number[]): number {
   return least === Number.POSITIVE_INFINITY ? 0 : -Math.log((least + 100) / (20 * minute))
 }
 
-/** Branches lost at the same moment, each weighed by how few others were lost then. */
-function commonLosses(one: readonly number[], other: readonly number[], crowd: Crowd) {
-  const reach = 0.3 * second
-  let weight = 0
-  let count = 0
-  for (let i = 0, j = 0; i < one.length && j < other.length; ) {
-    const time = one[i] as number
-    const difference = time - (other[j] as number)
-    if (Math.abs(difference) <= reach) {
-      const lost = firstAt(crowd.closed, time + reach) - firstAt(crowd.closed, time - reach)
-      weight += Math.log(crowd.size / Math.max(lost, 1))
-      count += 1
-      i += 1
-      j += 1
-    } else if (difference < 0) i += 1
-    else j += 1
-  }
-  return { weight, count }
-}
-
-/** Blocks that both were asked for, each weighed by how few others were. */
-function commonBlocks(one: Trace, other: Trace, { blocks, size }: Crowd) {
-  const asked = new Set(one.blocks)
-  let weight = 0
-  let count = 0
-  for (const block of new Set(other.blocks)) {
-    if (Number.isNaN(block) || !asked.has(block)) continue
-    weight += Math.log(size / (blocks.get(block) ?? 1))
-    count += 1
-  }
-  const fewer = Math.min(asked.size, new Set(other.blocks).size)
-  return { weight, share: fewer === 0 ? 0 : count / fewer }
-}
-
 /** Cosine of the angle between what they are asked for, by kind and size. */
 function likeness(one: ReadonlyMap<string, number>, other: ReadonlyMap<string, number>): number {
   let product = 0
@@ -274,15 +224,4 @@ function overlapOf(one: readonly Interval[], other: readonly Interval[]): number
     else j += 1
   }
   return sum
-}
-
-function firstAt(times: readonly number[], time: number): number {
-  let low = 0
-  let high = times.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((times[middle] as number) < time) low = middle + 1
-    else high = middle
-  }
-  return low
 }

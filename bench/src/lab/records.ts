@@ -7,6 +7,8 @@ export interface GatewayRecord {
   readonly branch: number
   readonly event: 'open' | 'close' | 'request' | 'watch' | 'unwatch' | 'slot'
   readonly time: number
+  /** Of `open`: relays. */
+  readonly from?: readonly string[]
   readonly accounts?: readonly string[]
   readonly method?: string
   readonly block?: number

@@ -1,6 +1,6 @@
 /**
  * What an attacker has of one account (or, at a middle, of one flow): when something was asked about it, when it was there
- * at all, when its branches were lost. Sorted times, cut to a window.
+ * at all, when its branches were lost, which relays they came from. Sorted times, cut to a window.
  */
 import type { GatewayRecord, MiddleRecord, ProviderRecord } from './records.ts'
 
@@ -26,6 +26,8 @@ export interface Trace {
   readonly shared: readonly number[]
   /** How often each kind of question came. */
   readonly kinds: ReadonlyMap<string, number>
+  /** Relays that its branches came from, also those that were opened before. */
+  readonly origins: ReadonlySet<string>
 }
 
 interface Event {
@@ -38,8 +40,18 @@ interface Event {
   readonly question?: number | undefined
 }
 
+/** A branch, for as long as it is known to stand. */
+interface Stood {
+  readonly from: number
+  readonly to: number
+  readonly origins: readonly string[]
+}
+
 /** Everything about one name, in order. */
-export type Log = readonly Event[]
+export interface Log {
+  readonly events: readonly Event[]
+  readonly stood: readonly Stood[]
+}
 
 export function logsOfGateways(records: readonly GatewayRecord[]): ReadonlyMap<string, Log> {
   const logs = new Map<string, Event[]>()
@@ -58,28 +70,29 @@ export function logsOfGateways(records: readonly GatewayRecord[]): ReadonlyMap<s
       })
     }
   }
-  const stood = new Map<string, Map<number, { from: number; to: number }>>()
-  for (const { branch, event, time } of records) {
+  const stood = new Map<string, Map<number, Stood>>()
+  for (const { branch, event, time, from: origins = [] } of records) {
     if (event !== 'open' && event !== 'close') continue
     const sort = event === 'open' ? 'opened' : 'closed'
     for (const account of accountsOf.get(branch) ?? []) {
       add(logs, account, { time, sort })
-      const own = stood.get(account) ?? new Map()
+      const own = stood.get(account) ?? new Map<number, Stood>()
       stood.set(account, own)
-      const known = own.get(branch) ?? { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY }
-      own.set(branch, event === 'open' ? { ...known, from: time } : { ...known, to: time })
+      const known = own.get(branch) ?? { from: Number.NEGATIVE_INFINITY, to: Number.POSITIVE_INFINITY, origins: [] }
+      own.set(branch, event === 'open' ? { ...known, from: time, origins } : { ...known, to: time })
     }
   }
-  for (const [account, own] of stood) {
-    for (const time of returnsAmong([...own.values()])) add(logs, account, { time, sort: 'returned' })
+  const branches = new Map([...stood].map(([account, own]) => [account, [...own.values()]]))
+  for (const [account, own] of branches) {
+    for (const time of returnsAmong(own)) add(logs, account, { time, sort: 'returned' })
   }
-  return sorted(logs)
+  return sorted(logs, branches)
 }
 
 /** When a branch came that renews none: the one before was over, or had more time left than it has when it is renewed. */
-function returnsAmong(branches: { readonly from: number; readonly to: number }[]): readonly number[] {
+function returnsAmong(branches: readonly Stood[]): readonly number[] {
   return branches
-    .sort((a, b) => a.from - b.from)
+    .toSorted((a, b) => a.from - b.from)
     .flatMap(({ from }, index) => {
       const before = branches[index - 1]
       if (before === undefined || before.to === Number.POSITIVE_INFINITY) return []
@@ -128,12 +141,12 @@ export function flowOf({ trunk, gateway }: Pick<MiddleRecord, 'trunk' | 'gateway
 }
 
 /** What is in the window; undefined where nothing is. */
-export function traceIn(name: string, log: Log, from: number, to: number): Trace | undefined {
+export function traceIn(name: string, { events: log, stood }: Log, from: number, to: number): Trace | undefined {
   const events = log.slice(firstAt(log, from), firstAt(log, to))
   const there = events.filter(({ sort }) => sort === 'asked' || sort === 'slot')
   if (there.length === 0) return undefined
   const asked = events.filter(({ sort }) => sort === 'asked')
-  const timesOf = (some: Log) => some.map(({ time }) => time)
+  const timesOf = (some: readonly Event[]) => some.map(({ time }) => time)
   const kinds = new Map<string, number>()
   for (const { kind } of there) if (kind !== undefined) kinds.set(kind, (kinds.get(kind) ?? 0) + 1)
   return {
@@ -147,6 +160,7 @@ export function traceIn(name: string, log: Log, from: number, to: number): Trace
     blocks: asked.map(({ block }) => block ?? Number.NaN),
     shared: asked.flatMap(({ question }) => (question === undefined ? [] : [question])),
     kinds,
+    origins: new Set(stood.filter((branch) => branch.from < to && branch.to >= from).flatMap(({ origins }) => origins)),
   }
 }
 
@@ -156,13 +170,19 @@ function add(logs: Map<string, Event[]>, name: string, event: Event): void {
   else log.push(event)
 }
 
-function sorted(logs: Map<string, Event[]>): ReadonlyMap<string, Log> {
-  for (const log of logs.values()) log.sort((a, b) => a.time - b.time)
-  return logs
+function sorted(
+  logs: ReadonlyMap<string, Event[]>,
+  stood?: ReadonlyMap<string, readonly Stood[]>,
+): ReadonlyMap<string, Log> {
+  const entries = [...logs].map(([name, events]): [string, Log] => [
+    name,
+    { events: events.sort((a, b) => a.time - b.time), stood: stood?.get(name) ?? [] },
+  ])
+  return new Map(entries)
 }
 
 /** Index of the first event at or after `time`. */
-function firstAt(log: Log, time: number): number {
+function firstAt(log: readonly Event[], time: number): number {
   let low = 0
   let high = log.length
   while (low < high) {

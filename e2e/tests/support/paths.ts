@@ -48,6 +48,11 @@ export async function pathOf(network: LocalNetwork, ask: () => Promise<unknown>)
   return path as unknown as Path
 }
 
+/** One that the daemon connects to; it is never a middle of the same daemon. */
+export function isGuard({ tap }: LocalRelay): boolean {
+  return tap?.peers.has(daemonHost) === true
+}
+
 async function findPath(network: LocalNetwork, ask: () => Promise<unknown>): Promise<Path | undefined> {
   const traffic = await trafficDuring(network, async () => {
     for (let count = 0; count < answersSeen; count++) await ask()
@@ -57,8 +62,6 @@ async function findPath(network: LocalNetwork, ask: () => Promise<unknown>): Pro
   )
   const gateways = busy.filter(({ relay }) => relay.roles.includes('gateway'))
   const others = busy.filter(({ relay }) => !relay.roles.includes('gateway'))
-  // Guards are the ones that the daemon connects to; they are never a middle of the same daemon.
-  const isGuard = ({ tap }: LocalRelay) => tap?.peers.has(daemonHost) === true
   const entries = others.filter(({ relay }) => isGuard(relay))
   const middles = others.filter(({ relay }) => !isGuard(relay))
   const [entry, middle, gateway] = [entries[0], middles[0], gateways[0]]

@@ -93,7 +93,7 @@ test('a real daemon is started, serves, and is ended by `nightjar stop`', async 
   writeMessage(stdin, { id: 1, type: 'hello', bridge: 3, version: 'x' })
   let said = ''
   while (!said.includes('"id":1')) said += String((await once(child.stdout, 'data'))[0])
-  expect(said).toMatch(/"id":1,"result":.*"bridge":3/)
+  expect(said).toMatch(/"id":1,"result":.*"bridge":4/)
 
   const stop = spawn(process.execPath, [program, 'stop'], { env: { ...process.env, NIGHTJAR_HOME: home } })
   expect(await text(stop.stdout)).toBe('Stopped.\n')

@@ -1,6 +1,6 @@
 /**
- * What every branch of an isolation group is, wherever it ends: a hop below a trunk's middle that is watched while it
- * stands, knows when it was last used, and, once retired, closes with the last of what runs on it; one that is kept is
+ * What every branch of an isolation group is, wherever it ends: a hop below a trunk's middle, or below the inner middle that
+ * hides that one from it, that is watched while it stands, knows when it was last used, and, once retired, closes with the last of what runs on it; one that is kept is
  * closed by its middle when its time is over. What runs on it is told by gatewayBranch.ts (sealed records) and exitBranch.ts
  * (tcp streams).
  *
@@ -33,12 +33,15 @@ export interface BranchOptions {
   readonly slot: TrunkSlot
   /** Where the branch ends. */
   readonly relay: Relay
+  /** What is between that and the trunk. */
+  readonly inner: Relay | undefined
   /** A number in [0, 1). */
   random(): number
 }
 
 export abstract class Branch {
   readonly relay: Relay
+  readonly inner: Relay | undefined
   readonly slot: TrunkSlot
   protected readonly hop: Hop
   protected readonly clock: Clock
@@ -48,21 +51,26 @@ export abstract class Branch {
   /** In the clock's elapsed milliseconds. */
   lastUsed: number
 
-  constructor({ clock, slot, relay, random }: BranchOptions, hop: Hop) {
+  constructor({ clock, slot, relay, inner, random }: BranchOptions, hop: Hop) {
     this.relay = relay
+    this.inner = inner
     this.slot = slot
     this.hop = hop
     this.clock = clock
     this.lastUsed = clock.elapsed()
-    hop.onGoaway((seconds) => clock.after(random() * timeToLeave(seconds, longestAtEnd), () => this.#leave()))
-    watchHop(hop, {
+    const leaveWithin = (seconds: number) =>
+      clock.after(random() * timeToLeave(seconds, longestAtEnd), () => this.#leave())
+    const watch = {
       clock,
-      code: 'timed-out',
       isBusy: () => this.isExpecting,
       // A PING would tell its gateway that somebody is there.
       mayAsk: () => !this.isKept || this.isExpecting,
-      before: slot.trunk?.hop,
-    })
+    }
+    hop.onGoaway(leaveWithin)
+    watchHop(hop, { ...watch, code: 'timed-out', before: hop.parent })
+    if (this.innerHop === undefined) return
+    this.innerHop.onGoaway(leaveWithin)
+    watchHop(this.innerHop, { ...watch, code: 'link-lost', before: this.trunkHop })
   }
 
   /** Whether it is time to leave it, as a relay on its way drains: what is new belongs on another branch. */
@@ -72,7 +80,12 @@ export abstract class Branch {
 
   /** The middle's hop that it grows from. That may be an older trunk's than the slot has now. */
   get trunkHop(): Hop | undefined {
-    return this.hop.parent
+    return this.innerHop === undefined ? this.hop.parent : this.innerHop.parent
+  }
+
+  /** That of the inner middle, where there is one. */
+  get innerHop(): Hop | undefined {
+    return this.inner === undefined ? undefined : this.hop.parent
   }
 
   /** What is under way, and would be lost with the branch. */
@@ -154,12 +167,31 @@ export abstract class Branch {
   }
 }
 
-/** A hop to `relay` on the slot's trunk. @throws NightjarError where the trunk is not up, or the relay cannot be reached */
-export async function extendTo(clock: Clock, slot: TrunkSlot, relay: Relay): Promise<Hop> {
+/** A branch that is to be opened. */
+export interface Way {
+  readonly slot: TrunkSlot
+  /** What is between the trunk and `relay`. */
+  readonly inner: Relay | undefined
+  readonly relay: Relay
+}
+
+/**
+ * A hop to the relay on the slot's trunk.
+ * @param onInnerFailed told what is thrown then, before it is
+ * @throws NightjarError where the trunk is not up, or a relay cannot be reached
+ */
+export async function extendTo(
+  clock: Clock,
+  { slot, inner, relay }: Way,
+  onInnerFailed: (error: NightjarError) => void,
+): Promise<Hop> {
   if (slot.trunk === undefined) throw slot.lastError ?? new NightjarError('network-unreachable')
+  const { hop } = slot.trunk
+  const keyOf = (each: Relay) => responderOf(each, 'onion', clock.now())
   slot.busy += 1
   try {
-    return await slot.trunk.hop.extend(responderOf(relay, 'onion', clock.now()))
+    if (inner === undefined) return await hop.extend(keyOf(relay))
+    return await hop.extendThrough(keyOf(inner), keyOf(relay), onInnerFailed)
   } catch (error) {
     throw asNightjarError(error)
   } finally {

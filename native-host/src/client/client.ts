@@ -31,13 +31,19 @@ import type { Join } from './exitBranch.ts'
 import { Exits, type TcpOrder } from './exits.ts'
 import { GatewayBranch, type GreetedBranch } from './gatewayBranch.ts'
 import { RelayHealth } from './health.ts'
-import { OpenBranches, sealingOn } from './openBranches.ts'
+import { type Destination, OpenBranches, sealingOn } from './openBranches.ts'
 import { groupHash, shareKey } from './rendezvous.ts'
-import { isGateway, rankGateways, rankLastingly, servesChain, shortlist } from './selection.ts'
+import { isGateway, rankGateways, rankInners, rankLastingly, servesChain, shortlist } from './selection.ts'
 import { Trunks } from './trunks.ts'
 
 const maintainEvery = 1 * minute
 const allLied = 'no gateway is left that has not been proved wrong; a restart of the daemon gives them another chance'
+
+/** A branch that somebody wants who seals himself. */
+export interface BranchOrder extends Pick<Destination, 'group' | 'hidesMiddle'> {
+  /** Identity of a gateway. */
+  readonly gateway: string
+}
 
 export interface ClientOptions {
   readonly crypto: Crypto
@@ -95,7 +101,7 @@ export interface Client {
    * For those who seal themselves: a branch to one of these gateways, and its reply to the hello of an envelope handshake.
    * @throws NightjarError `unknown-relay` where the network document has no such gateway, and what keeps the branch from opening
    */
-  openBranch(group: string, gatewayId: string, hello: Uint8Array): Promise<GreetedBranch>
+  openBranch(order: BranchOrder, hello: Uint8Array): Promise<GreetedBranch>
   /** One sealed question, one sealed answer. @throws NightjarError where no answer came */
   exchange(branch: GatewayBranch, record: Uint8Array): Promise<Uint8Array>
   /**
@@ -144,6 +150,8 @@ export function createClient(options: ClientOptions): Client {
     clock,
     health,
     slotsFor: (group) => trunks.slotsFor(group),
+    innersFor: ({ group, relay }, trunk) =>
+      trunks.innersFor(relay, trunk, (path, pinned) => rankInners(crypto, network(), state, { group, path, pinned })),
     random,
     onChange,
     onGreeted: keepMet,
@@ -307,10 +315,10 @@ export function createClient(options: ClientOptions): Client {
       return gateways(group, chain).map((relay) => ({ relay, avoided: health.isAvoided(relay) }))
     },
 
-    async openBranch(group, gatewayId, hello) {
-      const gateway = network().byIdentity.get(gatewayId)
-      if (gateway === undefined || !isGateway(gateway)) throw new NightjarError('unknown-relay')
-      return openBranches.greet(group, gateway, hello)
+    async openBranch({ gateway, ...rest }, hello) {
+      const relay = network().byIdentity.get(gateway)
+      if (relay === undefined || !isGateway(relay)) throw new NightjarError('unknown-relay')
+      return openBranches.greet({ ...rest, relay }, hello)
     },
 
     connectThrough: (order, join) => exits.connect(order, join),

@@ -77,7 +77,8 @@ export class Exits {
       most: () => branchesPerTrunk * Math.max(trunks.standing.length, 1),
       hasRoom: (group) => openBranches.hasRoom(group),
       async open(group, exit) {
-        const opened = openBranches.open(group, exit, (each, hop) => ({ branch: new ExitBranch(each, hop) }))
+        const destination = { group, relay: exit, hidesMiddle: false }
+        const opened = openBranches.open(destination, (each, hop) => ({ branch: new ExitBranch(each, hop) }))
         return (await opened).branch
       },
     })

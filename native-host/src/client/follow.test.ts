@@ -1,3 +1,4 @@
+import { accountGroup } from '@nightjar/shared/accounts'
 import type { NightjarError } from '@nightjar/shared/errors'
 import { type Follower, keptFor, requestsPerBranch } from '@nightjar/shared/requests'
 import type { Question } from '@nightjar/shared/rpc'
@@ -18,8 +19,8 @@ const question: Question = { chain: 1, cells: 4, method: 'eth_subscribe', params
 /** On a branch that is kept. */
 const watch: Question = { chain: 1, cells: 4, method: 'nightjar_watch', params: [{ delay: 5 }] }
 
-async function start(gateways = 4) {
-  const net = await TestNetwork.create({ relays: 6, gateways })
+async function start(gateways = 4, relays = 6) {
+  const net = await TestNetwork.create({ relays, gateways })
   const state = freshState(nativeCrypto.randomBytes)
   const client = createClient({
     crypto: nativeCrypto,
@@ -39,7 +40,7 @@ async function start(gateways = 4) {
       onOutcome: (outcome, id) => told.push('result' in outcome ? outcome.result : id),
       onEnd: (code) => told.push(code),
     }
-    const following = await net.run(client.follow({ group, question: followed }, handler))
+    const following = await net.run(client.follow({ group, chain: 1, questionFor: () => followed }, handler))
     await net.settle()
     return { told, stop: () => following.stop() }
   }
@@ -254,7 +255,10 @@ describe('independent groups', () => {
   test('are as many as there are operators', async () => {
     const { follow, client, net } = await start(2)
     for (const index of [0, 1]) await follow(`heads ${index} 1`)
-    const third = client.follow({ group: 'heads 2 1', question }, { onOutcome() {}, onEnd() {} })
+    const third = client.follow(
+      { group: 'heads 2 1', chain: 1, questionFor: () => question },
+      { onOutcome() {}, onEnd() {} },
+    )
     await expect(net.run(third)).rejects.toMatchObject({ code: 'no-path' } satisfies Partial<NightjarError>)
   })
 
@@ -363,7 +367,26 @@ describe('when a relay on the way drains', () => {
     expect(telling()).toHaveLength(sites.length)
   })
 
-  test('the middle: what is watched moves, as it cannot stay', async () => {
+  test.each(['entry', 'middle'] as const)(
+    'the %s: accounts stay with their inner middles, and are lost here',
+    async (role) => {
+      const { net, client, follow, telling } = await start(12, 12)
+      const accounts = groups.map((_, index) => accountGroup(`0x${index}`.padEnd(42, '0') as `0x${string}`))
+      const watched = await Promise.all(accounts.map((group) => follow(group, watch)))
+      const before = telling().sort()
+      const relays = new Set(client.status().trunks.map((trunk) => trunk[role].name))
+      for (const name of relays) net.named(name).drain(60)
+      await net.clock.elapse(31 * second)
+      await net.settle()
+      expect([telling().sort(), watched.map(({ told }) => told)]).toEqual([before, groups.map(() => ['link-lost'])])
+      for (const name of relays) net.named(name).kill()
+      expect(telling().sort()).toEqual(before)
+      await net.clock.elapse(keptFor.longest)
+      expect(telling()).toEqual([])
+    },
+  )
+
+  test('the middle: what it keeps itself moves, as it cannot stay', async () => {
     const { net, client, follow, telling, push } = await start(12)
     const watched = await Promise.all(groups.map((group) => follow(group, watch)))
     const before = telling().sort()

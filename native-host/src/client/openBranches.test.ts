@@ -21,9 +21,11 @@ async function start() {
   const [near, far, gateway] = [net.named('r1'), net.named('r2'), net.named('g0')]
   const { clock } = net
   const health = new RelayHealth(clock)
-  const open = new OpenBranches({ clock, health, slotsFor: async () => [...slots], random })
+  const open = new OpenBranches({ clock, health, slotsFor: async () => [...slots], innersFor: () => [], random })
   const opening = (relay = gateway.relay) =>
-    open.open('me', relay, (options, hop) => ({ branch: new GatewayBranch(options, hop) }))
+    open.open({ group: 'me', relay, hidesMiddle: false }, (options, hop) => ({
+      branch: new GatewayBranch(options, hop),
+    }))
   const to = (relay = gateway.relay) => net.run(opening(relay))
   /** Has every place of the second trunk taken. */
   async function fillSecond(): Promise<GatewayBranch[]> {

@@ -3,6 +3,7 @@
  * against relays that fail, closed when idle or when another group needs the place. Each is idle for a time of its own:
  * those that were last used together must not be seen to end together.
  */
+import { hidesMiddle } from '@nightjar/shared/accounts'
 import type { Hop } from '@nightjar/shared/circuit'
 import type { Awaitable } from '@nightjar/shared/crypto'
 import type { Relay } from '@nightjar/shared/directory'
@@ -10,12 +11,12 @@ import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared
 import { limits } from '@nightjar/shared/limits'
 import { type OpenBranch, openSealedBranch, type SealedBranchOptions } from '@nightjar/shared/requests'
 import { type Clock, minute, second, type Timer } from '@nightjar/shared/runtime'
-import { type Branch, type BranchOptions, extendTo } from './branch.ts'
+import { type Branch, type BranchOptions, extendTo, type Way } from './branch.ts'
 import { eitherWay } from './eitherWay.ts'
 import { type GreetedBranch, openGatewayBranch } from './gatewayBranch.ts'
 import type { RelayHealth } from './health.ts'
 import { isApartFromAll } from './selection.ts'
-import type { TrunkSlot } from './trunk.ts'
+import type { Trunk, TrunkSlot } from './trunk.ts'
 import { trunkCount } from './trunks.ts'
 
 const idleAfter = 10 * minute
@@ -25,9 +26,17 @@ const lateAfter = 2 * second
 /** How soon after a look at a busy branch the next one is. */
 const lookAgainAfter = 1 * minute
 
+/** Who wants a branch, and where it is to end. */
+export interface Destination {
+  readonly group: string
+  readonly relay: Relay
+  /** The relay is not to see which middle it comes through: another one is between. */
+  readonly hidesMiddle: boolean
+}
+
 /** Where a branch to a relay can begin. */
 interface Reached {
-  readonly slot: TrunkSlot
+  readonly way: Way
   readonly hop: Hop
 }
 
@@ -36,6 +45,8 @@ export interface OpenBranchesOptions {
   readonly health: RelayHealth
   /** The slots that stand, the one that the group prefers first. Waits for one. @throws NightjarError `network-unreachable` */
   slotsFor(group: string): Promise<readonly TrunkSlot[]>
+  /** The inner middles that a branch of the group may have on that trunk, best first; none in a network too small for it. */
+  innersFor(destination: Destination, trunk: Trunk): readonly Relay[]
   /** A number in [0, 1). */
   random(): number
   onChange?(): void
@@ -61,33 +72,32 @@ export class OpenBranches {
   }
 
   /**
-   * A new branch of `group` to `relay`, made of its hop by `make`.
+   * A new branch, made of its hop by `make`.
    * @throws NightjarError `network-unreachable`, or why the relay cannot be reached (which counts against it)
    */
   async open<T extends { readonly branch: Branch }>(
-    group: string,
-    relay: Relay,
+    destination: Destination,
     make: (options: BranchOptions, hop: Hop) => Awaitable<T>,
   ): Promise<T> {
     const { clock, health, random } = this.#options
-    const { slot, hop } = await this.#reach(group, relay)
+    const { way, hop } = await this.#reach(destination)
     try {
-      const opened = await make({ clock, slot, relay, random }, hop)
-      health.tookNew(relay)
+      const opened = await make({ clock, random, ...way }, hop)
+      health.tookNew(way.relay)
       this.#keep(opened.branch)
       return opened
     } catch (error) {
-      this.#blame(relay, slot, asNightjarError(error))
+      this.#blame(way.relay, way.slot, asNightjarError(error))
       throw error
     } finally {
-      this.#count(slot, -1)
+      this.#count(way.slot, -1)
     }
   }
 
   /** The same to a gateway, and its reply to `hello`. */
-  async greet(group: string, gateway: Relay, hello: Uint8Array): Promise<GreetedBranch> {
-    const greeted = await this.open(group, gateway, (options, hop) => openGatewayBranch(options, hop, hello))
-    this.#options.onGreeted?.(group, gateway)
+  async greet(destination: Destination, hello: Uint8Array): Promise<GreetedBranch> {
+    const greeted = await this.open(destination, (options, hop) => openGatewayBranch(options, hop, hello))
+    this.#options.onGreeted?.(destination.group, destination.relay)
     return greeted
   }
 
@@ -108,46 +118,73 @@ export class OpenBranches {
   }
 
   /**
-   * A hop to `relay`, and the slot it is on, where it counts as being opened until the caller says otherwise. What fails or
-   * hangs over one trunk is tried over the other: what a middle says of a relay it alone says, and it could move the group
-   * to another gateway by that. Where it is `busy` and there is no other way now, nobody is blamed.
+   * A hop to the relay, and the way to it, on whose slot it counts as being opened until the caller says otherwise. What fails
+   * or hangs over one trunk is tried over the other, and through another inner middle: what one relay says of the next it alone
+   * says, and it could move the group to another gateway by that. Where it is `busy` and there is no other way now, nobody is
+   * blamed.
    */
-  async #reach(group: string, relay: Relay): Promise<Reached> {
+  async #reach(destination: Destination): Promise<Reached> {
     const { clock, slotsFor } = this.#options
+    const { group, relay } = destination
     const standing = await slotsFor(group)
     const fitting = fittingOf(relay, standing)
     const slot = this.#place(fitting)
     const others = fitting.filter((each) => each !== slot)
-    let last = slot
+    const way: Way = { slot, relay, inner: this.#innersFor(destination, slot)[0] }
+    let last = way
     try {
       return await eitherWay<Reached>(clock, lateAfter, {
-        first: () => this.#extend(slot, relay),
+        first: () => this.#extend(way),
         second: () => {
-          const spare = this.#spare(relay, others)
-          last = spare ?? slot
-          return spare && this.#extend(spare, relay)
+          const next = this.#otherWay(destination, way, others)
+          last = next ?? way
+          return next && this.#extend(next)
         },
         onNotNeeded: (reached) => {
-          this.#count(reached.slot, -1)
+          this.#count(reached.way.slot, -1)
           reached.hop.close()
         },
       })
     } catch (cause) {
       const error = asNightjarError(cause)
-      const isOneWay = last === slot && (others.length > 0 || standing.length < trunkCount)
-      if (error.code !== 'busy' || !isOneWay) this.#blame(relay, last, error)
+      const isOneWay = last.slot === slot && (others.length > 0 || standing.length < trunkCount)
+      if (error.code !== 'busy' || !isOneWay) this.#blame(relay, last.slot, error)
       throw error
     }
   }
 
-  async #extend(slot: TrunkSlot, relay: Relay): Promise<Reached> {
+  /** Over another trunk and through another inner middle, as far as there are some that may be asked. */
+  #otherWay(destination: Destination, way: Way, slots: readonly TrunkSlot[]): Way | undefined {
+    const { relay } = destination
+    const spare = this.#spare(relay, slots)
+    const inners = this.#innersFor(destination, spare ?? way.slot)
+    const other = inners.find(({ id }) => id !== way.inner?.id)
+    if (spare !== undefined) return { slot: spare, relay, inner: other ?? inners[0] }
+    return other && { slot: way.slot, relay, inner: other }
+  }
+
+  #innersFor(destination: Destination, { trunk }: TrunkSlot): readonly Relay[] {
+    if (!destination.hidesMiddle || trunk === undefined) return []
+    return this.#options.health.sort(this.#options.innersFor(destination, trunk))
+  }
+
+  async #extend(way: Way): Promise<Reached> {
+    const { slot, inner } = way
     this.#count(slot, 1)
     try {
-      return { slot, hop: await extendTo(this.#options.clock, slot, relay) }
+      const hop = await extendTo(this.#options.clock, way, (error) => this.#blameInner(way, error))
+      if (inner !== undefined) this.#options.health.worked(inner)
+      return { way, hop }
     } catch (error) {
       this.#count(slot, -1)
       throw error
     }
+  }
+
+  /** It was not the relay at the end, which was never asked. */
+  #blameInner({ slot, inner }: Way, error: NightjarError): void {
+    if (inner !== undefined && error.code !== 'busy') this.#blame(inner, slot, error)
+    this.#counted.add(error)
   }
 
   /** Once for each failure. One of a trunk that died meanwhile says nothing, nor does a circuit that others have filled. */
@@ -163,12 +200,16 @@ export class OpenBranches {
     this.#open.add(branch)
     this.#options.onChange?.()
     const idle = this.#closeWhenIdle(branch)
-    branch.onGoaway((seconds) => this.#options.health.drains(branch.relay, seconds))
+    const { health } = this.#options
+    const { relay, inner } = branch
+    branch.onGoaway((seconds) => health.drains(relay, seconds))
+    if (inner !== undefined) branch.innerHop?.onGoaway((seconds) => health.drains(inner, seconds))
     branch.onClosed(({ code }) => {
       idle.cancel()
       this.#open.delete(branch)
       this.#options.onChange?.()
-      if (isRelaysFault(branch, code)) this.#options.health.failed(branch.relay)
+      const failed = failedRelay(branch, code)
+      if (failed !== undefined) health.failed(failed)
     })
   }
 
@@ -242,12 +283,13 @@ function fittingOf(relay: Relay, slots: readonly TrunkSlot[]): readonly TrunkSlo
 }
 
 /**
- * The trunk stands and the branch does not: it was the relay at its end, unless the branch was given up on this side.
- * Once for the branch, however many requests were lost with it.
+ * The trunk stands and the branch does not: it was the inner middle, where that has gone, or the relay at the end, unless the
+ * branch was given up on this side. Once for the branch, however many requests were lost with it.
  */
-function isRelaysFault(branch: Branch, code: ErrorCode): boolean {
-  const trunk = branch.trunkHop
-  return trunk !== undefined && trunk.error === undefined && code !== 'branch-retired'
+function failedRelay(branch: Branch, code: ErrorCode): Relay | undefined {
+  const { trunkHop, innerHop, inner, relay } = branch
+  if (trunkHop === undefined || trunkHop.error !== undefined || code === 'branch-retired') return undefined
+  return innerHop?.error === undefined ? relay : inner
 }
 
 /** Branches that this process itself seals on. */
@@ -260,7 +302,8 @@ export function sealingOn(
     try {
       const sealed = await openSealedBranch(options, gateway, async (hello) => {
         isGreeted = true
-        const { branch, reply } = await openBranches.greet(group, gateway, hello)
+        const destination = { group, relay: gateway, hidesMiddle: hidesMiddle(group) }
+        const { branch, reply } = await openBranches.greet(destination, hello)
         return { carrier: branch, reply }
       })
       options.health.worked(gateway)

@@ -159,6 +159,31 @@ export function rankLastingly(crypto: Crypto, network: Network, state: State, ch
     .map(({ relay }) => relay)
 }
 
+export interface InnerChoice {
+  readonly group: string
+  /** Entry and middle of the trunk, and the end of the branch: it must be apart from these. */
+  readonly path: readonly Relay[]
+  /** Guards and middles: better apart from all of them, so that it does not depend on which trunk is up. */
+  readonly pinned: readonly Relay[]
+}
+
+/**
+ * The relays between a trunk and the group's gateway, best first. A gateway knows where a branch comes from: were that the
+ * trunk's middle, which is the same for half of a client's groups for weeks, gateways could tell by it which belong together.
+ */
+export function rankInners(crypto: Crypto, network: Network, state: State, choice: InnerChoice): Relay[] {
+  const { group, path, pinned } = choice
+  return network.relays
+    .filter((relay) => relay.roles.includes('relay') && isApartFromAll(relay, path))
+    .map((relay) => ({
+      relay,
+      isUnpinned: isApartFromAll(relay, pinned),
+      score: scoreOf(crypto, state, `inner ${group}`, relay),
+    }))
+    .sort((a, b) => Number(b.isUnpinned) - Number(a.isUnpinned) || b.score - a.score)
+    .map(({ relay }) => relay)
+}
+
 export interface ExitChoice {
   readonly group: string
   /** A host of the list. */

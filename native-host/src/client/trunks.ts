@@ -141,6 +141,16 @@ export class Trunks {
     return { ranked: rank(standing.length > 0 ? standing : likely), isLasting: false }
   }
 
+  /** What `rank` gives for between that trunk and the end of a branch, apart from all three; better apart from all pinned. */
+  innersFor(
+    end: Relay,
+    { entry, middle }: Trunk,
+    rank: (path: readonly Relay[], pinned: readonly Relay[]) => readonly Relay[],
+  ): readonly Relay[] {
+    const { guards, middles } = this.#pins()
+    return rank([entry, middle, end], [...guards, ...middles])
+  }
+
   #pins(): Pins {
     const { network: networkNow, state, clock, random } = this.#options
     const network = networkNow()

@@ -1,3 +1,4 @@
+import { bridgeVersion } from '@nightjar/shared/bridge'
 import { base64 } from '@nightjar/shared/bytes'
 import { recordSize } from '@nightjar/shared/envelope'
 import { NightjarError } from '@nightjar/shared/errors'
@@ -29,8 +30,8 @@ describe('a session says', () => {
     const { net, bridge, context } = await startSession()
     bridge.session.tell({ event: 'document' })
     expect(bridge.events).toEqual([])
-    const hello = await net.run(bridge.ask('hello', { bridge: 3, version: '0.1.0' }))
-    expect(hello).toEqual({ bridge: 3, version: '1.2.3', proofKey })
+    const hello = await net.run(bridge.ask('hello', { bridge: bridgeVersion, version: '0.1.0' }))
+    expect(hello).toEqual({ bridge: bridgeVersion, version: '1.2.3', proofKey })
     bridge.session.tell({ event: 'document' })
     bridge.session.tell({ event: 'status', status: context.status() })
     expect(bridge.events).toEqual([{ event: 'document' }, { event: 'status', status: context.status() }])
@@ -285,9 +286,9 @@ describe('what is refused', () => {
   test('a gateway that the document does not have, and a relay that is none', async () => {
     const { net, bridge, client } = await startSession()
     const hello = base64(new Uint8Array(1227))
-    const unknown = bridge.ask('open', { group: label, gateway: '0f'.repeat(32), hello })
+    const unknown = bridge.ask('open', { group: label, gateway: '0f'.repeat(32), hello, hidesMiddle: false })
     expect(await codeOfAsync(() => net.run(unknown))).toBe('unknown-relay')
-    const relay = bridge.ask('open', { group: label, gateway: net.named('r0').relay.id, hello })
+    const relay = bridge.ask('open', { group: label, gateway: net.named('r0').relay.id, hello, hidesMiddle: false })
     expect(await codeOfAsync(() => net.run(relay))).toBe('unknown-relay')
     expect(client.status().branches).toBe(0)
   })

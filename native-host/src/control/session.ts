@@ -108,12 +108,13 @@ export class BridgeSession implements Session {
     return result<'gateways'>(found.map(({ relay, avoided }) => ({ relay: relay.id, avoided })))
   }
 
-  async #open({ group, gateway, hello }: Extract<BridgeRequest, { type: 'open' }>): Promise<Outcome> {
+  async #open({ group, gateway, hello, hidesMiddle }: Extract<BridgeRequest, { type: 'open' }>): Promise<Outcome> {
     if (this.#branches.size + this.#opening >= limits.branchesPerBridge) {
       throw new NightjarError('limit-reached', { detail: 'branches of one browser' })
     }
     this.#opening += 1
-    const { branch, reply } = await this.#context.client.openBranch(groupOf(group), gateway, hello).finally(() => {
+    const order = { group: groupOf(group), gateway, hidesMiddle }
+    const { branch, reply } = await this.#context.client.openBranch(order, hello).finally(() => {
       this.#opening -= 1
     })
     if (this.#isClosed || branch.error !== undefined) {

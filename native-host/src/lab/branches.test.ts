@@ -14,7 +14,8 @@ const hours = 5
 const account = `0x${'11'.repeat(20)}`
 const params = [{ account, stride: 1, delay: 5 * second }]
 const group = `account ${account}`
-const order = { group, question: { chain: chainId, cells: 4, method: 'nightjar_watch', params } }
+const watched = { chain: chainId, cells: 4, method: 'nightjar_watch', params }
+const order = { group, chain: chainId, questionFor: () => watched }
 
 let records: { [P in Party]: Records[P][] }
 let clock: LabClock
@@ -29,8 +30,17 @@ beforeEach(() => {
   outages = new Map()
 })
 
+interface StartOptions {
+  readonly isKeeping: boolean
+  readonly hasInner: boolean
+  readonly isProvoked: boolean
+  readonly comesBack: boolean
+  readonly seed: number
+}
+
 /** Whoever watches the account, and, where that is lost, stops and begins anew. @param sleepsPerDay of the machine */
-async function start(sleepsPerDay: number, { isKeeping = true, comesBack = true, seed = 1 } = {}): Promise<World> {
+async function start(sleepsPerDay: number, options: Partial<StartOptions> = {}): Promise<World> {
+  const { isKeeping = true, hasInner = true, isProvoked = false, comesBack = true, seed = 1 } = options
   const world: World = { ...makeWorld(7, hours), outagesOf: (id) => outages.get(id) ?? [] }
   clock = new LabClock(world.start)
   const chance = chanceOf(seed)
@@ -42,7 +52,8 @@ async function start(sleepsPerDay: number, { isKeeping = true, comesBack = true,
     (id) => () =>
       ++id
   )(0)
-  path = new Path({ world, clock, chance, state, views, own, user: 0, sleepsPerDay, isKeeping, nextId })
+  const ways = { isKeeping, hasInner, isProvoked }
+  path = new Path({ world, clock, chance, state, views, own, user: 0, sleepsPerDay, ...ways, nextId })
   const onEnd = (code: string) => {
     ends.push(code)
     following?.stop()
@@ -85,6 +96,9 @@ function stood(): readonly Stood[] {
 
 const lengthOf = ({ from, to }: Stood) => to - from
 const last = (times: readonly number[]) => times.at(-1) ?? Number.NaN
+/** The relays that each branch came from. */
+const origins = () => records.gateway.flatMap(({ from }) => (from === undefined ? [] : [from]))
+const middles = () => new Set(records.middle.map(({ middle }) => middle))
 const middleEvents = (event: MiddleRecord['event']) => records.middle.filter((each) => each.event === event)
 const readsBetween = (from: number, to: number): readonly ProviderRecord[] =>
   records.provider.filter(({ time }) => time > from && time < to)
@@ -164,28 +178,88 @@ describe('where the machine sleeps', () => {
     expect(middleEvents('left')).toEqual([])
   })
 
-  test.each(['middle', 'gateway'] as const)('a %s that drains has it end, a while before it restarts', async (role) => {
-    const { world, lostAt } = await sleep()
-    const { [role]: drained } = middleEvents('left')[0] as MiddleRecord
-    expect(stood()).toEqual([])
-    // When relays restart is known from the start: here it all happens once more.
-    const from = world.start + lostAt + 1 * minute
-    restart(world, drained, from)
-    await sleep()
-    await clock.run(from)
-    const [branch] = stood()
-    expect(from - world.start - (branch?.to ?? 0)).toBeGreaterThan((drainSeconds / 2 - 1) * second)
-    expect(branch?.to).toBeGreaterThan(lostAt)
-  })
+  test.each(['middle', 'relay before the gateway', 'gateway'] as const)(
+    'a %s that drains has it end, a while before it restarts',
+    async (role) => {
+      const { world, lostAt } = await sleep()
+      const { middle, gateway } = middleEvents('left')[0] as MiddleRecord
+      const drained = { middle, 'relay before the gateway': origins().at(-1)?.[0] ?? '', gateway }[role]
+      expect(stood()).toEqual([])
+      // When relays restart is known from the start: here it all happens once more.
+      const from = world.start + lostAt + 1 * minute
+      restart(world, drained, from)
+      await sleep()
+      await clock.run(from)
+      const [branch] = stood()
+      expect(from - world.start - (branch?.to ?? 0)).toBeGreaterThan((drainSeconds / 2 - 1) * second)
+      expect(branch?.to).toBeGreaterThan(lostAt)
+    },
+  )
 })
 
-test('a gateway that drains has the branch leave, kept or not', async () => {
-  const world = await start(0)
-  const from = world.start + 20 * minute
-  restart(world, records.gateway[0]?.gateway ?? '', from)
-  await start(0)
-  await clock.run(from)
-  expect(lengthOf(stood()[0] as Stood)).toBeLessThan(20 * minute - (drainSeconds / 2 - 1) * second)
-  expect(new Set(records.gateway.map((each) => each.gateway)).size).toBe(2)
-  expect(ends).toEqual([])
+test.each(['gateway', 'relay before the gateway'] as const)(
+  'a %s that drains has the branch leave, kept or not',
+  async (role) => {
+    const world = await start(0)
+    const from = world.start + 20 * minute
+    restart(world, (role === 'gateway' ? records.gateway[0]?.gateway : origins()[0]?.[0]) ?? '', from)
+    await start(0)
+    await clock.run(from)
+    expect(lengthOf(stood()[0] as Stood)).toBeLessThan(20 * minute - (drainSeconds / 2 - 1) * second)
+    expect(new Set(records.gateway.map((each) => each.gateway)).size).toBe(role === 'gateway' ? 2 : 1)
+    expect(new Set(origins().flat()).size).toBe(role === 'gateway' ? 1 : 2)
+    expect(ends).toEqual([])
+  },
+)
+
+describe('a gateway sees a branch come', () => {
+  /** Over some hours, in which the branch is renewed. */
+  async function run(options: Partial<StartOptions>): Promise<void> {
+    const { end } = await start(0, options)
+    await clock.run(end)
+    expect(origins().length).toBeGreaterThan(2)
+  }
+
+  test('from the middle of its trunk, where there is no inner one', async () => {
+    await run({ hasInner: false })
+    expect(new Set(origins().flat())).toEqual(middles())
+  })
+
+  test('from one inner middle, which no trunk goes over', async () => {
+    await run({})
+    const [inner = '', ...others] = new Set(origins().flat())
+    expect(others).toEqual([])
+    expect(path.trunks.pinned.map(({ name }) => name)).not.toContain(inner)
+  })
+
+  test('from the middles of both trunks, where it provokes that', async () => {
+    await run({ hasInner: false, isProvoked: true })
+    const pinned = path.trunks.pinned.slice(2, 4).map(({ name }) => name)
+    for (const from of origins()) expect([...from].sort()).toEqual([...pinned].sort())
+  })
+
+  test('from two inner middles and no other, where it provokes that', async () => {
+    await run({ isProvoked: true })
+    expect(new Set(origins().flat()).size).toBe(2)
+    expect(origins().every((from) => from.length === 2)).toBe(true)
+    expect(
+      origins()
+        .flat()
+        .some((name) => middles().has(name)),
+    ).toBe(false)
+  })
+
+  test('from the middle of a trunk, where it is of no account', async () => {
+    await start(0)
+    records.gateway = []
+    const question = { ...watched, method: 'nightjar_heads', params: [] }
+    void path.follow({ group: 'heads 0 1', chain: 1, questionFor: () => question }, { onOutcome() {}, onEnd() {} })
+    await clock.run(clock.now() + 1 * second)
+    expect(origins().length).toBe(1)
+    expect(
+      origins()
+        .flat()
+        .every((name) => middles().has(name)),
+    ).toBe(true)
+  })
 })

@@ -5,29 +5,25 @@
  *
  * One on which something is watched is kept (docs/protocol.md, "Kept branches"): it stands for its time whether or not the
  * client is there, beside the next one, until its middle ends it. Left out: how many a relay keeps at most.
+ *
+ * Branches of accounts go from the trunk over an inner middle to the gateway, which so does not see the trunk's.
  */
 import type { Relay } from '@nightjar/shared/directory'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { keptFor } from '@nightjar/shared/requests'
-import { hour, minute, pause, second, type Timer } from '@nightjar/shared/runtime'
-import { nativeCrypto } from '@nightjar/shared-node/crypto'
-import { type Asking, assignGateways, keepGateway } from '../client/assignments.ts'
+import { minute, pause, second, type Timer } from '@nightjar/shared/runtime'
 import { timeToLeave } from '../client/branch.ts'
-import { groupHash } from '../client/rendezvous.ts'
-import { rankGateways } from '../client/selection.ts'
-import type { State } from '../state/store.ts'
 import type { Chance } from './chance.ts'
-import type { LabClock } from './clock.ts'
+import { Choices, type ChoicesOptions } from './choices.ts'
 import { drainSeconds, type Trunk, Trunks } from './trunks.ts'
-import type { MiddleRecord, Views } from './views.ts'
-import { chainId, type World } from './world.ts'
+import type { GatewayRecord, MiddleRecord, Views } from './views.ts'
 
 const lifetime = 10 * minute
 const lifetimeJitter = 2 * minute
 /** How long a request waits for a trunk. */
 const pathTimeout = 8 * second
-/** Cells of the handshakes that open a branch, each way. */
-const greetingCells = 4
+/** Cells of a handshake that opens a branch, each way: one with each relay of it, and one with the gateway's envelope. */
+const greetingCells = 2
 
 export interface Branch {
   readonly id: number
@@ -35,6 +31,8 @@ export interface Branch {
   readonly group: string
   readonly trunk: Trunk
   readonly gateway: Relay
+  /** Between the trunk and the gateway, where one is. */
+  readonly inner: Relay | undefined
   /** Milliseconds from here to the gateway. */
   readonly latency: number
   /** The client's: told when nothing more comes, or to look for the next one. */
@@ -49,16 +47,15 @@ export interface Branch {
   isLost: boolean
 }
 
-export interface BranchesOptions {
-  readonly world: World
-  readonly clock: LabClock
+export interface BranchesOptions extends ChoicesOptions {
   readonly chance: Chance
-  readonly state: State
   readonly views: Views
   readonly user: number
   readonly sleepsPerDay: number
   /** Branches on which something is watched are kept. */
   readonly isKeeping: boolean
+  /** Each gateway has each client try over its other trunk as well, as it refuses what comes first or is silent. */
+  readonly isProvoked: boolean
   /** Unlike any that another user has. */
   nextId(): number
 }
@@ -66,12 +63,12 @@ export interface BranchesOptions {
 export class Branches {
   readonly trunks: Trunks
   readonly #options: BranchesOptions
+  readonly #choices: Choices
   /** By group and gateway, the newest. */
   readonly #branches = new Map<string, Branch>()
   /** All that stand at their gateways, and what makes each be renewed. */
   readonly #standing = new Map<Branch, Timer>()
   readonly #opening = new Map<string, Promise<Branch>>()
-  readonly #rankings = new Map<string, readonly Relay[]>()
 
   /** @param onGatewayLost told when one restarts */
   constructor(options: BranchesOptions, onGatewayLost: (id: string) => void) {
@@ -83,18 +80,16 @@ export class Branches {
       onReplaced: (trunk, kept) =>
         this.#leaveOneByOne((branch) => branch.trunk === trunk && !(branch.isKept && kept === 'stay')),
     })
+    this.#choices = new Choices(options, this.trunks.pinned)
     for (const { id } of world.network.relays) {
+      const isConcerned = dependsOn(id)
       for (const { from } of world.outagesOf(id)) {
         if (from < clock.now()) continue
         const drainsAt = Math.max(from - drainSeconds * second, clock.now())
-        clock.after(drainsAt - clock.now(), () => {
-          this.#leaveOneByOne((branch) => branch.gateway.id === id || isKeptBy(id)(branch))
-        })
+        clock.after(drainsAt - clock.now(), () => this.#leaveOneByOne(isConcerned))
         clock.after(from - clock.now(), () => {
           onGatewayLost(id)
-          for (const branch of [...this.#standing.keys()]) {
-            if (branch.gateway.id === id || isKeptBy(id)(branch)) this.#end(branch, 'link-lost')
-          }
+          for (const branch of [...this.#standing.keys()].filter(isConcerned)) this.#end(branch, 'link-lost')
         })
       }
     }
@@ -102,7 +97,7 @@ export class Branches {
 
   /** The group's own. @throws NightjarError `network-unreachable` */
   of(group: string): Promise<Branch> {
-    const gateway = this.#gatewayOf(group)
+    const gateway = this.#choices.gatewayOf(group)
     const key = keyOf(group, gateway)
     const known = this.#branches.get(key)
     if (known !== undefined && !known.isLost) return Promise.resolve(known)
@@ -141,10 +136,13 @@ export class Branches {
     const { clock, chance, nextId, user, views } = this.#options
     const trunk = await this.#trunkOf(group)
     const id = nextId()
-    const latency = trunk.latency + chance.between(5, 40)
+    const inners = this.#choices.innersOf(group, trunk, gateway)
+    const [inner] = inners
+    const hop = () => chance.between(5, 40)
+    const latency = trunk.latency + hop() + (inner === undefined ? 0 : hop())
     const number = ++trunk.branches
     const branch: Branch = {
-      ...{ id, number, group, trunk, gateway, latency },
+      ...{ id, number, group, trunk, gateway, inner, latency },
       followers: new Set(),
       served: new Set(),
       lastUsed: this.#now,
@@ -154,13 +152,21 @@ export class Branches {
     }
     const [, account] = /^account (.+)$/.exec(group) ?? []
     views.write('truth', { user, branch: id, trunk: trunk.id, number, ...(account === undefined ? {} : { account }) })
-    this.seen(branch, { event: 'open', up: greetingCells, down: greetingCells })
-    this.#atGateway(branch, 'open', 2 * latency)
+    const cells = greetingCells * (inner === undefined ? 2 : 3)
+    this.seen(branch, { event: 'open', up: cells, down: cells })
+    this.#atGateway(branch, { event: 'open', from: this.#originsOf(trunk, inners) }, 2 * latency)
     await pause(clock, 4 * latency)
     if (trunk.isLost) throw new NightjarError('link-lost')
     this.#branches.set(keyOf(group, gateway), branch)
     this.#renewAfter(branch, lifetime + chance.between(-1, 1) * lifetimeJitter)
     return branch
+  }
+
+  /** The relays that its gateway sees the client come from. A second try goes over the other trunk and the next inner middle. */
+  #originsOf(trunk: Trunk, inners: readonly Relay[]): readonly string[] {
+    const middles = [trunk, ...this.trunks.besides(trunk)].map(({ middle }) => middle)
+    const origins = inners.length > 0 ? inners : middles
+    return origins.slice(0, this.#options.isProvoked ? 2 : 1).map(({ name }) => name)
   }
 
   async #trunkOf(group: string): Promise<Trunk> {
@@ -198,41 +204,13 @@ export class Branches {
     if (old.isLost || old.hasNext || !isWanted) return
     old.hasNext = true
     try {
-      await this.#open(old.group, this.#isThere(old.gateway) ? old.gateway : this.#gatewayOf(old.group))
+      await this.#open(old.group, this.#choices.isThere(old.gateway) ? old.gateway : this.#choices.gatewayOf(old.group))
     } catch (error) {
       // The trunk has gone, and the old branch is lost with it.
       if (error instanceof NightjarError) return
       throw error
     }
     for (const end of [...old.followers]) end('branch-retired')
-  }
-
-  /** Its own while that serves, else the next by its own ranking. */
-  #gatewayOf(group: string): Relay {
-    const { state, world } = this.#options
-    // As long as the client keeps one (client.ts): by then the gateways of the other groups are known.
-    const key = `${Math.floor(this.#now / hour)} ${group}`
-    const ranked = this.#rankings.get(key) ?? this.#rank(group)
-    this.#rankings.set(key, ranked)
-    // Nothing lapses within hours: chance has no part in it.
-    const asking: Asking = { group: groupHash(nativeCrypto, state, group), now: this.#now, random: () => 0 }
-    assignGateways(state, asking, ranked)
-    const gateway = ranked.find((relay) => this.#isThere(relay)) ?? ranked[0]
-    if (gateway === undefined) throw new NightjarError('no-path')
-    if (keepGateway(state, asking, gateway, (id) => world.network.byIdentity.get(id))) this.#rankings.clear()
-    return gateway
-  }
-
-  /** And does not drain. */
-  #isThere({ id }: Relay): boolean {
-    const outages = this.#options.world.outagesOf(id)
-    return outages.every(({ from, to }) => this.#now < from - drainSeconds * second || this.#now > to)
-  }
-
-  #rank(group: string): readonly Relay[] {
-    const { world, state } = this.#options
-    const choice = { group, chain: chainId, path: this.trunks.pinned, now: this.#now }
-    return rankGateways(nativeCrypto, world.network, state, choice)
   }
 
   /** Each at a moment of its own, within the time that there is for it. */
@@ -262,7 +240,7 @@ export class Branches {
     renewal.cancel()
     this.#standing.delete(branch)
     this.seen(branch, { event: 'close', up: 0, down: 0 })
-    this.#atGateway(branch, 'close', branch.latency)
+    this.#atGateway(branch, { event: 'close' }, branch.latency)
     for (const end of [...branch.served]) end()
     this.#lose(branch, code)
   }
@@ -272,16 +250,17 @@ export class Branches {
     for (const end of [...branch.followers]) end(code)
   }
 
-  #atGateway({ id, gateway }: Branch, event: 'open' | 'close', delay: number): void {
+  #atGateway({ id, gateway }: Branch, record: Pick<GatewayRecord, 'event' | 'from'>, delay: number): void {
     const { world, views } = this.#options
     const time = round(this.#now + delay - world.start)
-    views.write('gateway', { gateway: gateway.name, branch: id, event, time })
+    views.write('gateway', { gateway: gateway.name, branch: id, ...record, time })
   }
 }
 
-/** And by nobody else: its client is gone. */
-function isKeptBy(middle: string): (branch: Branch) => boolean {
-  return ({ trunk, isLost }) => isLost && trunk.middle.id === middle
+/** Whether it ends where the relay does: it goes over that behind its trunk, or is kept by it and nobody else. */
+function dependsOn(id: string): (branch: Branch) => boolean {
+  return ({ gateway, inner, trunk, isLost }) =>
+    gateway.id === id || inner?.id === id || (isLost && trunk.middle.id === id)
 }
 
 function keyOf(group: string, gateway: Relay): string {

@@ -38,6 +38,10 @@ export interface LinkingOptions {
   readonly sleepsPerDay?: number
   /** Branches on which something is watched are kept. */
   readonly isKeeping?: boolean
+  /** Branches of accounts go over an inner middle. */
+  readonly hasInner?: boolean
+  /** Gateways have each client try both of its ways. */
+  readonly isProvoked?: boolean
   onUser?(user: number): void
 }
 
@@ -53,7 +57,8 @@ export async function simulateLinking(options: LinkingOptions): Promise<void> {
 }
 
 async function live(options: LinkingOptions, world: World, user: number, nextId: () => number): Promise<void> {
-  const { strategy, settings, sessionsPerDay = usualSessions, sleepsPerDay = usualSleeps, isKeeping = true } = options
+  const { strategy, settings, sessionsPerDay = usualSessions, sleepsPerDay = usualSleeps } = options
+  const { isKeeping = true, hasInner = true, isProvoked = false } = options
   const chance = chanceOf(options.seed).fork(user + 1)
   const views = later(options.views)
   const clock = new LabClock(world.start - warmUp)
@@ -68,7 +73,7 @@ async function live(options: LinkingOptions, world: World, user: number, nextId:
     views.write('truth', { user, account: address })
   }
   const state = freshState((length) => Uint8Array.from({ length }, () => chance.index(256)))
-  const machine = { user, sleepsPerDay, isKeeping, nextId }
+  const machine = { user, sleepsPerDay, isKeeping, hasInner, isProvoked, nextId }
   const path = new Path({ world, clock, chance: chance.fork(1), state, views, own, ...machine })
   const ask = askWith(strategy, { path, clock, chance: chance.fork(2), own, ...(settings ? { settings } : {}) })
   const learning: typeof ask = (call) => {
@@ -81,11 +86,11 @@ async function live(options: LinkingOptions, world: World, user: number, nextId:
   await clock.run(world.end)
 }
 
-/** Nobody looked before the start. */
+/** Nobody looked before the start. But where a branch that stands then has come from, its gateway knows. */
 function later(views: Views): Views {
   return {
     write(party, record) {
-      if (!('time' in record) || record.time >= 0) views.write(party, record)
+      if (!('time' in record) || record.time >= 0 || 'from' in record) views.write(party, record)
     },
   }
 }

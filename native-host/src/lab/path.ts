@@ -76,8 +76,9 @@ export class Path {
     }
   }
 
-  async #followOnce({ group, question }: FollowOrder, handler: Follower): Promise<Following> {
+  async #followOnce({ group, questionFor }: FollowOrder, handler: Follower): Promise<Following> {
     const branch = await this.#branches.of(group)
+    const question = questionFor(branch.gateway.id)
     this.#branches.seen(branch, { event: 'follow', up: cellsOf(question), down: 0 })
     const isWatch = question.method === watchMethod
     if (isWatch) this.#branches.keep(branch)

@@ -22,6 +22,7 @@ const trunkCount = 2
 export interface Trunk {
   /** Unlike any other's. */
   readonly id: number
+  readonly entry: Relay
   readonly middle: Relay
   /** Milliseconds to the middle. */
   readonly latency: number
@@ -88,9 +89,14 @@ export class Trunks {
     return this.#slots[preferred] ?? this.#slots[1 - preferred]
   }
 
+  besides(trunk: Trunk): readonly Trunk[] {
+    return this.#slots.flatMap((each) => (each === undefined || each === trunk ? [] : [each]))
+  }
+
   #open(index: number, middle = this.#middles[index] as Relay): void {
     const { chance, nextId } = this.#options
-    this.#slots[index] = { id: nextId(), middle, latency: chance.between(15, 50), isLost: false, branches: 0 }
+    const [entry] = this.pinned as readonly [Relay]
+    this.#slots[index] = { id: nextId(), entry, middle, latency: chance.between(15, 50), isLost: false, branches: 0 }
   }
 
   #loseAll(pause: number): void {

@@ -9,6 +9,8 @@ export interface GatewayRecord {
   readonly branch: number
   readonly event: 'open' | 'close' | 'request' | 'watch' | 'unwatch' | 'slot'
   readonly time: number
+  /** Of `open`: the relays that the attempts to open it came from. It is modelled as standing over the first. */
+  readonly from?: readonly string[]
   /** Those that the question names. */
   readonly accounts?: readonly string[]
   readonly method?: string
@@ -33,6 +35,7 @@ export interface MiddleRecord {
   /** One circuit of one entry's: an anonymous client for as long as it stands. */
   readonly trunk: number
   readonly branch: number
+  /** Where the branch ends, as if the relay behind told: an upper bound of what a middle has where there is an inner one. */
   readonly gateway: string
   /** `left`: its circuit has ended, and the branch is kept. */
   readonly event: 'open' | 'left' | 'close' | 'exchange' | 'follow' | 'push'

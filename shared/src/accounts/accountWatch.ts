@@ -245,10 +245,14 @@ export class AccountWatch {
 
   #registrationFor(grid: Grid): Registration {
     const { context, chain, account } = this.#options
-    const params = [{ account, ...secretSchedule(context, grid, { chain, subject: account }) }]
+    const scheduleAt = secretSchedule(context, grid, { chain, subject: account })
+    const questionFor = (gateway: string) => {
+      const params = [{ account, ...scheduleAt(gateway) }]
+      return { chain, cells: watchCells, method: watchMethod, params }
+    }
     return new Registration({
       context,
-      order: { group: accountGroup(account), question: { chain, cells: watchCells, method: watchMethod, params } },
+      order: { group: accountGroup(account), chain, questionFor },
       get longestPause() {
         return Math.max(context.settings().coldSpread, Math.min(leastPause, 3 * grid.slot))
       },

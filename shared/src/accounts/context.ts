@@ -105,9 +105,11 @@ export interface Linking {
  */
 export const watchCells = 8
 
+const account = 'account '
+
 /** The isolation group of an account. */
-export function accountGroup(account: Address): string {
-  return `account ${account}`
+export function accountGroup(address: Address): string {
+  return `${account}${address}`
 }
 
 /** The group of one of the independent followers of a chain's heads. Each needs a gateway of another operator. */
@@ -139,6 +141,14 @@ export function independenceOf(group: string): Independence {
 /** A group that nothing else is in. @param name one that nobody has met */
 export function onceGroup(name: string): string {
   return `${once}${name}`
+}
+
+/**
+ * Whether the gateway of a group, which is told what an account does, must not see the middle of a trunk either: that is the
+ * same for half of what a client asks, for weeks.
+ */
+export function hidesMiddle(group: string): boolean {
+  return group.startsWith(account) || group.startsWith(once)
 }
 
 /** The group in which a site's calls are asked a second time. It needs another gateway than the site's. */

@@ -46,23 +46,32 @@ test('what is watched is watched so after a restart, and nothing else is', () =>
   const [mine, other] = [{ keyed: keyed('a') }, { keyed: keyed('b') }]
   const grid = gridOf(12 * second, 12 * second)
   const watched = { chain: 1, subject: '0xaa' }
-  const schedule = secretSchedule(mine, grid, watched)
-  expect(secretSchedule(mine, grid, watched)).toEqual(schedule)
+  const schedule = secretSchedule(mine, grid, watched)('gateway')
+  expect(secretSchedule(mine, grid, watched)('gateway')).toEqual(schedule)
   const others = [
     secretSchedule(other, grid, watched),
     secretSchedule(mine, { ...grid, longestDelay: 11 * second }, watched),
     secretSchedule(mine, grid, { ...watched, chain: 10 }),
     secretSchedule(mine, grid, { ...watched, subject: '0xab' }),
-  ]
+  ].map((scheduleAt) => scheduleAt('gateway'))
   expect(new Set([schedule, ...others].map(({ delay }) => delay)).size).toBe(5)
   expect(new Set([schedule, ...others].map(({ secret }) => secret)).size).toBe(5)
   const delays = Array.from(
     { length: 400 },
-    (_, index) => secretSchedule(mine, grid, { chain: 1, subject: `${index}` }).delay,
+    (_, index) => secretSchedule(mine, grid, { chain: 1, subject: `${index}` })('gateway').delay,
   )
   const share = (from: number) =>
     delays.filter((delay) => delay >= from * second && delay < (from + 3) * second).length / 400
   for (const from of [0, 3, 6, 9]) expect(share(from)).toBeCloseTo(1 / 4, 1)
+})
+
+test('each gateway is told a secret of its own: none of them can ask another one whether the watch goes on there', () => {
+  const keyed = (name: string) => nobleCrypto.hash.hmac(utf8('a'), utf8(name))
+  const scheduleAt = secretSchedule({ keyed }, gridOf(12 * second, 12 * second), { chain: 1, subject: '0xaa' })
+  const [one, other] = [scheduleAt('one'), scheduleAt('other')]
+  expect(other.secret).not.toBe(one.secret)
+  expect({ ...other, secret: one.secret }).toEqual(one)
+  expect(one.secret).toMatch(/^[0-9a-f]{32}$/)
 })
 
 test('rounds of everybody, within about a quarter of an hour, are of the same block', () => {

@@ -55,20 +55,27 @@ export function gridOf(blockTime: number, freshness: number): Grid {
   return { stride, slot, longestDelay: Math.min(slot, freshness, limits.watchDelay) }
 }
 
+export interface Schedule {
+  readonly stride: number
+  readonly delay: number
+  readonly secret: string
+}
+
 /**
- * How something is watched on the grid. The delay in each slot is its own; the secret shows its gateway that it is the same
- * client who asks for it on another branch, or after a loss, and takes up what went on there. Both outlive restarts: what a
- * client watched before would else come back as something new, all of it within half an hour.
+ * How something is watched on the grid, at the gateway of that identity. The delay in each slot is its own; the secret shows
+ * its gateway that it is the same client who asks for it on another branch, or after a loss, and takes up what went on there.
+ * Both outlive restarts: what a client watched before would else come back as something new, all of it within half an hour.
+ * With the secret another gateway could ask this one whether the watch goes on: so each is told one of its own.
  * @param subject what is watched: no two of a chain are the same
  */
 export function secretSchedule(
   { keyed }: Pick<AccountsContext, 'keyed'>,
   { stride, longestDelay }: Grid,
   { chain, subject }: { readonly chain: number; readonly subject: string },
-): { readonly stride: number; readonly delay: number; readonly secret: string } {
-  const hash = keyed(`${chain} ${subject} ${stride} ${longestDelay}`)
-  const share = readU32(hash, 0) / 2 ** 32
-  return { stride, delay: Math.floor(share * longestDelay), secret: hex(hash.subarray(4, 20)) }
+): (gateway: string) => Schedule {
+  const name = `${chain} ${subject} ${stride} ${longestDelay}`
+  const delay = Math.floor((readU32(keyed(name), 0) / 2 ** 32) * longestDelay)
+  return (gateway) => ({ stride, delay, secret: hex(keyed(`${name} ${gateway}`).subarray(0, 16)) })
 }
 
 /** How far apart the blocks of rounds are. */

@@ -59,14 +59,12 @@ export class HeadFollower {
 
   constructor(options: HeadFollowerOptions) {
     const { context, chain, index } = options
+    const question = { chain, cells: headCells, method: 'eth_subscribe', params: ['newHeads'] }
     this.#options = options
     this.#changes = new Changes(context.clock)
     this.#registration = new Registration({
       context,
-      order: {
-        group: headsGroup(index, chain),
-        question: { chain, cells: headCells, method: 'eth_subscribe', params: ['newHeads'] },
-      },
+      order: { group: headsGroup(index, chain), chain, questionFor: () => question },
       longestPause,
       longPause,
       onBack: () => options.onBack(),

@@ -7,6 +7,7 @@ export {
   type Disagreement,
   defaultSettings,
   headsGroup,
+  hidesMiddle,
   type Independence,
   independenceOf,
   type LieReport,

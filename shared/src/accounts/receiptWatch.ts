@@ -51,10 +51,14 @@ export class ReceiptWatch {
   constructor(options: ReceiptWatchOptions) {
     const { context, chain, account, hash, grid, onDone } = options
     this.#options = options
-    const params = [{ transaction: hash, ...secretSchedule(context, grid, { chain, subject: hash }) }]
+    const scheduleAt = secretSchedule(context, grid, { chain, subject: hash })
+    const questionFor = (gateway: string) => {
+      const params = [{ transaction: hash, ...scheduleAt(gateway) }]
+      return { chain, cells: watchCells, method: watchMethod, params }
+    }
     this.#registration = new Registration({
       context,
-      order: { group: accountGroup(account), question: { chain, cells: watchCells, method: watchMethod, params } },
+      order: { group: accountGroup(account), chain, questionFor },
       longestPause: Math.min(longestPause, pausedSlots * grid.slot),
       onOutcome: (outcome, gateway) => this.#onPush(outcome, gateway),
       onRegistered: () => void this.#askOnce(),

@@ -71,7 +71,7 @@ const requests: { readonly [T in BridgeMessage['type']]: RequestOf<T> } = {
   status: { id: 2, type: 'status' },
   document: { id: 3, type: 'document' },
   gateways: { id: 4, type: 'gateways', group: label, chain: 1 },
-  open: { id: 5, type: 'open', group: label, gateway: identity, hello: base64(pattern(1227)) },
+  open: { id: 5, type: 'open', group: label, gateway: identity, hello: base64(pattern(1227)), hidesMiddle: true },
   keep: { id: 10, type: 'keep', branch: 1, seconds: 7200 },
   exchange: { id: 6, type: 'exchange', branch: 1, record: base64(record) },
   follow: { id: 7, type: 'follow', branch: 1, record: base64(record), cells: 4 },

@@ -10,7 +10,7 @@
  *     hello { bridge, version }                →   { bridge, version, proofKey }
  *     document                                 →   { text }                        the signed network document
  *     gateways { group, chain }                →   [{ relay, avoided }]            best first
- *     open { group, gateway, hello }           →   { branch, reply }               an envelope handshake on a new branch
+ *     open { group, gateway, hello, hidesMiddle }  →  { branch, reply }            an envelope handshake on a new branch
  *     keep { branch, seconds }                 →   null                            see Carrier.keep
  *     exchange { branch, record }              →   { record }                      one sealed question, one sealed answer
  *     follow { branch, record, cells }         →   record events, null at its end  one sealed question, many answers
@@ -25,7 +25,7 @@ import { limits } from '../limits.ts'
 import { second } from '../runtime.ts'
 
 /** Raised when one side would not understand the other. */
-export const bridgeVersion = 3
+export const bridgeVersion = 4
 
 const id = v.pipe(v.number(), v.safeInteger(), v.minValue(0))
 const chain = v.pipe(v.number(), v.safeInteger(), v.minValue(1))
@@ -44,7 +44,8 @@ const requests = v.variant('type', [
   v.strictObject({ id, type: v.literal('status') }),
   v.strictObject({ id, type: v.literal('document') }),
   v.strictObject({ id, type: v.literal('gateways'), group, chain }),
-  v.strictObject({ id, type: v.literal('open'), group, gateway: relay, hello: bytes }),
+  /** `hidesMiddle`: the gateway is not to see which middle it comes through (shared/accounts). */
+  v.strictObject({ id, type: v.literal('open'), group, gateway: relay, hello: bytes, hidesMiddle: v.boolean() }),
   v.strictObject({ id, type: v.literal('keep'), branch, seconds: keptSeconds }),
   v.strictObject({ id, type: v.literal('exchange'), branch, record: bytes }),
   v.strictObject({ id, type: v.literal('follow'), branch, record: bytes, cells: v.pipe(v.number(), v.integer()) }),

@@ -85,6 +85,7 @@ export class Hop {
   #error: NightjarError | undefined
   readonly #closedListeners: Closed[] = []
   #isKept = false
+  #isBetween = false
   #goaway: number | undefined
   readonly #goawayListeners: Goaway[] = []
 
@@ -138,6 +139,11 @@ export class Hop {
     return this.#isKept
   }
 
+  /** Whether it is there for the one branch that grows from it, and ends with that. */
+  get isBetween(): boolean {
+    return this.#isBetween
+  }
+
   onClosed(listener: Closed): void {
     if (this.#error === undefined) this.#closedListeners.push(listener)
     else listener(this.#error)
@@ -163,6 +169,24 @@ export class Hop {
     return this.#extends.add(relay.identity, () => this.#extendNow(relay))
   }
 
+  /**
+   * Grows a branch to `relay` with `inner` between, which is there for that alone and ends with it.
+   * @throws NightjarError as `extend`; those to `inner` are told to `onInnerFailed` before
+   */
+  async extendThrough(inner: Responder, relay: Responder, onInnerFailed: (error: NightjarError) => void): Promise<Hop> {
+    const between = await this.extend(inner).catch((error: unknown) => {
+      onInnerFailed(asNightjarError(error))
+      throw error
+    })
+    between.#isBetween = true
+    try {
+      return await between.extend(relay)
+    } catch (error) {
+      between.close()
+      throw error
+    }
+  }
+
   /** Resolves when the hop has answered. Never rejects; use with a time-out. */
   ping(): Promise<void> {
     return new Promise((resolve) => {
@@ -178,8 +202,9 @@ export class Hop {
   }
 
   /**
-   * Has the hop that this branch grows from keep it for so many seconds, whatever becomes of the circuit, and end it then.
-   * Once for each, and not for the entry, which is no branch.
+   * Has the hop that this branch grows from keep it for so many seconds, whatever becomes of the circuit, and end it then;
+   * and the hop before that, where this is there for the branch alone. Once for each, and not for the entry, which is no
+   * branch.
    */
   keep(seconds: number): void {
     if (this.#parent === undefined) throw new Error('the entry is no branch to keep')
@@ -187,6 +212,7 @@ export class Hop {
     if (this.#error !== undefined) return
     this.#isKept = true
     hop.#send(messageType.keep, noStream, encodeKeep({ branch, seconds }))
+    if (hop.#isBetween) hop.keep(seconds)
   }
 
   /** Ends this hop and all below it; the entry's end is the circuit's. */
@@ -196,6 +222,7 @@ export class Hop {
     const { hop, branch } = this.#parent
     hop.#truncate(branch)
     this.fail(new NightjarError(code))
+    hop.#closeIfOver()
   }
 
   /** For the circuit: this hop and all below it are gone. */
@@ -333,9 +360,17 @@ export class Hop {
     if (branch === 0 || branch > this.#lastBranch) throw violation('BRANCH_CLOSED for a branch that never was')
     const error = new NightjarError(code === 0 ? 'link-lost' : fromWire(code))
     const pending = this.#pendingExtend
-    if (pending?.branch !== branch) return this.#children.get(branch)?.fail(error)
-    pending.closed = error
-    pending.settle(error)
+    if (pending?.branch === branch) {
+      pending.closed = error
+      pending.settle(error)
+      return
+    }
+    this.#children.get(branch)?.fail(error)
+    this.#closeIfOver()
+  }
+
+  #closeIfOver(): void {
+    if (this.#isBetween && this.#children.size === 0 && this.#pendingExtend === undefined) this.close()
   }
 
   #handleBranchGoaway(data: Uint8Array): void {

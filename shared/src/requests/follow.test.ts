@@ -13,7 +13,8 @@ import { ScriptedCarrier } from './testing/carrier.ts'
 
 const own = describeGateway('own')
 const next = describeGateway('next')
-const order = { group: 'me', question: { chain: 1, cells: 4, method: 'nightjar_watch', params: [] } }
+const question = { chain: 1, cells: 4, method: 'nightjar_watch', params: [] }
+const order = { group: 'me', chain: 1, questionFor: () => question }
 
 let opened: { readonly gateway: Relay; readonly carrier: ScriptedCarrier }[]
 let ranked: Relay[]

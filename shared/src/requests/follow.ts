@@ -20,7 +20,9 @@ const lookAfter = 30 * second
 /** What is to be followed, and for which group. */
 export interface FollowOrder {
   readonly group: string
-  readonly question: Question
+  readonly chain: number
+  /** What the gateway of that identity is asked. */
+  questionFor(gateway: string): Question
 }
 
 /** Who is told. */
@@ -49,7 +51,6 @@ export interface FollowContext {
  */
 export async function follow(context: FollowContext, order: FollowOrder, follower: Follower): Promise<Following> {
   const { clock, random } = context
-  const { question } = order
   let following: Following | undefined
   let look: Timer | undefined
   let isOver = false
@@ -58,7 +59,8 @@ export async function follow(context: FollowContext, order: FollowOrder, followe
     const branch = await branchFor(context, order)
     if (isOver) return
     const { id } = branch.gateway
-    following = branch.follow(question, { onOutcome: (outcome) => follower.onOutcome(outcome, id), onEnd })
+    const onOutcome = (outcome: Outcome) => follower.onOutcome(outcome, id)
+    following = branch.follow(order.questionFor(id), { onOutcome, onEnd })
     branch.onLeaving(() => void replace(branch))
     lookLater(branch)
   }
@@ -107,7 +109,7 @@ export async function follow(context: FollowContext, order: FollowOrder, followe
   }
 }
 
-async function branchFor(context: FollowContext, { group, question: { chain } }: FollowOrder): Promise<SealedBranch> {
+async function branchFor(context: FollowContext, { group, chain }: FollowOrder): Promise<SealedBranch> {
   let last = new NightjarError('no-path')
   for (const gateway of await context.gateways(group, chain)) {
     try {

@@ -71,6 +71,9 @@ test('a question about two accounts is put in a group of each, and what names no
   const asked = new Map(sent.map(({ group, params }) => [group, JSON.stringify(params)]))
   const own = [label(`account ${anna}`), label(`account ${bert}`)]
   expect([...asked.keys()].sort()).toEqual([...own, label('site https://dapp.example')].sort())
+  // The gateways of accounts are not to see the middle that all of them would have in common.
+  const hidden = daemon.requests.flatMap((each) => (each.type === 'open' && each.hidesMiddle ? [each.group] : []))
+  expect([...new Set(hidden)].sort()).toEqual(own.sort())
   for (const text of asked.values()) {
     expect([anna, bert, carl].filter((each) => text.includes(each.slice(2)))).toHaveLength(1)
   }

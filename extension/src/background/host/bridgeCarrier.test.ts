@@ -12,6 +12,7 @@ import { HostLink } from './hostLink.ts'
 
 const group = 'ab'.repeat(32)
 const gateway = 'cd'.repeat(32)
+const way = { group, gateway, hidesMiddle: true }
 
 async function setUp() {
   const clock = new FakeClock()
@@ -39,7 +40,7 @@ async function setUp() {
   link.start()
   await greet()
   const open = async (branch = 1) => {
-    const opening = carriers.open(group, gateway, pattern(4))
+    const opening = carriers.open(way, pattern(4))
     ports.last.receive({ id: last().id, result: { branch, reply: base64(pattern(8)) } })
     return (await opening).carrier
   }
@@ -59,7 +60,7 @@ function listener() {
 test('opens a branch for a group and carries records', async () => {
   const { ports, open, last } = await setUp()
   const carrier = await open(7)
-  expect(last()).toMatchObject({ type: 'open', group, gateway, hello: base64(pattern(4)) })
+  expect(last()).toMatchObject({ type: 'open', ...way, hello: base64(pattern(4)) })
   const asked = carrier.exchange(pattern(5))
   expect(last()).toMatchObject({ type: 'exchange', branch: 7, record: base64(pattern(5)) })
   ports.last.receive({ id: last().id, result: { record: base64(pattern(6)) } })
@@ -156,7 +157,7 @@ test('what was lost with its connection is not closed on the next one', async ()
 
 test('an open that the daemon refuses is refused with its reason', async () => {
   const { ports, carriers, last } = await setUp()
-  const opening = codeOfAsync(() => carriers.open(group, gateway, pattern(4)))
+  const opening = codeOfAsync(() => carriers.open(way, pattern(4)))
   ports.last.receive({ id: last().id, error: toRpcError(new NightjarError('unknown-relay')) })
   expect(await opening).toBe('unknown-relay')
 })

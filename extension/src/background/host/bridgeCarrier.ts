@@ -61,13 +61,12 @@ export class Carriers {
     this.link = link
   }
 
-  /** Opens a branch of `group` to a gateway. @throws NightjarError why there is none */
+  /** Opens a branch to a gateway. @throws NightjarError why there is none */
   async open(
-    group: string,
-    gateway: string,
+    way: { readonly group: string; readonly gateway: string; readonly hidesMiddle: boolean },
     hello: Uint8Array,
   ): Promise<{ reply: Uint8Array; carrier: BridgeCarrier }> {
-    const { branch, reply } = await this.link.ask('open', { group, gateway, hello: base64(hello) })
+    const { branch, reply } = await this.link.ask('open', { ...way, hello: base64(hello) })
     const carrier = new BridgeCarrier(this, branch)
     this.#carriers.set(branch, carrier)
     return { reply, carrier }

@@ -26,7 +26,8 @@ export class HeadFollowers {
     const key = `${chain} ${group}`
     const read = (call: Call): Promise<Outcome> => requests.request({ group, chain, call })
     const question = { chain, cells: headCells, method: 'eth_subscribe', params: ['newHeads'] }
-    const follow: HeadsOptions['follow'] = (handler) => requests.follow({ group, question }, handler)
+    const follow: HeadsOptions['follow'] = (handler) =>
+      requests.follow({ group, chain, questionFor: () => question }, handler)
     const follower = this.#followers.get(key) ?? new HeadFollower({ clock, follow, read })
     this.#followers.set(key, follower)
     const end = follower.listen(listener)

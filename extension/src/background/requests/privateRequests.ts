@@ -2,6 +2,7 @@
  * Requests over the private path: sealed here for a gateway that the verified network document describes, carried by
  * the daemon, retried as docs/protocol.md says ("Retries and broadcasts").
  */
+import { hidesMiddle } from '@nightjar/shared/accounts'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
@@ -114,9 +115,10 @@ export class PrivateRequests {
 
   async #open(group: string, gateway: Relay): Promise<SealedBranch> {
     const { carriers, label } = this.#options
+    const way = { group: label(group), gateway: gateway.id, hidesMiddle: hidesMiddle(group) }
     try {
       return await openSealedBranch({ ...this.#options, random: this.#context.random }, gateway, (hello) =>
-        carriers.open(label(group), gateway.id, hello),
+        carriers.open(way, hello),
       )
     } catch (error) {
       // The daemon may rank it lower now.

@@ -18,7 +18,7 @@ export async function startBranches(gateways = 2, random = () => 0.9) {
   slot.start()
   await net.settle()
   const { clock } = net
-  const open = new OpenBranches({ clock, health, slotsFor: async () => [slot], random })
+  const open = new OpenBranches({ clock, health, slotsFor: async () => [slot], innersFor: () => [], random })
   const branches = new Branches(sealingOn(open, { crypto: nativeCrypto, clock, health, random: () => 0.5 }))
   const gateway = net.named('g0')
   const get = (group = 'me', name = 'g0') => branches.get(group, net.named(name).relay)

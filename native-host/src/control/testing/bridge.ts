@@ -50,7 +50,7 @@ export class TestBridge {
   /** For `openSealedBranch`: greets a gateway over this bridge. */
   greet(group: string, gateway: string): Greet {
     return async (hello) => {
-      const { branch, reply } = await this.ask('open', { group, gateway, hello: base64(hello) })
+      const { branch, reply } = await this.ask('open', { group, gateway, hello: base64(hello), hidesMiddle: false })
       const carrier = new TestCarrier(this, branch)
       this.#carriers.set(branch, carrier)
       return { reply, carrier }

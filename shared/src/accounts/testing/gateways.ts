@@ -6,7 +6,15 @@ import { recordOverhead, recordSize } from '../../envelope/index.ts'
 import { type ErrorCode, NightjarError } from '../../errors/index.ts'
 import type { Hex } from '../../proofs/index.ts'
 import type { Follower, Following, FollowOrder, Order } from '../../requests/index.ts'
-import { encodeAnswer, type Json, type Outcome, packNodes, toRpcError, transactionHash } from '../../rpc/index.ts'
+import {
+  encodeAnswer,
+  type Json,
+  type Outcome,
+  packNodes,
+  type Question,
+  toRpcError,
+  transactionHash,
+} from '../../rpc/index.ts'
 import type { Clock } from '../../runtime.ts'
 import type { Chain, MinedBlock } from './chain.ts'
 
@@ -36,6 +44,7 @@ export interface Fault {
 
 interface Followed {
   readonly order: FollowOrder
+  readonly question: Question
   readonly handler: Follower
   isOver: boolean
   isBusy: boolean
@@ -108,13 +117,22 @@ export class Gateways {
   }
 
   async follow(order: FollowOrder, handler: Follower): Promise<Following> {
-    const { group, question } = order
+    const { group } = order
+    const question = order.questionFor(this.gatewayOf(group))
     this.#log('follow', group, question)
     if (this.faults.get(group)?.isNone) throw new NightjarError('no-path')
     if (this.faults.get(group)?.isGone) throw new NightjarError('connect-failed')
-    const stride = strideOf(order)
+    const stride = strideOf(question)
     const newest = this.#headFor(group).number
-    const followed = { order, handler, isOver: false, isBusy: false, taken: newest - (newest % stride), told: '' }
+    const followed = {
+      order,
+      question,
+      handler,
+      isOver: false,
+      isBusy: false,
+      taken: newest - (newest % stride),
+      told: '',
+    }
     this.#followed.add(followed)
     if (question.method === 'eth_subscribe') queueMicrotask(() => this.#pushHead(followed))
     else this.#tellWhetherKnown(followed)
@@ -128,8 +146,8 @@ export class Gateways {
   }
 
   /** Watches linger, here for ever: who begins one again has it where it was. */
-  #tellWhetherKnown({ order, handler }: Followed): void {
-    const key = `${this.gatewayOf(order.group)} ${JSON.stringify(order.question.params)}`
+  #tellWhetherKnown({ order, question, handler }: Followed): void {
+    const key = `${this.gatewayOf(order.group)} ${JSON.stringify(question.params)}`
     const gateway = this.gatewayOf(order.group)
     if (this.#begun.has(key)) queueMicrotask(() => handler.onOutcome({ result: { joined: true } }, gateway))
     this.#begun.add(key)
@@ -138,7 +156,7 @@ export class Gateways {
   /** The chain has another head: those who follow it are told. */
   announce(): void {
     for (const followed of [...this.#followed]) {
-      if (followed.order.question.method === 'eth_subscribe') this.#pushHead(followed)
+      if (followed.question.method === 'eth_subscribe') this.#pushHead(followed)
       else this.#awaitSlot(followed)
     }
   }
@@ -152,22 +170,22 @@ export class Gateways {
   }
 
   #awaitSlot(followed: Followed): void {
-    const { delay } = watchOf(followed.order)
+    const { delay } = watchOf(followed.question)
     const newest = this.#headFor(followed.order.group).number
     // Where the chain has gone back behind the last slot, its block has yet to come again.
-    if (newest < followed.taken) followed.taken = newest - (newest % strideOf(followed.order))
-    if (followed.isBusy || newest - (newest % strideOf(followed.order)) <= followed.taken) return
+    if (newest < followed.taken) followed.taken = newest - (newest % strideOf(followed.question))
+    if (followed.isBusy || newest - (newest % strideOf(followed.question)) <= followed.taken) return
     followed.isBusy = true
     this.#clock.after(delay, () => void this.#takeSlot(followed))
   }
 
   async #takeSlot(followed: Followed): Promise<void> {
-    const { order, handler } = followed
-    const stride = strideOf(order)
+    const { order, question, handler } = followed
+    const stride = strideOf(question)
     const newest = this.#headFor(order.group).number
     const before = followed.taken
     followed.taken = newest - (newest % stride)
-    const { account, transaction } = watchOf(order)
+    const { account, transaction } = watchOf(question)
     const fault = this.faults.get(order.group) ?? {}
     const blocks = [before, followed.taken].flatMap((number) => this.chain.blocks[number] ?? [])
     for (const block of blocks) {
@@ -177,7 +195,7 @@ export class Gateways {
       if (followed.isOver || fault.isSilent) break
       followed.told = block.hash
       const outcome = { result: this.#forged(order.group, value, 'nightjar_watch') }
-      if (!fits(order, outcome)) return this.#end(followed, 'answer-too-large')
+      if (!fits(question, outcome)) return this.#end(followed, 'answer-too-large')
       handler.onOutcome(outcome, this.gatewayOf(order.group))
     }
     followed.isBusy = false
@@ -268,20 +286,20 @@ interface WatchParams {
   readonly delay: number
 }
 
-function watchOf({ question }: FollowOrder): WatchParams {
+function watchOf(question: Question): WatchParams {
   // As this layer writes them.
   const [params] = question.params as unknown as readonly [WatchParams]
   return params
 }
 
-function strideOf(order: FollowOrder): number {
-  return order.question.method === 'nightjar_watch' ? watchOf(order).stride : 1
+function strideOf(question: Question): number {
+  return question.method === 'nightjar_watch' ? watchOf(question).stride : 1
 }
 
 function hex(number: number): string {
   return `0x${number.toString(16)}`
 }
 
-function fits({ question: { cells } }: FollowOrder, outcome: Outcome): boolean {
+function fits({ cells }: Question, outcome: Outcome): boolean {
   return encodeAnswer(outcome).length + recordOverhead <= recordSize(cells)
 }

@@ -1,0 +1,233 @@
+import { limits } from '@nightjar/shared/limits'
+import { minute, second } from '@nightjar/shared/runtime'
+import { codeOfAsync } from '@nightjar/shared/testing'
+import { describe, expect, test } from 'vitest'
+import { GatewayBranch } from './gatewayBranch.ts'
+import { RelayHealth } from './health.ts'
+import { OpenBranches } from './openBranches.ts'
+import { TestNetwork } from './testing/network.ts'
+import { makeSlot } from './testing/slot.ts'
+import type { TrunkSlot } from './trunk.ts'
+
+/** Two trunks that stand, r0–r1 and r0–r2, of which every group prefers the first, and the inner middles r3 and r4. */
+async function start() {
+  const net = await TestNetwork.create({ relays: 5, gateways: 1 })
+  const random = () => 0.5
+  const [first, second] = [makeSlot(net, random), makeSlot(net, random)]
+  second.path.middle = 'r2'
+  for (const { slot } of [first, second]) slot.start()
+  await net.settle()
+  const slots: TrunkSlot[] = [first.slot, second.slot]
+  const { clock } = net
+  const health = new RelayHealth(clock)
+  const inners = ['r3', 'r4'].map((name) => net.named(name).relay)
+  const open = new OpenBranches({
+    ...{ clock, health, random },
+    slotsFor: async () => [...slots],
+    innersFor: () => inners,
+  })
+  const gateway = net.named('g0')
+  const opening = (hidesMiddle = true) =>
+    open.open({ group: 'me', relay: gateway.relay, hidesMiddle }, (options, hop) => ({
+      branch: new GatewayBranch(options, hop),
+    }))
+  const to = async (hidesMiddle?: boolean) => (await net.run(opening(hidesMiddle))).branch
+  const failures = () => ['r3', 'r4', 'g0'].map((name) => health.failuresOf(net.named(name).relay))
+  /** How many EXTENDs each was asked for: the two middles, the two inner ones. */
+  const asked = () => ['r1', 'r2', 'r3', 'r4'].map((name) => net.named(name).extendsAsked)
+  const hops = () => ['r1', 'r2', 'r3', 'r4', 'g0'].map((name) => net.named(name).hops.size)
+  const [near, far, inner, next] = ['r1', 'r2', 'r3', 'r4'].map((name) => net.named(name)) as [
+    ReturnType<typeof net.named>,
+    ReturnType<typeof net.named>,
+    ReturnType<typeof net.named>,
+    ReturnType<typeof net.named>,
+  ]
+  return {
+    net,
+    slots,
+    first,
+    second,
+    health,
+    open,
+    opening,
+    to,
+    gateway,
+    near,
+    far,
+    inner,
+    next,
+    failures,
+    asked,
+    hops,
+  }
+}
+
+describe('a branch whose gateway is not to see the middle', () => {
+  test('comes from an inner middle; others from the middle itself', async () => {
+    const { to, asked, hops, open } = await start()
+    const branch = await to()
+    expect([branch.inner?.name, branch.trunkHop, branch.innerHop?.depth]).toEqual(['r3', branch.slot.trunk?.hop, 3])
+    expect([asked(), hops()]).toEqual([
+      [1, 0, 1, 0],
+      [1, 1, 1, 0, 1],
+    ])
+    const other = await to(false)
+    expect([other.inner, other.innerHop, other.trunkHop]).toEqual([undefined, undefined, branch.trunkHop])
+    expect([asked(), open.all.length]).toEqual([[2, 0, 1, 0], 2])
+  })
+
+  test('has the same one each time, and leaves none behind', async () => {
+    const { net, to, hops, asked } = await start()
+    for (let count = 0; count < 40; count++) {
+      ;(await to()).close()
+      await net.settle()
+    }
+    expect([asked(), hops()]).toEqual([
+      [40, 0, 40, 0],
+      [1, 1, 0, 0, 0],
+    ])
+  })
+
+  test('takes one place of its trunk', async () => {
+    const { to, slots } = await start()
+    const branches = []
+    for (let count = 0; count < 32; count++) branches.push(await to())
+    expect(new Set(branches.map(({ slot }) => slot))).toEqual(new Set([slots[0]]))
+    expect((await to()).slot).toBe(slots[1])
+  })
+})
+
+describe('where the gateway fails', () => {
+  test.each(['connect-failed', 'busy', 'refused'] as const)(
+    'it is asked over the other trunk and through another inner middle, and blamed once (%s)',
+    async (code) => {
+      const { to, inner, next, failures, asked } = await start()
+      inner.refuses = code
+      next.refuses = code
+      expect(await codeOfAsync(() => to())).toBe(code)
+      expect([asked(), failures()]).toEqual([
+        [1, 1, 1, 1],
+        [0, 0, 1],
+      ])
+    },
+  )
+
+  test('by one inner middle’s word, nobody is blamed', async () => {
+    const { to, second: other, inner, failures } = await start()
+    inner.refuses = 'connect-failed'
+    const branch = await to()
+    expect([branch.slot, branch.inner?.name, failures()]).toEqual([other.slot, 'r4', [0, 0, 0]])
+  })
+
+  test('and no other trunk stands, it is asked through another inner middle', async () => {
+    const { to, slots, inner, failures, asked } = await start()
+    slots.pop()
+    inner.refuses = 'connect-failed'
+    const branch = await to()
+    expect([branch.slot, branch.inner?.name]).toEqual([slots[0], 'r4'])
+    expect([asked(), failures()]).toEqual([
+      [2, 0, 1, 1],
+      [0, 0, 0],
+    ])
+  })
+
+  test('by closing the branch, it is to blame', async () => {
+    const { net, to, inner, failures, hops } = await start()
+    await to()
+    for (const hop of inner.hops) hop.closeBranchTo('g0', 'overflow')
+    await net.settle()
+    expect([failures(), hops()]).toEqual([
+      [0, 0, 1],
+      [1, 1, 0, 0, 0],
+    ])
+  })
+})
+
+describe('where an inner middle', () => {
+  test('cannot be reached, it is passed over, and the gateway is not blamed', async () => {
+    const { net, to, second: other, inner, failures, asked } = await start()
+    inner.up = false
+    const branch = await to()
+    expect([branch.slot, branch.inner?.name, failures()]).toEqual([other.slot, 'r4', [1, 0, 0]])
+    await net.settle()
+    expect((await to()).inner?.name).toBe('r4')
+    expect(asked()).toEqual([2, 1, 0, 2])
+    await net.clock.elapse(1 * second)
+    inner.up = true
+    expect((await to()).inner?.name).toBe('r3')
+    expect(failures()).toEqual([0, 0, 0])
+  })
+
+  test('is busy, the other one is asked, and nobody is blamed', async () => {
+    const { to, inner, failures } = await start()
+    inner.busy = true
+    expect((await to()).inner?.name).toBe('r4')
+    expect(failures()).toEqual([0, 0, 0])
+  })
+
+  test('cannot be reached, nor the other one, the gateway is not blamed', async () => {
+    const { to, inner, next, failures } = await start()
+    inner.up = false
+    next.up = false
+    expect(await codeOfAsync(() => to())).toBe('connect-failed')
+    expect(failures()).toEqual([1, 1, 0])
+  })
+
+  test('says nothing, the other one is asked two seconds later', async () => {
+    const { net, opening, near, failures, hops } = await start()
+    near.refuses = 'without a word'
+    const opened = opening()
+    await net.clock.elapse(2 * second)
+    expect((await net.run(opened)).branch.inner?.name).toBe('r4')
+    await net.clock.elapse(limits.handshakeTimeout)
+    await net.settle()
+    expect([failures(), hops()]).toEqual([
+      [1, 0, 0],
+      [1, 1, 0, 1, 1],
+    ])
+  })
+
+  test('is lost with branches on it, it is to blame, and its trunk stays', async () => {
+    const { net, to, slots, inner, failures } = await start()
+    const branch = await to()
+    inner.kill()
+    await net.settle()
+    expect([branch.error?.code, failures(), slots[0]?.trunk !== undefined]).toEqual(['link-lost', [1, 0, 0], true])
+  })
+
+  test('goes silent, it is to blame, and not the gateway behind it', async () => {
+    const { net, to, inner, failures, hops } = await start()
+    await to()
+    inner.silent = true
+    await net.clock.elapse(30 * second)
+    await net.settle()
+    expect(failures()).toEqual([1, 0, 0])
+    expect(hops().slice(0, 2)).toEqual([1, 1])
+  })
+
+  test('drains, its branches leave it, and the next goes through another one to the same gateway', async () => {
+    const { net, to, inner, gateway, health, open } = await start()
+    const branch = await to()
+    const left: boolean[] = []
+    branch.onLeaving(() => left.push(true))
+    inner.drain(30)
+    await net.settle()
+    expect([health.isAvoided(inner.relay), health.isAvoided(gateway.relay)]).toEqual([true, false])
+    expect((await to()).inner?.name).toBe('r4')
+    expect(left).toEqual([])
+    await net.clock.elapse(15 * second)
+    await net.settle()
+    expect([left, branch.error?.code, open.all.length]).toEqual([[true], 'branch-retired', 1])
+  })
+})
+
+test('one that is kept stays with its inner middle where the middle and the client are gone', async () => {
+  const { net, to, near, inner, gateway } = await start()
+  const branch = await to()
+  branch.keep(1 * minute)
+  await net.settle()
+  near.kill()
+  for (const hop of inner.hops) hop.end('link-lost')
+  await net.settle()
+  expect([branch.error?.code, inner.hops.size, gateway.hops.size]).toEqual(['link-lost', 0, 1])
+})
