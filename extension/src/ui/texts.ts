@@ -106,16 +106,16 @@ export const summaries = {
   offButSet: 'Sites are not private. MetaMask still asks Nightjar’s endpoint, unless you put it back.',
   connecting: (at: number, of: number) => `Step ${at} of ${of}`,
   stopped: (at: number, of: number) => `Stopped at step ${at} of ${of}`,
-  private: 'Sites and MetaMask ask the chains below over three relays.',
-  privateUnseen: 'Sites ask over three relays. MetaMask has not asked yet.',
-  privateSites: 'Sites ask over three relays. MetaMask does not.',
+  private: 'Sites and MetaMask ask the chains below over relays.',
+  privateUnseen: 'Sites ask over relays. MetaMask has not asked yet.',
+  privateSites: 'Sites ask over relays. MetaMask does not.',
   degraded: 'Sites are private. Something else is not.',
   blocked: 'What Nightjar covers is stopped. Nothing of it goes direct.',
   loading: 'Asking how things are',
 } as const
 
 export const whatItDoes =
-  'What sites and MetaMask ask the chain, and what MetaMask asks its own servers, goes over three relays. No single party sees both who asks and what is asked.'
+  'What sites and MetaMask ask the chain, and what MetaMask asks its own servers, goes over relays. No single party sees both who asks and what is asked.'
 
 export const notCovered = {
   title: 'Not covered',
@@ -140,7 +140,7 @@ export const path = {
   oneTrunk: 'The second path is being built.',
   noGateway: 'Chosen at the first request',
   moreGateways: (count: number) => `and ${count} more`,
-  caption: 'No relay sees both who asks and what.',
+  caption: 'No relay sees both who asks and what. Each account has one more of its own before its gateway.',
 } as const
 
 export const stepsTexts = {
@@ -179,7 +179,7 @@ export const setup = {
   lead: 'Private network access for wallets.',
   sentences: [
     'Your wallet tells its RPC provider, and its maker’s servers, your IP address and all your accounts.',
-    'Nightjar sends what sites and MetaMask ask over three relays. At most the last one knows what is asked, and only the first one who asks.',
+    'Nightjar sends what sites and MetaMask ask over relays. At most the last one knows what is asked, and only the first one who asks.',
     'No single party sees both who asks and what is asked; when that cannot be kept, requests fail and never go direct.',
   ],
   installTitle: 'Install the Nightjar program',

@@ -179,15 +179,15 @@ export class TrunkSlot {
 
   /**
    * Has the branches of a trunk that was replaced move, those too that were on their way, and closes it after them. Those
-   * that are kept stay, but for the end of the middle that does so itself: all accounts that moved within seconds, as a relay
-   * of the trunk drains, would show their gateways that they belong together. What is watched on them is lost here, and begins
-   * anew like after any loss.
+   * that their middle keeps stay there, but for its own end: all accounts that moved within seconds, as the entry of both
+   * trunks drains, would show their gateways that they belong together. What is watched on them is lost here, and begins anew
+   * like after any loss.
    * @param told those that know when to
    */
   #letGo(trunk: OpenTrunk, told: Set<Hop>): void {
     const { clock, random } = this.#options
     const left = ((trunk.endsAt ?? clock.elapsed()) - clock.elapsed()) / second
-    const stays = ({ isKept, isBetween }: Hop) => isKept && (isBetween || !trunk.isMiddleLeaving)
+    const stays = (branch: Hop) => branch.isKept && !trunk.isMiddleLeaving
     for (const branch of trunk.hop.branches) {
       if (told.has(branch) || stays(branch)) continue
       told.add(branch)

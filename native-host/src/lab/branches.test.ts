@@ -178,23 +178,34 @@ describe('where the machine sleeps', () => {
     expect(middleEvents('left')).toEqual([])
   })
 
-  test.each(['middle', 'relay before the gateway', 'gateway'] as const)(
-    'a %s that drains has it end, a while before it restarts',
-    async (role) => {
-      const { world, lostAt } = await sleep()
-      const { middle, gateway } = middleEvents('left')[0] as MiddleRecord
-      const drained = { middle, 'relay before the gateway': origins().at(-1)?.[0] ?? '', gateway }[role]
-      expect(stood()).toEqual([])
-      // When relays restart is known from the start: here it all happens once more.
-      const from = world.start + lostAt + 1 * minute
-      restart(world, drained, from)
-      await sleep()
-      await clock.run(from)
-      const [branch] = stood()
-      expect(from - world.start - (branch?.to ?? 0)).toBeGreaterThan((drainSeconds / 2 - 1) * second)
-      expect(branch?.to).toBeGreaterThan(lostAt)
-    },
-  )
+  test.each([
+    ['middle, where there is no other one,', false],
+    ['inner middle', true],
+    ['gateway', true],
+  ] as const)('a %s that drains has it end, a while before it restarts', async (role, hasInner) => {
+    const { world, lostAt } = await sleep({ hasInner })
+    const { gateway } = middleEvents('left')[0] as MiddleRecord
+    const drained = role === 'gateway' ? gateway : (origins().at(-1)?.[0] ?? '')
+    expect(stood()).toEqual([])
+    // When relays restart is known from the start: here it all happens once more.
+    const from = world.start + lostAt + 1 * minute
+    restart(world, drained, from)
+    await sleep({ hasInner })
+    await clock.run(from)
+    const [branch] = stood()
+    expect(from - world.start - (branch?.to ?? 0)).toBeGreaterThan((drainSeconds / 2 - 1) * second)
+    expect(branch?.to).toBeGreaterThan(lostAt)
+  })
+
+  test('nor does its end come with that of the trunk’s middle, which does not keep it alone', async () => {
+    const { world, lostAt } = await sleep()
+    const { middle } = middleEvents('left')[0] as MiddleRecord
+    const from = world.start + lostAt + 1 * minute
+    restart(world, middle, from)
+    await sleep()
+    await clock.run(from + 1 * minute)
+    expect(stood()).toEqual([])
+  })
 })
 
 test.each(['gateway', 'relay before the gateway'] as const)(

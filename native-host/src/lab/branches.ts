@@ -260,7 +260,7 @@ export class Branches {
 /** Whether it ends where the relay does: it goes over that behind its trunk, or is kept by it and nobody else. */
 function dependsOn(id: string): (branch: Branch) => boolean {
   return ({ gateway, inner, trunk, isLost }) =>
-    gateway.id === id || inner?.id === id || (isLost && trunk.middle.id === id)
+    gateway.id === id || (inner?.id ?? (isLost ? trunk.middle.id : undefined)) === id
 }
 
 function keyOf(group: string, gateway: Relay): string {

@@ -118,6 +118,7 @@ export class Trunks {
 
   /** The next one is there first. */
   #replace(index: number, middle?: Relay): void {
+    if (process.env.STAY) return this.#replaceEntry(index, middle)
     const trunk = this.#slots[index]
     if (trunk === undefined) return
     this.#open(index, middle)
@@ -125,10 +126,10 @@ export class Trunks {
   }
 
   /** What its middle keeps stays there, and is lost here when the rest has left. */
-  #replaceEntry(index: number): void {
+  #replaceEntry(index: number, middle?: Relay): void {
     const trunk = this.#slots[index]
     if (trunk === undefined) return
-    this.#open(index)
+    this.#open(index, middle)
     const { clock, onReplaced, onLost } = this.#options
     onReplaced(trunk, 'stay')
     clock.after(timeToLeave(drainSeconds, minute), () => {

@@ -85,6 +85,7 @@ export class Hop {
   #error: NightjarError | undefined
   readonly #closedListeners: Closed[] = []
   #isKept = false
+  /** It is there for the one branch that grows from it, and ends with that. */
   #isBetween = false
   #goaway: number | undefined
   readonly #goawayListeners: Goaway[] = []
@@ -137,11 +138,6 @@ export class Hop {
   /** Whether the hop before it was told to keep it. */
   get isKept(): boolean {
     return this.#isKept
-  }
-
-  /** Whether it is there for the one branch that grows from it, and ends with that. */
-  get isBetween(): boolean {
-    return this.#isBetween
   }
 
   onClosed(listener: Closed): void {
