@@ -7,6 +7,8 @@ import { fromBase64 } from '@nightjar/shared/bytes'
 import { size } from '@nightjar/shared/crypto'
 import type { Trust } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
+import { limits } from '@nightjar/shared/limits'
+import { second } from '@nightjar/shared/runtime'
 import { fileError } from '@nightjar/shared-node/config'
 import { logLevels } from '@nightjar/shared-node/log'
 import * as v from 'valibot'
@@ -54,7 +56,7 @@ export const configSchema = v.strictObject({
     v.strictObject({
       apart: v.optional(v.boolean(), true),
       linking: v.optional(v.picklist(['refuse', 'alone']), 'refuse'),
-      freshness_seconds: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(120)), 12),
+      freshness_seconds: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(limits.watchDelay / second)), 12),
       cold_spread_seconds: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(14_400)), 1800),
       compare_calls: v.optional(v.boolean(), true),
     }),

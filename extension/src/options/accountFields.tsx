@@ -1,5 +1,7 @@
 /** How accounts are kept apart, and what each choice costs. */
 
+import { limits } from '@nightjar/shared/limits'
+import { second } from '@nightjar/shared/runtime'
 import { describedBy, type FieldsProps, Refusal, Section } from './fields.tsx'
 import { options } from './texts.ts'
 
@@ -45,7 +47,7 @@ export function AccountFields({ draft, edit, refusal }: FieldsProps) {
           class="short"
           type="number"
           min={1}
-          max={600}
+          max={limits.watchDelay / second}
           value={draft.freshness}
           onInput={({ currentTarget }) => edit({ freshness: currentTarget.value })}
           {...describedBy('accounts', refusal)}

@@ -20,6 +20,11 @@ export function buildProgram(context: CliContext): Command {
     .description('Private network access for wallets: your JSON-RPC, sealed and onion-routed to a gateway.')
     .version(context.version)
     .showHelpAfterError()
+    .addHelpText(
+      'after',
+      '\nAccounts of a wallet are kept apart, each at a gateway of its own, and what is said of them is checked: `status`' +
+        '\nshows how far, and `accounts` in config.yaml sets it.\n',
+    )
 
   program
     .command('up')
@@ -36,7 +41,7 @@ export function buildProgram(context: CliContext): Command {
 
   program
     .command('status')
-    .description('show whether the daemon is private, and through whom')
+    .description('show whether the daemon is private, through whom, and how accounts are kept apart')
     .option('--json', 'print one JSON object')
     .action(async (options: { json?: boolean }) => {
       const status = parseResult('status', resultOf(await askDaemon(await context.socket(), { type: 'status' })))

@@ -1,11 +1,12 @@
 /** What the user chose about accounts, as it is stored; and what it means to shared/accounts. */
 import { type AccountSettings, defaultSettings } from '@nightjar/shared/accounts'
+import { limits } from '@nightjar/shared/limits'
 import { second } from '@nightjar/shared/runtime'
 import * as v from 'valibot'
 
 const shortest = 1
-/** A balance that is older surprises people. */
-const longest = 600
+/** No gateway reads later than that after a block. */
+const longest = limits.watchDelay / second
 const range = `must be a whole number of seconds from ${shortest} to ${longest}`
 
 export const accountsSchema = v.strictObject({
