@@ -3,13 +3,11 @@
  * against relays that fail, closed when idle or when another group needs the place. Each is idle for a time of its own:
  * those that were last used together must not be seen to end together.
  */
-import { hidesMiddle } from '@nightjar/shared/accounts'
 import type { Hop } from '@nightjar/shared/circuit'
 import type { Awaitable } from '@nightjar/shared/crypto'
 import type { Relay } from '@nightjar/shared/directory'
 import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
-import { type OpenBranch, openSealedBranch, type SealedBranchOptions } from '@nightjar/shared/requests'
 import { type Clock, minute, second, type Timer } from '@nightjar/shared/runtime'
 import { type Branch, type BranchOptions, extendTo, type Way } from './branch.ts'
 import { eitherWay } from './eitherWay.ts'
@@ -290,28 +288,4 @@ function failedRelay(branch: Branch, code: ErrorCode): Relay | undefined {
   const { trunkHop, innerHop, inner, relay } = branch
   if (trunkHop === undefined || trunkHop.error !== undefined || code === 'branch-retired') return undefined
   return innerHop?.error === undefined ? relay : inner
-}
-
-/** Branches that this process itself seals on. */
-export function sealingOn(
-  openBranches: OpenBranches,
-  options: SealedBranchOptions & { readonly health: RelayHealth },
-): OpenBranch {
-  return async (group, gateway) => {
-    let isGreeted = false
-    try {
-      const sealed = await openSealedBranch(options, gateway, async (hello) => {
-        isGreeted = true
-        const destination = { group, relay: gateway, hidesMiddle: hidesMiddle(group) }
-        const { branch, reply } = await openBranches.greet(destination, hello)
-        return { carrier: branch, reply }
-      })
-      options.health.worked(gateway)
-      return sealed
-    } catch (error) {
-      // Not a key of it is valid, so it cannot even be greeted; whatever fails later is counted with the branch.
-      if (!isGreeted) options.health.failed(gateway)
-      throw error
-    }
-  }
 }

@@ -2,24 +2,16 @@
  * One hop of a circuit, as the client holds it: its layer's keys, the branches that grow from it, and its streams.
  */
 import { readU16, writeU16 } from '../bytes/index.ts'
-import { cellSize, HandshakeAssembler, splitHandshake } from '../cell/index.ts'
+import { cellSize, splitHandshake } from '../cell/index.ts'
 import type { Crypto } from '../crypto/index.ts'
 import { asNightjarError, type ErrorCode, fromWire, NightjarError, violation } from '../errors/index.ts'
-import {
-  type ClientHandshake,
-  type DocumentStamp,
-  purpose,
-  type Responder,
-  type SessionKeys,
-  startHandshake,
-} from '../handshake/index.ts'
+import { type DocumentStamp, purpose, type Responder, type SessionKeys, startHandshake } from '../handshake/index.ts'
 import { limits } from '../limits.ts'
 import { type Clock, within } from '../runtime.ts'
-import { ExtendQueue } from './extendQueue.ts'
+import { Extending } from './extending.ts'
 import {
   decodeBranchClosed,
   decodeBranchGoaway,
-  decodeExtended,
   decodeMessage,
   encodeExtend,
   encodeKeep,
@@ -57,15 +49,6 @@ export interface HopCircuit {
   close(code: ErrorCode): void
 }
 
-interface PendingExtend {
-  readonly branch: number
-  settle(result: Uint8Array | NightjarError): void
-  /** Set where BRANCH_CLOSED came, be it right behind the answer, while that is still being checked. */
-  closed: NightjarError | undefined
-  /** The seconds of a BRANCH_GOAWAY that came likewise. */
-  goaway: number | undefined
-}
-
 /** One hop of a circuit, as the client holds it. Made by `openCircuit` and `Hop.extend`. */
 export class Hop {
   readonly depth: number
@@ -78,10 +61,7 @@ export class Hop {
   readonly #backward: LayerCipher
   readonly #children = new Map<number, Hop>()
   readonly #pings = new Map<string, () => void>()
-  #lastBranch = 0
-  #pendingExtend: PendingExtend | undefined
-  #extended = new HandshakeAssembler()
-  readonly #extends = new ExtendQueue()
+  readonly #extending = new Extending()
   #error: NightjarError | undefined
   readonly #closedListeners: Closed[] = []
   #isKept = false
@@ -132,7 +112,7 @@ export class Hop {
 
   /** Whether all branch numbers were given; the circuit then has to be replaced. */
   get isUsedUp(): boolean {
-    return this.#lastBranch === 0xffff
+    return this.#extending.isUsedUp
   }
 
   /** Whether the hop before it was told to keep it. */
@@ -162,7 +142,7 @@ export class Hop {
    * @throws NightjarError what the hop answered, `timed-out`, or `handshake-failed`; the same one for all that waited for it
    */
   extend(relay: Responder): Promise<Hop> {
-    return this.#extends.add(relay.identity, () => this.#extendNow(relay))
+    return this.#extending.queue.add(relay.identity, () => this.#extendNow(relay))
   }
 
   /**
@@ -229,7 +209,7 @@ export class Hop {
     // What ends with the hop before it was lost, and not replaced.
     const below = error.code === 'branch-retired' ? new NightjarError('link-lost', { cause: error }) : error
     for (const child of [...this.#children.values()]) child.fail(below)
-    this.#pendingExtend?.settle(error)
+    this.#extending.pending?.close(error)
     this.streams.closeAll(error.code === 'done' ? 'cancelled' : error.code)
     this.#forward.destroy()
     this.#backward.destroy()
@@ -249,7 +229,7 @@ export class Hop {
     const child = this.#children.get(branch)
     if (child !== undefined) return child.#receiveGuarded(cell)
     // What a branch sent before it heard of its end is dropped; a branch that never was is an error.
-    if (branch > this.#lastBranch) throw violation('cell from a branch that never was')
+    this.#extending.pendingFor(branch, 'cell from')
   }
 
   /** For the circuit: the link takes cells again. */
@@ -273,7 +253,7 @@ export class Hop {
   #handle(message: Message): void {
     switch (message.type) {
       case messageType.extended:
-        return this.#handleExtended(message.data)
+        return this.#extending.receive(message.data)
       case messageType.branchClosed:
         return this.#handleBranchClosed(message.data)
       case messageType.branchGoaway:
@@ -301,80 +281,49 @@ export class Hop {
     const { crypto, clock } = this.#circuit.context
     const handshake = await startHandshake(crypto, { purpose: purpose.hop, depth: this.depth + 1, responder: relay })
     if (this.#error !== undefined) throw this.#error
-    this.#lastBranch += 1
-    const branch = this.#lastBranch
+    const pending = this.#extending.begin()
+    const { branch } = pending
     try {
-      const reply = await within(
-        clock,
-        limits.handshakeTimeout,
-        this.#requestExtend(branch, relay, handshake),
-        () => new NightjarError('timed-out', { detail: 'EXTEND' }),
-      )
+      const message = encodeExtend({ branch, identity: relay.identity, hello: handshake.hello })
+      for (const part of splitHandshake(message, layerCapacity(this.depth) - messageHeaderSize)) {
+        this.#send(messageType.extend, noStream, part)
+      }
+      const late = () => new NightjarError('timed-out', { detail: 'EXTEND' })
+      const reply = await within(clock, limits.handshakeTimeout, pending.reply, late)
       const { keys, document } = await handshake.finish(reply)
-      const error = this.#error ?? this.#pendingExtend?.closed
+      const error = this.#error ?? pending.closed
       if (error !== undefined) throw error
       this.#circuit.context.onDocument?.(document)
       const hop = new Hop(this.#circuit, keys, { hop: this, branch })
       this.#children.set(branch, hop)
-      if (this.#pendingExtend?.goaway !== undefined) hop.goaway(this.#pendingExtend.goaway)
+      if (pending.goaway !== undefined) hop.goaway(pending.goaway)
       return hop
     } catch (error) {
       this.#truncate(branch)
       throw error
     } finally {
-      this.#pendingExtend = undefined
+      this.#extending.pending = undefined
     }
-  }
-
-  #requestExtend(branch: number, relay: Responder, handshake: ClientHandshake): Promise<Uint8Array> {
-    return new Promise((resolve, reject) => {
-      this.#pendingExtend = {
-        branch,
-        settle: (result) => (result instanceof NightjarError ? reject(result) : resolve(result)),
-        closed: undefined,
-        goaway: undefined,
-      }
-      const message = encodeExtend({ branch, identity: relay.identity, hello: handshake.hello })
-      for (const part of splitHandshake(message, layerCapacity(this.depth) - messageHeaderSize)) {
-        this.#send(messageType.extend, noStream, part)
-      }
-    })
-  }
-
-  #handleExtended(data: Uint8Array): void {
-    const whole = this.#extended.push(data)
-    if (whole === undefined) return
-    this.#extended = new HandshakeAssembler()
-    const { branch, reply } = decodeExtended(whole)
-    if (branch > this.#lastBranch) throw violation('EXTENDED for a branch that never was')
-    // The answer to an EXTEND that timed out may still come; it is dropped.
-    if (this.#pendingExtend?.branch === branch) this.#pendingExtend.settle(reply)
   }
 
   #handleBranchClosed(data: Uint8Array): void {
     const { branch, code } = decodeBranchClosed(data)
-    if (branch === 0 || branch > this.#lastBranch) throw violation('BRANCH_CLOSED for a branch that never was')
     const error = new NightjarError(code === 0 ? 'link-lost' : fromWire(code))
-    const pending = this.#pendingExtend
-    if (pending?.branch === branch) {
-      pending.closed = error
-      pending.settle(error)
-      return
-    }
+    const pending = this.#extending.pendingFor(branch, 'BRANCH_CLOSED for')
+    if (pending !== undefined) return pending.close(error)
     this.#children.get(branch)?.fail(error)
     this.#closeIfOver()
   }
 
   #closeIfOver(): void {
-    if (this.#isBetween && this.#children.size === 0 && this.#pendingExtend === undefined) this.close()
+    if (this.#isBetween && this.#children.size === 0 && this.#extending.pending === undefined) this.close()
   }
 
   #handleBranchGoaway(data: Uint8Array): void {
     const { branch, seconds } = decodeBranchGoaway(data)
-    if (branch === 0 || branch > this.#lastBranch) throw violation('BRANCH_GOAWAY for a branch that never was')
-    const pending = this.#pendingExtend
-    if (pending?.branch === branch) pending.goaway = seconds
-    else this.#children.get(branch)?.goaway(seconds)
+    const pending = this.#extending.pendingFor(branch, 'BRANCH_GOAWAY for')
+    if (pending === undefined) this.#children.get(branch)?.goaway(seconds)
+    else pending.goaway = seconds
   }
 
   #truncate(branch: number): void {

@@ -1,0 +1,28 @@
+/** Branches that this process itself seals on; an extension does so across the bridge (control/session.ts). */
+import { hidesMiddle } from '@nightjar/shared/accounts'
+import { type OpenBranch, openSealedBranch, type SealedBranchOptions } from '@nightjar/shared/requests'
+import type { RelayHealth } from './health.ts'
+import type { OpenBranches } from './openBranches.ts'
+
+export function sealingOn(
+  openBranches: OpenBranches,
+  options: SealedBranchOptions & { readonly health: RelayHealth },
+): OpenBranch {
+  return async (group, gateway) => {
+    let isGreeted = false
+    try {
+      const sealed = await openSealedBranch(options, gateway, async (hello) => {
+        isGreeted = true
+        const destination = { group, relay: gateway, hidesMiddle: hidesMiddle(group) }
+        const { branch, reply } = await openBranches.greet(destination, hello)
+        return { carrier: branch, reply }
+      })
+      options.health.worked(gateway)
+      return sealed
+    } catch (error) {
+      // Not a key of it is valid, so it cannot even be greeted; whatever fails later is counted with the branch.
+      if (!isGreeted) options.health.failed(gateway)
+      throw error
+    }
+  }
+}
