@@ -137,11 +137,12 @@ function reloaded(name: string, victims: Choice): Fault {
       return {
         victim: victim.name,
         async undo() {
-          const serves = await isServing(victim)
-          if (serves) return undefined
+          // One whose providers have both failed a moment ago says 503 for a while.
+          const failure = await complaint(until('it serves on after SIGHUP', () => isServing(victim), patience))
+          if (failure === undefined) return undefined
           await kill(victim)
           await victim.restart()
-          return 'it did not serve on after SIGHUP'
+          return failure
         },
       }
     },

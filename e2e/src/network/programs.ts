@@ -7,7 +7,10 @@ import { fileURLToPath } from 'node:url'
 /** The folder of the built programs: this file is bundled into it, or stands in the sources beside it. */
 export function distFolder(): string {
   let folder = dirname(fileURLToPath(import.meta.url))
-  while (!existsSync(join(folder, 'package-lock.json'))) folder = dirname(folder)
+  while (!existsSync(join(folder, 'package-lock.json'))) {
+    if (folder === dirname(folder)) throw new Error('no folder above has a package-lock.json')
+    folder = dirname(folder)
+  }
   return join(folder, 'dist')
 }
 
