@@ -125,7 +125,7 @@ export class Branches {
     this.#over = true
     const { kept, source } = this.#bounds
     for (const onward of this.#onwards.values()) {
-      if (!kept.take(onward, source)) this.#end(onward, code)
+      if (!kept.take(onward, { source, circuit: this })) this.#end(onward, code)
     }
     this.#onwards.clear()
   }

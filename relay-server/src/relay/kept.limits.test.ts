@@ -26,12 +26,12 @@ describe('branches without a circuit', () => {
   })
 
   /** How many of `count` further ones are taken of the source. Each stands for a minute. */
-  function take(source: string, count: number): number {
+  function take(source: string, count: number, circuit: object = places): number {
     const before = meter.keptBranches
     for (let asked = 0; asked < count; asked++) {
       const onward = branch()
       onward.endIn(1 * minute, 'branch-retired')
-      if (!kept.take(onward, source)) onward.close()
+      if (!kept.take(onward, { source, circuit })) onward.close()
     }
     return meter.keptBranches - before
   }
@@ -69,16 +69,32 @@ describe('branches without a circuit', () => {
   test('make room for the next one, where there are too many, by the end of another of the same source', () => {
     const other = branch()
     other.endIn(1 * minute, 'branch-retired')
-    kept.take(other, '192.0.2.2')
+    kept.take(other, { source: '192.0.2.2', circuit: places })
     take('192.0.2.1', 1000)
     const before = meter.keptBranches
     const newcomer = branch()
     newcomer.endIn(1 * minute, 'branch-retired')
-    expect([kept.take(newcomer, '192.0.2.1'), meter.keptBranches]).toEqual([true, before])
+    expect([kept.take(newcomer, { source: '192.0.2.1', circuit: places }), meter.keptBranches]).toEqual([true, before])
     // Both stand: each is still there to be ended.
     newcomer.fail('overflow')
     other.fail('overflow')
     expect(meter.keptBranches).toBe(before - 2)
+    clock.advance(1 * minute)
+  })
+
+  // Found by review: a stranger behind the same entry ended those of whoever had left, within seconds.
+  test('make room by the end of those of whoever has most of them', () => {
+    const [few, many] = [{}, {}]
+    const mine = Array.from({ length: 3 }, () => branch())
+    for (const onward of mine) {
+      onward.endIn(1 * minute, 'branch-retired')
+      kept.take(onward, { source: '192.0.2.1', circuit: few })
+    }
+    take('192.0.2.1', 1000, many)
+    const before = meter.keptBranches
+    // All three still are there to be ended.
+    for (const onward of mine) onward.fail('overflow')
+    expect(meter.keptBranches).toBe(before - 3)
     clock.advance(1 * minute)
   })
 
@@ -90,7 +106,7 @@ describe('branches without a circuit', () => {
         onward.onCell(command.created, cell)
       }
       onward.endIn(1 * minute, 'branch-retired')
-      kept.take(onward, `192.0.2.${index}`)
+      kept.take(onward, { source: `192.0.2.${index}`, circuit: places })
       return onward
     })
     const cell = makeCell(1, command.relay, pattern(10))
@@ -111,14 +127,18 @@ describe('branches without a circuit', () => {
     }
     const onward = branch((table) => new LastSend(table))
     onward.endIn(1 * minute, 'branch-retired')
-    kept.take(onward, '192.0.2.1')
+    kept.take(onward, { source: '192.0.2.1', circuit: places })
     clock.advance(1 * minute)
     expect([meter.keptBranches, places.taken, clock.pending]).toEqual([0, 0, 0])
   })
 
   test('are only those that were to be kept', () => {
     const onward = branch()
-    expect([kept.take(onward, '192.0.2.1'), refused, meter.keptBranches]).toEqual([false, [], 0])
+    expect([kept.take(onward, { source: '192.0.2.1', circuit: places }), refused, meter.keptBranches]).toEqual([
+      false,
+      [],
+      0,
+    ])
     onward.close()
   })
 })

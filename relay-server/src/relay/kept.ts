@@ -28,10 +28,16 @@ const rateOfAll: Rate = { perSecond: limits.keptCellsOfAll, atOnce: 8 * limits.k
 /** The longest that one takes to leave a gateway or exit that drains: what clients take that are there. */
 const leavingWithin = 1 * minute
 
+/** Whose a branch was. */
+interface Origin {
+  readonly source: Source
+  /** Unlike any other circuit's. */
+  readonly circuit: object
+}
+
 export class KeptBranches {
   readonly #options: KeptOptions
-  /** Each with the source of its circuit. */
-  readonly #branches = new Map<Onward, Source>()
+  readonly #branches = new Map<Onward, Origin>()
   readonly #held = new SourceCounts()
   /** Of what comes on all of them: those on which most comes end first. */
   readonly #all: TokenBucket
@@ -44,17 +50,18 @@ export class KeptBranches {
   }
 
   /**
-   * Takes over a branch of a circuit that ends, and came from `source`. False where nobody asked for it to be kept. Where
-   * there are too many, another one ends for it.
+   * Takes over a branch of a circuit that ends. False where nobody asked for it to be kept. Where there are too many, another
+   * one ends for it.
    */
-  take(onward: Onward, source: Source): boolean {
+  take(onward: Onward, origin: Origin): boolean {
+    const { source } = origin
     if (!onward.isKept) return false
     const { clock, meter, onRefused } = this.#options
     if (!isFair(this.#held.of(source), limits.keptBranches - this.#held.total)) {
       onRefused('kept-branches')
       this.#endOne(source)
     }
-    this.#branches.set(onward, source)
+    this.#branches.set(onward, origin)
     this.#held.add(source)
     meter.keptBranches += 1
     const bucket = new TokenBucket(clock, rate)
@@ -85,13 +92,17 @@ export class KeptBranches {
   }
 
   /**
-   * To make room, one by chance: of the same source, or of all where that has none. The newcomer in its place would show when
-   * its client left, and a few who fill the room once would take it from all others for hours.
+   * To make room, one by chance: of the same source, or of all where that has none; and of the circuits that have most there, or
+   * a client with few would lose them to one with many. The newcomer in its place would show when its client left, and a few who
+   * fill the room once would take it from all others for hours.
    */
   #endOne(source: Source): void {
     const own = this.#held.of(source) > 0
-    const all = [...this.#branches].filter(([, other]) => !own || other === source)
-    const [victim] = all[Math.floor(this.#chance() * all.length)] ?? []
+    const all = [...this.#branches].filter(([, origin]) => !own || origin.source === source)
+    const byCircuit = [...Map.groupBy(all, ([, { circuit }]) => circuit).values()]
+    const most = Math.max(...byCircuit.map(({ length }) => length))
+    const candidates = byCircuit.filter(({ length }) => length === most).flat()
+    const [victim] = candidates[Math.floor(this.#chance() * candidates.length)] ?? []
     victim?.fail('limit-reached')
   }
 
@@ -106,7 +117,7 @@ export class KeptBranches {
 
   #forget(onward: Onward, code: ErrorCode): void {
     const { meter } = this.#options
-    this.#held.remove(this.#branches.get(onward) as Source)
+    this.#held.remove((this.#branches.get(onward) as Origin).source)
     this.#branches.delete(onward)
     meter.keptBranches -= 1
     meter.branches -= 1
