@@ -177,21 +177,26 @@ export interface Way {
 
 /**
  * A hop to the relay on the slot's trunk.
- * @param onInnerFailed told what is thrown then, before it is
+ * @param onInnerFailed told before it throws because of the inner middle
  * @throws NightjarError where the trunk is not up, or a relay cannot be reached
  */
-export async function extendTo(
-  clock: Clock,
-  { slot, inner, relay }: Way,
-  onInnerFailed: (error: NightjarError) => void,
-): Promise<Hop> {
+export async function extendTo(clock: Clock, { slot, inner, relay }: Way, onInnerFailed: () => void): Promise<Hop> {
   if (slot.trunk === undefined) throw slot.lastError ?? new NightjarError('network-unreachable')
   const { hop } = slot.trunk
   const keyOf = (each: Relay) => responderOf(each, 'onion', clock.now())
+  const innerKeyOf = (each: Relay) => {
+    try {
+      return keyOf(each)
+    } catch (error) {
+      onInnerFailed()
+      throw error
+    }
+  }
   slot.busy += 1
   try {
     if (inner === undefined) return await hop.extend(keyOf(relay))
-    return await hop.extendThrough(keyOf(inner), keyOf(relay), onInnerFailed)
+    const end = keyOf(relay)
+    return await hop.extendThrough(innerKeyOf(inner), end, onInnerFailed)
   } catch (error) {
     throw asNightjarError(error)
   } finally {

@@ -1,6 +1,8 @@
 import { limits } from '@nightjar/shared/limits'
+import { openSealedBranch } from '@nightjar/shared/requests'
 import { minute, second } from '@nightjar/shared/runtime'
 import { codeOfAsync } from '@nightjar/shared/testing'
+import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { describe, expect, test } from 'vitest'
 import { GatewayBranch } from './gatewayBranch.ts'
 import { RelayHealth } from './health.ts'
@@ -9,9 +11,9 @@ import { TestNetwork } from './testing/network.ts'
 import { makeSlot } from './testing/slot.ts'
 import type { TrunkSlot } from './trunk.ts'
 
-/** Two trunks that stand, r0–r1 and r0–r2, of which every group prefers the first, and the inner middles r3 and r4. */
-async function start() {
-  const net = await TestNetwork.create({ relays: 5, gateways: 1 })
+/** Two trunks that stand, r0–r1 and r0–r2, of which every group prefers the first, and the inner middles r3, r4 … */
+async function start(count = 2) {
+  const net = await TestNetwork.create({ relays: 3 + count, gateways: 1 })
   const random = () => 0.5
   const [first, second] = [makeSlot(net, random), makeSlot(net, random)]
   second.path.middle = 'r2'
@@ -20,7 +22,7 @@ async function start() {
   const slots: TrunkSlot[] = [first.slot, second.slot]
   const { clock } = net
   const health = new RelayHealth(clock)
-  const inners = ['r3', 'r4'].map((name) => net.named(name).relay)
+  const inners = Array.from({ length: count }, (_, index) => net.named(`r${3 + index}`).relay)
   const open = new OpenBranches({
     ...{ clock, health, random },
     slotsFor: async () => [...slots],
@@ -79,7 +81,7 @@ describe('a branch whose gateway is not to see the middle', () => {
   test('has the same one each time, and leaves none behind', async () => {
     const { net, to, hops, asked } = await start()
     for (let count = 0; count < 40; count++) {
-      ;(await to()).close()
+      ;(await to()).retire()
       await net.settle()
     }
     expect([asked(), hops()]).toEqual([
@@ -131,13 +133,13 @@ describe('where the gateway fails', () => {
     ])
   })
 
-  test('by closing the branch, it is to blame', async () => {
+  test('by closing the branch, the inner middle is passed over, who alone says so; the next way tells', async () => {
     const { net, to, inner, failures, hops } = await start()
     await to()
     for (const hop of inner.hops) hop.closeBranchTo('g0', 'overflow')
     await net.settle()
     expect([failures(), hops()]).toEqual([
-      [0, 0, 1],
+      [1, 0, 0],
       [1, 1, 0, 0, 0],
     ])
   })
@@ -230,4 +232,114 @@ test('one that is kept stays with its inner middle where the middle and the clie
   for (const hop of inner.hops) hop.end('link-lost')
   await net.settle()
   expect([branch.error?.code, inner.hops.size, gateway.hops.size]).toEqual(['link-lost', 0, 1])
+})
+
+// Found by review: it was the gateway that was blamed, and no other way asked.
+describe('where an inner middle takes both EXTENDs, and', () => {
+  /** Opens a sealed branch; `meddle` is called as the gateway is greeted. */
+  async function greet(stage: Awaited<ReturnType<typeof start>>, meddle: () => void) {
+    const { net, gateway, open } = stage
+    const { secrets } = gateway
+    let isFirst = true
+    gateway.secrets = (key) => {
+      if (key === gateway.envelope && isFirst) {
+        isFirst = false
+        meddle()
+      }
+      return secrets.call(gateway, key)
+    }
+    const destination = { group: 'me', relay: gateway.relay, hidesMiddle: true }
+    let branch: GatewayBranch | undefined
+    const options = { crypto: nativeCrypto, clock: net.clock, random: () => 0.5 }
+    const opened = openSealedBranch(options, gateway.relay, async (hello) => {
+      const greeted = await open.greet(destination, hello)
+      branch = greeted.branch
+      return { carrier: greeted.branch, reply: greeted.reply }
+    })
+    await net.settle()
+    await net.clock.elapse(2 * second)
+    await net.run(opened)
+    return branch as unknown as GatewayBranch
+  }
+
+  test('cuts the branch when the gateway is greeted, another way is taken, and nobody is blamed', async () => {
+    const stage = await start()
+    const { inner, second: other, failures, hops } = stage
+    const branch = await greet(stage, () => {
+      for (const hop of inner.hops) hop.closeBranchTo('g0', 'link-lost')
+    })
+    expect([branch.slot, branch.inner?.name, failures()]).toEqual([other.slot, 'r4', [0, 0, 0]])
+    expect(hops()).toEqual([1, 1, 0, 1, 1])
+  })
+
+  test('swallows what comes from the gateway, another way is taken after two seconds, and nobody is blamed', async () => {
+    const stage = await start()
+    const { inner, failures } = stage
+    const branch = await greet(stage, () => {
+      inner.silent = true
+    })
+    expect([branch.inner?.name, failures()]).toEqual(['r4', [0, 0, 0]])
+  })
+
+  test('dies then, another way is taken, and it is passed over', async () => {
+    const stage = await start()
+    const { inner, failures } = stage
+    const branch = await greet(stage, () => inner.kill())
+    expect([branch.inner?.name, failures()]).toEqual(['r4', [1, 0, 0]])
+  })
+})
+
+describe('the word of one inner middle', () => {
+  test.each(['connect-failed', 'busy'] as const)(
+    'is not believed where the other one cannot be reached, and there is a third (%s)',
+    async (code) => {
+      const { to, inner, next, failures, asked } = await start(3)
+      inner.up = false
+      next.refuses = code
+      expect((await to()).inner?.name).toBe('r5')
+      expect([failures(), asked()]).toEqual([
+        [1, 0, 0],
+        [2, 1, 0, 1],
+      ])
+    },
+  )
+
+  test('is where there is no other, unless that says that the gateway is busy', async () => {
+    const { to, inner, next, failures } = await start()
+    inner.up = false
+    next.refuses = 'connect-failed'
+    expect(await codeOfAsync(() => to())).toBe('connect-failed')
+    expect(failures()).toEqual([1, 0, 1])
+  })
+
+  test('that the gateway drains has the branch leave, for the same gateway through another one', async () => {
+    const { net, to, inner, gateway, health } = await start()
+    const branch = await to()
+    for (const hop of gateway.hops) hop.announceDrain(30)
+    await net.clock.elapse(15 * second)
+    await net.settle()
+    expect([branch.error?.code, health.isAvoided(gateway.relay)]).toEqual(['branch-retired', false])
+    expect(inner.hops.size).toBe(0)
+    expect((await to()).relay).toBe(gateway.relay)
+  })
+})
+
+// Found by review: each took its place for up to two hours, until none was left.
+test('kept branches that were given up unheard make room where it is needed, and not before', async () => {
+  const { net, slots, to, inner, next, gateway } = await start()
+  slots.pop()
+  const standing = () => [inner.hops.size + next.hops.size, gateway.hops.size]
+  for (let count = 0; count < 32; count++) {
+    const branch = await to()
+    branch.keep(60 * minute)
+    await net.settle()
+    for (const hop of gateway.hops) hop.spoil()
+    await net.settle()
+    expect(branch.error?.code).toBe('cell-rejected')
+  }
+  expect(standing()).toEqual([32, 32])
+  const branch = await to()
+  await net.settle()
+  // The kept ones of the fake gateway stay, as it has no relay before it that would end them.
+  expect([branch.error, standing()[0]]).toEqual([undefined, 32])
 })

@@ -6,21 +6,23 @@
 import type { Hop } from '@nightjar/shared/circuit'
 import type { Awaitable } from '@nightjar/shared/crypto'
 import type { Relay } from '@nightjar/shared/directory'
-import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import { limits } from '@nightjar/shared/limits'
+import { asNightjarError, type ErrorCode, type NightjarError } from '@nightjar/shared/errors'
 import { type Clock, minute, second, type Timer } from '@nightjar/shared/runtime'
 import { type Branch, type BranchOptions, extendTo, type Way } from './branch.ts'
 import { eitherWay } from './eitherWay.ts'
 import { type GreetedBranch, openGatewayBranch } from './gatewayBranch.ts'
 import type { RelayHealth } from './health.ts'
+import { Places } from './places.ts'
 import { isApartFromAll } from './selection.ts'
 import type { Trunk, TrunkSlot } from './trunk.ts'
 import { trunkCount } from './trunks.ts'
 
 const idleAfter = 10 * minute
 const idleJitter = 4 * minute
-/** How long an EXTEND over one trunk is waited for before the other is tried, too. */
+/** How long a branch over one trunk is waited for before another way is tried, too. */
 const lateAfter = 2 * second
+/** Ways that are tried for one branch, at most. */
+const mostWays = 4
 /** How soon after a look at a busy branch the next one is. */
 const lookAgainAfter = 1 * minute
 
@@ -32,10 +34,16 @@ export interface Destination {
   readonly hidesMiddle: boolean
 }
 
-/** Where a branch to a relay can begin. */
-interface Reached {
-  readonly way: Way
-  readonly hop: Hop
+/** Makes a branch of its hop; where it has to be greeted first, it is one when it was. */
+type Make<T> = (options: BranchOptions, hop: Hop) => Awaitable<T>
+
+/** One branch on its way. */
+interface Opening {
+  readonly destination: Destination
+  readonly standing: readonly TrunkSlot[]
+  readonly tried: Way[]
+  /** What was said of the relay at the end, once for each way. */
+  readonly says: NightjarError[]
 }
 
 export interface OpenBranchesOptions {
@@ -55,8 +63,7 @@ export interface OpenBranchesOptions {
 export class OpenBranches {
   readonly #options: OpenBranchesOptions
   readonly #open = new Set<Branch>()
-  /** By trunk: branches on their way. */
-  readonly #opening = new Map<TrunkSlot, number>()
+  readonly #places = new Places(this.#open)
   /** One failure is that of all who waited for the same relay on a trunk, and counts once. */
   readonly #counted = new WeakSet<NightjarError>()
 
@@ -70,26 +77,28 @@ export class OpenBranches {
   }
 
   /**
-   * A new branch, made of its hop by `make`.
-   * @throws NightjarError `network-unreachable`, or why the relay cannot be reached (which counts against it)
+   * A new branch, made of its hop by `make`. What fails or hangs over one trunk is tried over the other, and through another
+   * inner middle: what one relay says of the next, or lets through of what that says, it alone says, and it could move the
+   * group to another gateway by that. So the relay at the end is blamed where two ways say so, or there is no other.
+   * @throws NightjarError `network-unreachable`, or why the relay cannot be reached
    */
-  async open<T extends { readonly branch: Branch }>(
-    destination: Destination,
-    make: (options: BranchOptions, hop: Hop) => Awaitable<T>,
-  ): Promise<T> {
-    const { clock, health, random } = this.#options
-    const { way, hop } = await this.#reach(destination)
-    try {
-      const opened = await make({ clock, random, ...way }, hop)
-      health.tookNew(way.relay)
-      this.#keep(opened.branch)
-      return opened
-    } catch (error) {
-      this.#blame(way.relay, way.slot, asNightjarError(error))
-      throw error
-    } finally {
-      this.#count(way.slot, -1)
+  async open<T extends { readonly branch: Branch }>(destination: Destination, make: Make<T>): Promise<T> {
+    const { clock, slotsFor } = this.#options
+    const standing = await slotsFor(destination.group)
+    const opening: Opening = { destination, standing, tried: [], says: [] }
+    const slot = this.#places.on(fittingOf(destination.relay, standing))
+    const [inner] = this.#innersFor(destination, slot)
+    const next = () => {
+      const way = this.#nextWay(opening)
+      return way && this.#attempt(opening, way, make)
     }
+    const opened = await eitherWay<T>(clock, lateAfter, {
+      first: () => this.#attempt(opening, { slot, relay: destination.relay, inner }, make),
+      second: next,
+      onNotNeeded: ({ branch }) => branch.close(),
+    }).catch((error: unknown) => this.#goOn(opening, next, asNightjarError(error)))
+    this.#keep(opened.branch)
+    return opened
   }
 
   /** The same to a gateway, and its reply to `hello`. */
@@ -101,9 +110,7 @@ export class OpenBranches {
 
   /** Whether a branch can be opened without taking the place of one on which something is followed, or that is kept. */
   async hasRoom(group: string): Promise<boolean> {
-    const slots = await this.#options.slotsFor(group)
-    const isOver = (branch: Branch) => !branch.isFollowed && !branch.isKept
-    return slots.some((slot) => this.#isFree(slot)) || this.#idleOn(slots).some(isOver)
+    return this.#places.hasRoom(await this.#options.slotsFor(group))
   }
 
   /** Closes retired branches whose last stream ended unseen. */
@@ -115,50 +122,48 @@ export class OpenBranches {
     for (const branch of this.#open) branch.retire()
   }
 
-  /**
-   * A hop to the relay, and the way to it, on whose slot it counts as being opened until the caller says otherwise. What fails
-   * or hangs over one trunk is tried over the other, and through another inner middle: what one relay says of the next it alone
-   * says, and it could move the group to another gateway by that. Where it is `busy` and there is no other way now, nobody is
-   * blamed.
-   */
-  async #reach(destination: Destination): Promise<Reached> {
-    const { clock, slotsFor } = this.#options
-    const { group, relay } = destination
-    const standing = await slotsFor(group)
-    const fitting = fittingOf(relay, standing)
-    const slot = this.#place(fitting)
-    const others = fitting.filter((each) => each !== slot)
-    const way: Way = { slot, relay, inner: this.#innersFor(destination, slot)[0] }
-    let last = way
-    try {
-      return await eitherWay<Reached>(clock, lateAfter, {
-        first: () => this.#extend(way),
-        second: () => {
-          const next = this.#otherWay(destination, way, others)
-          last = next ?? way
-          return next && this.#extend(next)
-        },
-        onNotNeeded: (reached) => {
-          this.#count(reached.way.slot, -1)
-          reached.hop.close()
-        },
-      })
-    } catch (cause) {
-      const error = asNightjarError(cause)
-      const isOneWay = last.slot === slot && (others.length > 0 || standing.length < trunkCount)
-      if (error.code !== 'busy' || !isOneWay) this.#blame(relay, last.slot, error)
-      throw error
+  /** Where the first two ways failed: others, as long as only one of those was the word of the relay at the end. */
+  async #goOn<T>(opening: Opening, next: () => Promise<T> | undefined, failure: NightjarError): Promise<T> {
+    let last = failure
+    while (opening.says.length === 1 && opening.destination.hidesMiddle) {
+      const attempt = next()
+      if (attempt === undefined) break
+      try {
+        return await attempt
+      } catch (error) {
+        last = asNightjarError(error)
+      }
     }
+    this.#judge(opening)
+    throw opening.says.at(-1) ?? last
   }
 
-  /** Over another trunk and through another inner middle, as far as there are some that may be asked. */
-  #otherWay(destination: Destination, way: Way, slots: readonly TrunkSlot[]): Way | undefined {
+  /** Blames the relay at the end. What is `busy` over the only way that there is now may well be that way. */
+  #judge({ destination: { relay }, standing, tried, says }: Opening): void {
+    const said = says.at(-1)
+    const couldBeOther = fittingOf(relay, standing).length > 1 || standing.length < trunkCount
+    const isOneWay = new Set(tried.map(({ slot }) => slot)).size === 1 && couldBeOther
+    if (said === undefined || (said.code === 'busy' && says.length === 1 && isOneWay)) return
+    this.#blame(relay, said)
+  }
+
+  /** Over another trunk and through another inner middle than before, as far as there are some that may be asked. */
+  #nextWay({ destination, standing, tried }: Opening): Way | undefined {
     const { relay } = destination
-    const spare = this.#spare(relay, slots)
-    const inners = this.#innersFor(destination, spare ?? way.slot)
-    const other = inners.find(({ id }) => id !== way.inner?.id)
-    if (spare !== undefined) return { slot: spare, relay, inner: other ?? inners[0] }
-    return other && { slot: way.slot, relay, inner: other }
+    if (tried.length >= mostWays) return undefined
+    const last = tried.at(-1) as Way
+    const others = fittingOf(relay, standing).filter(({ trunk }) => trunk !== undefined)
+    const isTried = (slot: TrunkSlot, inner: Relay | undefined) =>
+      tried.some((way) => way.slot === slot && way.inner?.id === inner?.id)
+    const isNew = ({ id }: Relay) => tried.every(({ inner }) => inner?.id !== id)
+    const spare = this.#places.spareOn(others.filter((slot) => slot !== last.slot))
+    const slots = spare === undefined ? others.filter((slot) => slot === last.slot) : [spare]
+    for (const slot of slots) {
+      const inners = this.#innersFor(destination, slot)
+      const inner = inners.find(isNew) ?? inners[0]
+      if (!isTried(slot, inner)) return { slot, relay, inner }
+    }
+    return undefined
   }
 
   #innersFor(destination: Destination, { trunk }: TrunkSlot): readonly Relay[] {
@@ -166,29 +171,41 @@ export class OpenBranches {
     return this.#options.health.sort(this.#options.innersFor(destination, trunk))
   }
 
-  async #extend(way: Way): Promise<Reached> {
-    const { slot, inner } = way
-    this.#count(slot, 1)
+  async #attempt<T>({ tried, says }: Opening, way: Way, make: Make<T>): Promise<T> {
+    const { clock, health, random } = this.#options
+    const { slot, inner, relay } = way
+    const { trunk } = slot
+    const arrive = this.#places.take(slot)
+    tried.push(way)
+    let isInners = false
     try {
-      const hop = await extendTo(this.#options.clock, way, (error) => this.#blameInner(way, error))
-      if (inner !== undefined) this.#options.health.worked(inner)
-      return { way, hop }
-    } catch (error) {
-      this.#count(slot, -1)
+      const hop = await extendTo(clock, way, () => {
+        isInners = true
+      })
+      hop.onClosed(() => {
+        isInners ||= inner !== undefined && hop.parent?.error !== undefined
+      })
+      const opened = await make({ clock, random, ...way }, hop)
+      if (inner !== undefined) health.worked(inner)
+      health.tookNew(relay)
+      return opened
+    } catch (cause) {
+      const error = asNightjarError(cause)
+      // One of a trunk that died meanwhile says nothing, nor does a circuit that others have filled.
+      const isFull = error.code === 'limit-reached' && slot.trunk?.hop.canExtend === false
+      const isLost = trunk === undefined || slot.trunk === undefined || trunk.hop.error !== undefined
+      if (isLost || isFull) throw error
+      if (!isInners) says.push(error)
+      else if (inner !== undefined && error.code !== 'busy') this.#blame(inner, error)
       throw error
+    } finally {
+      arrive()
     }
   }
 
-  /** It was not the relay at the end, which was never asked. */
-  #blameInner({ slot, inner }: Way, error: NightjarError): void {
-    if (inner !== undefined && error.code !== 'busy') this.#blame(inner, slot, error)
-    this.#counted.add(error)
-  }
-
-  /** Once for each failure. One of a trunk that died meanwhile says nothing, nor does a circuit that others have filled. */
-  #blame(relay: Relay, { trunk }: TrunkSlot, error: NightjarError): void {
-    const isFull = error.code === 'limit-reached' && trunk?.hop.canExtend === false
-    if (trunk === undefined || isFull || this.#counted.has(error)) return
+  /** Once for each failure. */
+  #blame(relay: Relay, error: NightjarError): void {
+    if (this.#counted.has(error)) return
     this.#counted.add(error)
     this.#options.health.failed(relay)
   }
@@ -200,11 +217,14 @@ export class OpenBranches {
     const idle = this.#closeWhenIdle(branch)
     const { health } = this.#options
     const { relay, inner } = branch
-    branch.onGoaway((seconds) => health.drains(relay, seconds))
-    if (inner !== undefined) branch.innerHop?.onGoaway((seconds) => health.drains(inner, seconds))
+    if (inner === undefined) branch.onGoaway((seconds) => health.drains(relay, seconds))
+    // That the relay at the end drains only this one says: the next way will tell.
+    else branch.innerHop?.onGoaway((seconds) => health.drains(inner, seconds))
     branch.onClosed(({ code }) => {
       idle.cancel()
       this.#open.delete(branch)
+      // In a moment: whoever ends a branch ends the hop before it next.
+      queueMicrotask(() => this.#places.leave(branch))
       this.#options.onChange?.()
       const failed = failedRelay(branch, code)
       if (failed !== undefined) health.failed(failed)
@@ -222,54 +242,6 @@ export class OpenBranches {
     let timer = clock.after(patience, look)
     return { cancel: () => timer.cancel() }
   }
-
-  /**
-   * On which of `slots` there is a place. A circuit has 32 branches at most: where all are full, the branch makes room that
-   * was idle for longest, and one on which something is followed only where there is no other.
-   */
-  #place(slots: readonly TrunkSlot[]): TrunkSlot {
-    if (slots.length === 0) throw new NightjarError('branch-retired')
-    const place = this.#makePlace(slots, () => true)
-    if (place === undefined) throw new NightjarError('limit-reached', { detail: 'isolation groups at once' })
-    return place
-  }
-
-  /** One more that may be asked. Nothing that is followed gives way to it: whoever makes relays busy could end that, too. */
-  #spare(relay: Relay, slots: readonly TrunkSlot[]): TrunkSlot | undefined {
-    const standing = fittingOf(relay, slots).filter(({ trunk }) => trunk !== undefined)
-    return this.#makePlace(standing, ({ isFollowed }) => !isFollowed)
-  }
-
-  #makePlace(slots: readonly TrunkSlot[], mayClose: (idle: Branch) => boolean): TrunkSlot | undefined {
-    const free = slots.find((slot) => this.#isFree(slot))
-    if (free !== undefined) return free
-    const idle = this.#idleOn(slots).find(mayClose)
-    idle?.giveWay()
-    return idle?.slot
-  }
-
-  #isFree(slot: TrunkSlot): boolean {
-    if (slot.trunk?.hop.canExtend === false) return false
-    const taken =
-      this.all.filter(({ trunkHop }) => trunkHop === slot.trunk?.hop).length + (this.#opening.get(slot) ?? 0)
-    return taken < limits.branchesPerCircuit
-  }
-
-  /** The best one to close first. */
-  #idleOn(slots: readonly TrunkSlot[]): readonly Branch[] {
-    return this.all
-      .filter((branch) => slots.includes(branch.slot) && branch.running === 0)
-      .sort((a, b) => worth(a) - worth(b) || a.lastUsed - b.lastUsed)
-  }
-
-  #count(slot: TrunkSlot, change: 1 | -1): void {
-    this.#opening.set(slot, (this.#opening.get(slot) ?? 0) + change)
-  }
-}
-
-/** What is lost with it: values that are followed; or that its gateway, and that of the next one, see a common moment. */
-function worth({ isFollowed, isKept }: Branch): number {
-  return isFollowed ? 2 : Number(isKept)
 }
 
 /**
@@ -281,11 +253,11 @@ function fittingOf(relay: Relay, slots: readonly TrunkSlot[]): readonly TrunkSlo
 }
 
 /**
- * The trunk stands and the branch does not: it was the inner middle, where that has gone, or the relay at the end, unless the
- * branch was given up on this side. Once for the branch, however many requests were lost with it.
+ * The trunk stands and the branch does not: it was the relay before the end, which may lie about that (the next way will tell),
+ * or where that is the middle the relay at the end, unless the branch was given up on this side. Once for the branch, however
+ * many requests were lost with it.
  */
-function failedRelay(branch: Branch, code: ErrorCode): Relay | undefined {
-  const { trunkHop, innerHop, inner, relay } = branch
+function failedRelay({ trunkHop, inner, relay }: Branch, code: ErrorCode): Relay | undefined {
   if (trunkHop === undefined || trunkHop.error !== undefined || code === 'branch-retired') return undefined
-  return innerHop?.error === undefined ? relay : inner
+  return inner ?? relay
 }

@@ -147,17 +147,19 @@ export class Hop {
 
   /**
    * Grows a branch to `relay` with `inner` between, which is there for that alone and ends with it.
-   * @throws NightjarError as `extend`; those to `inner` are told to `onInnerFailed` before
+   * @param onInnerFailed told before it throws because of `inner`
+   * @throws NightjarError as `extend`
    */
-  async extendThrough(inner: Responder, relay: Responder, onInnerFailed: (error: NightjarError) => void): Promise<Hop> {
+  async extendThrough(inner: Responder, relay: Responder, onInnerFailed: () => void): Promise<Hop> {
     const between = await this.extend(inner).catch((error: unknown) => {
-      onInnerFailed(asNightjarError(error))
+      onInnerFailed()
       throw error
     })
     between.#isBetween = true
     try {
       return await between.extend(relay)
     } catch (error) {
+      if (between.error !== undefined) onInnerFailed()
       between.close()
       throw error
     }

@@ -177,6 +177,11 @@ export class FakeHop {
     this.#onEnd(code)
   }
 
+  /** Sends a cell that does not open. */
+  spoil(): void {
+    this.#up(new Uint8Array(layerBodySize(this.#depth)).fill(1))
+  }
+
   /** Ends the branch towards `name` only, with `code`. */
   closeBranchTo(name: string, code: ErrorCode): void {
     for (const child of [...this.children.values()]) if (child.owner.relay.name === name) child.end(code)
