@@ -67,7 +67,8 @@ export abstract class Branch {
       mayAsk: () => !this.isKept || this.isExpecting,
     }
     hop.onGoaway(leaveWithin)
-    watchHop(hop, { ...watch, code: 'timed-out', before: hop.parent })
+    // `timed-out` says that it was the relay at the end, and an inner middle could make it so.
+    watchHop(hop, { ...watch, code: inner === undefined ? 'timed-out' : 'link-lost', before: hop.parent })
     if (this.innerHop === undefined) return
     this.innerHop.onGoaway(leaveWithin)
     watchHop(this.innerHop, { ...watch, code: 'link-lost', before: this.trunkHop })

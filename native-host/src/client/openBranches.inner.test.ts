@@ -207,6 +207,20 @@ describe('where an inner middle', () => {
     expect(hops().slice(0, 2)).toEqual([1, 1])
   })
 
+  test('swallows what comes from the gateway, it is passed over, and the gateway is not', async () => {
+    const { net, to, gateway, failures } = await start()
+    const branch = await to()
+    const asked = codeOfAsync(() => branch.exchange(new Uint8Array(928)))
+    await net.settle()
+    // As far as anybody can tell.
+    gateway.silent = true
+    await net.clock.elapse(5 * second)
+    await net.settle()
+    expect([await asked, failures()]).toEqual(['link-lost', [1, 0, 0]])
+    gateway.silent = false
+    expect((await to()).inner?.name).toBe('r4')
+  })
+
   test('drains, its branches leave it, and the next goes through another one to the same gateway', async () => {
     const { net, to, inner, gateway, health, open } = await start()
     const branch = await to()
