@@ -140,7 +140,7 @@ export const path = {
   oneTrunk: 'The second path is being built.',
   noGateway: 'Chosen at the first request',
   moreGateways: (count: number) => `and ${count} more`,
-  caption: 'No relay sees both who asks and what. Each account has one more of its own before its gateway.',
+  caption: 'No relay sees both who asks and what. Accounts go through one more before their gateways.',
 } as const
 
 export const stepsTexts = {
