@@ -57,6 +57,7 @@ describe('each relay of a path', () => {
       await until('it says so', async () => (await status()).connections > 0)
       expect(await status()).toEqual({
         ...{ status: 'ok', region: relay.region, server_name: relay.name, version: expect.any(String) },
+        identity: expect.stringMatching(/^[0-9a-f]{64}$/),
         ...{ uptime: expect.any(Number), connections: 8, max_connections: 1000, utilization_pct: 1 },
         ...{ circuits: expect.any(Number), branches: expect.any(Number) },
       })

@@ -106,6 +106,7 @@ describe('a relay that reads its configuration anew', () => {
     expect(logOf(relay, 'configuration refused; the old one stays')).toMatchObject({
       error: { code: 'config-invalid', detail: expect.stringContaining('drain_timeout') },
     })
+    expect(logOf(relay, 'configuration refused; the old one stays')).not.toHaveProperty('error.stack')
     expect((await ask(url, 'eth_chainId')).result).toBe('0x7a69')
     expect((await shared.network.daemon.status()).trunks).toEqual(before.trunks)
   })

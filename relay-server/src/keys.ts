@@ -30,6 +30,11 @@ export type KeyFiles = Pick<RelayConfig, 'identity_file' | 'onion_keys_file'>
 export type KeyUse = 'onion' | 'envelope'
 const uses: readonly KeyUse[] = ['onion', 'envelope']
 
+/** Those without which a relay of these roles is of no use. */
+export function usesOf({ roles }: Pick<RelayConfig, 'roles'>): readonly KeyUse[] {
+  return roles.includes('gateway') ? uses : ['onion']
+}
+
 export interface RelayKey {
   readonly id: Uint8Array
   readonly pair: DhKeyPair

@@ -14,13 +14,15 @@ import {
   listProxies,
   type TlsIdentity,
 } from '@nightjar/shared-node/link'
-import type { ProcessLog } from '@nightjar/shared-node/log'
+import type { LogFacts, ProcessLog } from '@nightjar/shared-node/log'
 import { NetworkKeeper } from '@nightjar/shared-node/network'
 import { createMetrics } from './admin/metrics.ts'
 import type { Check } from './admin/status.ts'
 import { type RelayConfig, trustOf } from './config.ts'
 import { noExitCounts } from './exit/exit.ts'
+import { usesOf } from './keys.ts'
 import { type Carrier, type Leave, untilEmpty } from './life/carrier.ts'
+import { errorFacts } from './life/errorFacts.ts'
 import { Keyring } from './life/keyring.ts'
 import { createAudit } from './limits/audit.ts'
 import { bandwidthOf, boundsOf, ipGateOf, memoryOf, ratesOf } from './limits/fromConfig.ts'
@@ -62,6 +64,13 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
   const keyring = await Keyring.open(crypto, config)
   const metrics = createMetrics({ region: config.region, version: context.software })
 
+  /** A URL is not told: it may hold a password. */
+  function documentFacts(error: unknown): LogFacts {
+    const { document } = config.network
+    return errorFacts(error, /^https?:/.test(document) ? undefined : document)
+  }
+  const onNoDocument = (error: unknown) => log.warn('network document not refreshed', documentFacts(error))
+
   // Getters, where a new configuration is to be in use at once.
   const keeper = new NetworkKeeper({
     crypto,
@@ -76,10 +85,10 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
       return config.network.refresh_minutes * minute
     },
     onAccepted: (network) => log.info('network document accepted', { version: network.version }),
-    onProblem: (error) => log.warn('network document not refreshed', { error }),
+    onProblem: onNoDocument,
   })
   // A relay serves without a document, so that it is there when its directory is; nothing can be extended until then.
-  await keeper.refresh().catch((error: unknown) => log.warn('no network document yet', { error }))
+  await keeper.refresh().catch((error: unknown) => log.warn('no network document yet', documentFacts(error)))
   keeper.start()
 
   const audit = createAudit(log, clock)
@@ -137,7 +146,7 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
       return ratesOf(config, sharedRates)
     },
     onRefused,
-    onProblem: (error) => log.error('no connections come in', { error }),
+    onProblem: (error) => log.error('no connections come in', errorFacts(error)),
     onLink: audit.admitted,
     accept: relay.accept,
     document: (path) => (config.roles.includes('directory') && path === documentPath ? keeper.text : undefined),
@@ -149,6 +158,7 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
     onwardLinks: () => pool.size,
     heldBack,
     traffic,
+    keysValidFor: () => keyring.validFor(usesOf(config), clock.now()),
   })
   if (config.gateway !== undefined) {
     metrics.watchChains(() => services.chains())
@@ -159,7 +169,11 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
   function checks(): readonly Check[] {
     const ok = keeper.network !== undefined
     const sentence = ok ? 'The network document is valid.' : 'There is no valid network document: see the log for why.'
-    return [{ name: 'network document', ok, sentence }, ...services.health()]
+    return [
+      { name: 'network document', ok, sentence },
+      keyring.check(usesOf(config), clock.now()),
+      ...services.health(),
+    ]
   }
 
   async function reload(next: RelayConfig): Promise<void> {
@@ -171,7 +185,7 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
     services.renew(next)
     log.setLevel(next.log.level)
     // Not waited for: a directory that hangs is no reason to take the rest for refused.
-    void keeper.refresh().catch((error: unknown) => log.warn('network document not refreshed', { error }))
+    void keeper.refresh().catch(onNoDocument)
   }
 
   async function stop({ seconds, hurry }: Leave): Promise<void> {

@@ -38,11 +38,12 @@ beforeEach(async () => {
     onwardLinks: () => 0,
     heldBack: { cells: 0, bandwidth: 0 },
     traffic: { received: 0, sent: 0 },
+    keysValidFor: () => 700_000_500,
   })
   read = () => metrics.serialise()
   options = {
     ...{ host: '127.0.0.1', healthPort: 0, metricsPort: 0, clock },
-    ...{ serverName: 'relay-eu-1', region: 'eu-west', version: '1.2.3' },
+    ...{ serverName: 'relay-eu-1', identity: 'c0ffee', region: 'eu-west', version: '1.2.3' },
     isDraining: () => isDraining,
     checks: () => checks,
     read: () => read(),
@@ -112,6 +113,7 @@ describe('/status', () => {
       uptime: 17,
       region: 'eu-west',
       server_name: 'relay-eu-1',
+      identity: 'c0ffee',
       version: '1.2.3',
     })
   })
@@ -166,7 +168,14 @@ describe('a snapshot', () => {
     expect(problems).toHaveLength(1)
     expect((await scrape()).status).toBe(503)
     expect(await jsonOf('/status')).toEqual({
-      ...{ status: 'ok', uptime: 15, region: 'eu-west', server_name: 'relay-eu-1', version: '1.2.3' },
+      ...{
+        status: 'ok',
+        uptime: 15,
+        region: 'eu-west',
+        server_name: 'relay-eu-1',
+        identity: 'c0ffee',
+        version: '1.2.3',
+      },
     })
     read = () => metrics.serialise()
     await pass(snapshotEvery)
@@ -246,10 +255,10 @@ describe('the ports', () => {
     const second = { ...options, clock: clockOfSecond }
     const { healthPort, metricsPort } = admin
     await expect(openAdmin({ ...second, healthPort })).rejects.toMatchObject({
-      ...{ code: 'connect-failed', detail: 'health port' },
+      ...{ code: 'config-invalid', detail: expect.stringContaining(`admin.health_port ${healthPort}: taken`) },
     })
     await expect(openAdmin({ ...second, metricsPort })).rejects.toMatchObject({
-      ...{ code: 'connect-failed', detail: 'metrics port' },
+      ...{ code: 'config-invalid', detail: expect.stringContaining(`admin.metrics_port ${metricsPort}: taken`) },
     })
     expect(clockOfSecond.pending).toBe(0)
   })

@@ -30,7 +30,7 @@ export const snapshotEvery = 15 * second
 /** For a worker that says nothing: after it there is no snapshot. */
 const readTimeout = 10 * second
 
-/** Resolves with the first snapshot taken. @throws NightjarError `connect-failed` where a port cannot be listened on */
+/** Resolves with the first snapshot taken. @throws NightjarError `config-invalid` where a port cannot be listened on */
 export async function openAdmin(options: AdminOptions): Promise<Admin> {
   const { host, clock } = options
   const startedAt = clock.elapsed()
@@ -67,8 +67,8 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
     return { status: 200, type: textType, text: snapshot.text }
   }
 
-  async function open(name: string, port: number, pages: Record<string, () => Page>): Promise<number> {
-    const server = await serveInternal({ host, port, name, pages })
+  async function open(key: string, port: number, pages: Record<string, () => Page>): Promise<number> {
+    const server = await serveInternal({ host, port, key, pages })
     servers.push(server)
     return server.port
   }
@@ -81,8 +81,8 @@ export async function openAdmin(options: AdminOptions): Promise<Admin> {
 
   await take()
   try {
-    const healthPort = await open('health port', options.healthPort, { '/health': health, '/status': status })
-    const metricsPort = await open('metrics port', options.metricsPort, { '/metrics': metrics })
+    const healthPort = await open('admin.health_port', options.healthPort, { '/health': health, '/status': status })
+    const metricsPort = await open('admin.metrics_port', options.metricsPort, { '/metrics': metrics })
     return { healthPort, metricsPort, close }
   } catch (error) {
     await close()

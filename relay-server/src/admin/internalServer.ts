@@ -4,8 +4,8 @@
  */
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { NightjarError } from '@nightjar/shared/errors'
 import { second } from '@nightjar/shared/runtime'
+import { portError } from '../life/ports.ts'
 
 export interface Page {
   readonly status: 200 | 503
@@ -16,8 +16,8 @@ export interface Page {
 export interface InternalServerOptions {
   readonly host: string
   readonly port: number
-  /** For errors: which port it is. */
-  readonly name: string
+  /** For errors: where relay.yaml has the port. */
+  readonly key: string
   readonly pages: Readonly<Record<string, () => Page>>
 }
 
@@ -26,13 +26,15 @@ export interface InternalServer {
   close(): Promise<void>
 }
 
-/** @throws NightjarError `connect-failed` where the address cannot be listened on. */
-export async function serveInternal({ host, port, name, pages }: InternalServerOptions): Promise<InternalServer> {
+/** @throws NightjarError `config-invalid` where the address cannot be listened on. */
+export async function serveInternal({ host, port, key, pages }: InternalServerOptions): Promise<InternalServer> {
   const server = createServer(answerFrom(new Map(Object.entries(pages))))
   server.headersTimeout = 10 * second
   server.requestTimeout = 10 * second
   await new Promise<void>((resolve, reject) => {
-    server.once('error', (cause) => reject(new NightjarError('connect-failed', { detail: name, cause })))
+    server.once('error', (cause: NodeJS.ErrnoException) =>
+      reject(portError({ key, port }, cause.code ?? 'unknown error', cause)),
+    )
     server.listen({ host, port }, resolve)
   })
   // A connection that the system does not give, such as for want of files: whoever wanted it asks again.

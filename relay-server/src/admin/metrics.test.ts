@@ -24,6 +24,7 @@ beforeEach(() => {
     onwardLinks: () => 1,
     heldBack: { cells: 1, bandwidth: 0 },
     traffic: { received: 5000, sent: 6000 },
+    keysValidFor: () => 700_000_500,
   })
   metrics.watchExit(exit)
   areWell = [true, false]
@@ -115,6 +116,7 @@ describe('privacy', () => {
     const names = families.flatMap(({ name, values }) => values.map(({ metricName = name }) => metricName))
     expect([...new Set(names)].filter((name) => steps[name] === undefined).sort()).toEqual([
       'nightjar_info',
+      'nightjar_keys_valid_seconds',
       'nightjar_max_connections',
       'nightjar_upstream_ejections_total',
       'nightjar_upstream_healthy',

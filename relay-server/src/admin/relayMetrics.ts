@@ -18,6 +18,8 @@ export interface RelaySource {
   readonly heldBack: Readonly<HeldBack>
   /** Of all links. */
   readonly traffic: Readonly<LinkTraffic>
+  /** How long there are keys for, in milliseconds. */
+  keysValidFor(): number
 }
 
 /** One request is a few cells: in steps of this size, a megabyte, its share is lost among others'. */
@@ -42,7 +44,7 @@ export function timeForwarding(set: MetricSet): OnForwarded {
 }
 
 export function measureRelay(set: MetricSet, source: RelaySource): void {
-  const { counts, connections, maxConnections, onwardLinks, heldBack, traffic } = source
+  const { counts, connections, maxConnections, onwardLinks, heldBack, traffic, keysValidFor } = source
   const step = clientStep
 
   set.gauge({ name: connectionsMetric, help: 'Links that came in and are open.', step, read: connections })
@@ -107,6 +109,13 @@ export function measureRelay(set: MetricSet, source: RelaySource): void {
     labels: ['reason'],
     step,
     read: () => (['cells', 'bandwidth'] as const).map((reason) => [{ reason }, heldBack[reason]] as const),
+  })
+
+  set.gauge({
+    name: 'nightjar_keys_valid_seconds',
+    help: 'How long there are valid keys for; 0 where one is missing now.',
+    across: 'min',
+    read: () => Math.floor(keysValidFor() / second),
   })
 
   const endings = [

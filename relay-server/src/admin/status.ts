@@ -27,6 +27,8 @@ export interface Health {
 
 export interface StatusOptions {
   readonly serverName: string
+  /** Its public key, in hexadecimal. */
+  readonly identity: string
   readonly region: string
   readonly version: string
   isDraining(): boolean
@@ -51,6 +53,7 @@ export function statusOf(options: StatusOptions, milliseconds: number, reading: 
     ...(reading === undefined ? {} : loadOf(reading)),
     region: options.region,
     server_name: options.serverName,
+    identity: options.identity,
     version: options.version,
   }
 }

@@ -1,8 +1,10 @@
 /** `nightjar-relay check-config`: looks at everything that a relay needs to start, and says how to repair it. */
+import type { Relay } from '@nightjar/shared/directory'
 import { allows, hostList, listDate } from '@nightjar/shared/shield'
 import type { ConfigProblem } from '@nightjar/shared-node/config'
 import { Command } from 'commander'
 import { inspectRelayConfig, type RelayConfig } from '../config.ts'
+import type { RelayKeys } from '../keys.ts'
 import { checkDocument, checkFiles, checkKeys } from './checks.ts'
 import type { CliContext } from './context.ts'
 import { type Finding, printFindings, problem } from './finding.ts'
@@ -23,11 +25,16 @@ export function checkConfigCommand(context: CliContext): Command {
     })
 }
 
+export interface FileInspection {
+  readonly config: RelayConfig | undefined
+  readonly keys?: RelayKeys | undefined
+  /** What the network document says of this relay. */
+  readonly listed?: Relay | undefined
+  readonly findings: readonly Finding[]
+}
+
 /** Everything that can be known from files. The configuration is there where it could be read at all. */
-export async function inspectFiles(
-  context: CliContext,
-  file: string,
-): Promise<{ readonly config: RelayConfig | undefined; readonly findings: readonly Finding[] }> {
+export async function inspectFiles(context: CliContext, file: string): Promise<FileInspection> {
   let config: RelayConfig
   try {
     const inspection = await inspectRelayConfig(file)
@@ -38,15 +45,18 @@ export async function inspectFiles(
     return { config: undefined, findings: [problem(file, error)] }
   }
   const { keys, findings } = await checkKeys(context, config, file)
+  const document = await checkDocument(context, config, keys)
   return {
     config,
+    keys,
+    listed: document.listed,
     findings: [
       { subject: file, status: 'ok', finding: `${config.server_name}, roles: ${config.roles.join(', ')}` },
       ...findings,
       ...gatewayFindings(config),
       ...exitFindings(config),
-      ...(await checkFiles(config, context.clock.now())),
-      ...(await checkDocument(context, config, keys)),
+      ...(await checkFiles(config, context.clock.now(), document.listed)),
+      ...document.findings,
     ],
   }
 }

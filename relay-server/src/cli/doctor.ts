@@ -4,9 +4,10 @@ import { inspectFiles } from './check-config.ts'
 import type { CliContext } from './context.ts'
 import { checkClock } from './doctorClock.ts'
 import { checkPushedHeads, checkTransactions } from './doctorGateway.ts'
+import { checkPorts, isThisRelay } from './doctorPorts.ts'
 import { printFindings } from './finding.ts'
 import { checkFolders, checkOpenFiles } from './machine.ts'
-import { checkNames, checkPort, checkReachable, checkUpstreams } from './surroundings.ts'
+import { checkNames, checkReachable, checkUpstreams } from './surroundings.ts'
 
 export function doctorCommand(context: CliContext): Command {
   return new Command('doctor')
@@ -20,15 +21,16 @@ export function doctorCommand(context: CliContext): Command {
     .option('--json', 'print JSON: { ok, findings: [{ subject, status, finding, remedy?, code? }] }')
     .addHelpText('after', '\nExample:\n  nightjar-relay doctor --config /etc/nightjar/relay.yaml')
     .action(async (options: { config: string; json?: true }) => {
-      const { config, findings } = await inspectFiles(context, options.config)
+      const { config, keys, listed, findings } = await inspectFiles(context, options.config)
+      const isRunning = config !== undefined && (await isThisRelay(config, keys))
       const outside =
         config === undefined
           ? []
           : await Promise.all([
               checkFolders(config),
               checkOpenFiles(config),
-              checkPort(config),
-              checkReachable(context, config),
+              checkPorts(config, isRunning),
+              checkReachable(context, config, { isRunning, listed }),
               checkNames(context, config),
               checkUpstreams(config),
               checkPushedHeads(config),

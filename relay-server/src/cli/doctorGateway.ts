@@ -6,8 +6,8 @@ import { once } from 'node:events'
 import { second } from '@nightjar/shared/runtime'
 import { WebSocket } from 'ws'
 import type { RelayConfig } from '../config.ts'
-import { authorization } from '../gateway/credentials.ts'
 import type { Finding } from './finding.ts'
+import { askProvider, isNoAnswer, ofError, type RpcAnswer, splitUrl } from './rpcQuestion.ts'
 
 const answerTimeout = 10 * second
 const answerBytes = 1024 * 1024
@@ -35,13 +35,16 @@ interface Place {
 }
 
 async function headsFinding({ subject, chain, url }: Place): Promise<Finding> {
-  const { address, headers } = split(url)
+  const { address, headers } = splitUrl(url)
   const socket = new WebSocket(address, { headers, handshakeTimeout: answerTimeout, maxPayload: answerBytes })
-  // Told where an answer is awaited; once it is terminated nobody awaits any.
-  socket.on('error', () => {})
+  let failure: Error | undefined
+  // The first says why; once it is terminated nobody awaits any.
+  socket.on('error', (error) => {
+    failure ??= error
+  })
   try {
     const served = await answered(socket, 'eth_chainId', [])
-    if (served === undefined) return noAnswer(subject)
+    if (served === undefined) return noAnswer(subject, failure)
     if (chainIn(served) !== chain) return otherChain(subject, chainIn(served), chain)
     const subscribed = await answered(socket, 'eth_subscribe', ['newHeads'])
     if (typeof subscribed?.result === 'string')
@@ -55,30 +58,19 @@ async function headsFinding({ subject, chain, url }: Place): Promise<Finding> {
 }
 
 async function transactionsFinding({ subject, chain, url }: Place): Promise<Finding> {
-  const { address, headers } = split(url)
-  try {
-    const response = await fetch(address, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', ...headers },
-      body: question('eth_chainId', []),
-      signal: AbortSignal.timeout(answerTimeout),
-    })
-    const answer = (await response.json()) as Answer
-    if (answer.error === undefined && answer.result === undefined) return noAnswer(subject)
-    const served = chainIn(answer)
-    // Such a service need not answer anything but transactions.
-    if (served === undefined) return { subject, status: 'ok', finding: 'answers, and does not say for which chain' }
-    return served === chain
-      ? { subject, status: 'ok', finding: `serves chain ${chain}` }
-      : otherChain(subject, served, chain)
-  } catch {
-    // Its words may quote the URL.
-    return noAnswer(subject)
-  }
+  const answer = await askProvider(url, question('eth_chainId', []))
+  if (isNoAnswer(answer)) return { subject, status: 'problem', ...answer, code: 'upstream-failed' }
+  const served = chainIn(answer)
+  // Such a service need not answer anything but transactions.
+  if (served === undefined) return { subject, status: 'ok', finding: 'answers, and does not say for which chain' }
+  return served === chain
+    ? { subject, status: 'ok', finding: `serves chain ${chain}` }
+    : otherChain(subject, served, chain)
 }
 
-function noAnswer(subject: string): Finding {
-  const finding = 'cannot be reached, or does not speak JSON-RPC'
+function noAnswer(subject: string, failure: Error | undefined): Finding {
+  if (failure !== undefined) return { subject, status: 'problem', ...ofError(failure), code: 'upstream-failed' }
+  const finding = 'gives no answer, or none of JSON-RPC'
   const remedy = 'Check its URL, and with its operator whether the key in it is good and has quota left.'
   return { subject, status: 'problem', finding, remedy, code: 'upstream-failed' }
 }
@@ -88,17 +80,12 @@ function otherChain(subject: string, served: number | undefined, chain: number):
   return { subject, status: 'problem', finding, remedy: 'Give a URL of this chain.', code: 'chain-not-served' }
 }
 
-interface Answer {
-  readonly result?: unknown
-  readonly error?: unknown
-}
-
-function chainIn({ result }: Answer): number | undefined {
+function chainIn({ result }: RpcAnswer): number | undefined {
   return typeof result === 'string' && /^0x[0-9a-f]{1,13}$/i.test(result) ? Number(result) : undefined
 }
 
 /** Undefined where none comes, for whatever reason: its words may quote the URL. */
-async function answered(socket: WebSocket, method: string, params: readonly string[]): Promise<Answer | undefined> {
+async function answered(socket: WebSocket, method: string, params: readonly string[]): Promise<RpcAnswer | undefined> {
   const closed = new AbortController()
   const onClose = () => closed.abort()
   socket.once('close', onClose)
@@ -107,7 +94,7 @@ async function answered(socket: WebSocket, method: string, params: readonly stri
     if (socket.readyState === WebSocket.CONNECTING) await once(socket, 'open', { signal })
     socket.send(question(method, params))
     const [text] = (await once(socket, 'message', { signal })) as [Buffer]
-    return JSON.parse(String(text)) as Answer
+    return JSON.parse(String(text)) as RpcAnswer
   } catch {
     return undefined
   } finally {
@@ -117,13 +104,4 @@ async function answered(socket: WebSocket, method: string, params: readonly stri
 
 function question(method: string, params: readonly string[]): string {
   return JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })
-}
-
-/** Credentials go into a header. */
-function split(text: string): { address: URL; headers: { authorization?: string } } {
-  const address = new URL(text)
-  const headers = authorization(address)
-  address.username = ''
-  address.password = ''
-  return { address, headers }
 }

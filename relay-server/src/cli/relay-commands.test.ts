@@ -170,10 +170,11 @@ describe('check-config', () => {
   test('finds nothing wrong where nothing is', async () => {
     await cli.write('cert.pem', certificate)
     await cli.write('key.pem', certificateKey, 0o600)
+    cli.names.localhost = ['127.0.0.1']
     await network({
       ...gatewayPart,
       listen: { host: '0.0.0.0', port: 0, tls: { cert_file: 'cert.pem', key_file: 'key.pem' } },
-      public_address: 'wss://192.0.2.1/relay',
+      public_address: 'wss://localhost/relay',
     })
     const { out, exitCode } = await cli.run('check-config', '--config', '@one.yaml')
     expect(exitCode).toBe(0)

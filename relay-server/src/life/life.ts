@@ -2,7 +2,8 @@
  * The life of a relay, from its configuration file to its end: what carries links (this process, or its workers), what
  * operators see, keys that rotate, a configuration that is read anew, and an end that loses nobody's request.
  */
-import { asNightjarError } from '@nightjar/shared/errors'
+import { hex } from '@nightjar/shared/bytes'
+import { NightjarError } from '@nightjar/shared/errors'
 import { writeAtomically } from '@nightjar/shared-node/config'
 import { createLog } from '@nightjar/shared-node/log'
 import { openAdmin } from '../admin/admin.ts'
@@ -12,7 +13,9 @@ import { loadKeys } from '../keys.ts'
 import { ipGateOf } from '../limits/fromConfig.ts'
 import { type RelayContext, readFiles, startRelay } from '../server.ts'
 import type { Carrier } from './carrier.ts'
+import { errorFacts } from './errorFacts.ts'
 import { KeyRotation } from './keyRotation.ts'
+import { portError, portsOf, requirePorts } from './ports.ts'
 import { planReload } from './reload.ts'
 import { forkWorker } from './workerProcess.ts'
 import { startWorkers } from './workers.ts'
@@ -27,16 +30,25 @@ export interface Life {
 }
 
 /** @throws NightjarError whatever keeps the relay from serving */
-export async function startLife(configFile: string, context: RelayContext): Promise<Life> {
+export async function startLife(configFile: string, context: RelayContext, openLog = createLog): Promise<Life> {
   const { crypto, clock, software } = context
   let config = await loadRelayConfig(configFile)
-  const log = createLog({ name: config.server_name, level: config.log.level })
+  // Whoever starts a relay that runs already should find everything as it was.
+  await requirePorts(config)
+  const { identity } = await loadKeys(crypto, config)
+  const log = openLog({ name: config.server_name, level: config.log.level })
   let isDraining = false
 
-  const carrier: Carrier =
+  const starting: Promise<Carrier> =
     config.workers === 1
-      ? await startRelay(context, { config, log })
-      : await startWorkers({ config, log, clock, fork: forkWorker, ipGate: ipGateOf(config, clock) })
+      ? startRelay(context, { config, log })
+      : startWorkers({ config, log, clock, fork: forkWorker, ipGate: ipGateOf(config, clock) })
+  const [linkPort] = portsOf(config)
+  const carrier = await starting.catch((error: unknown) => {
+    // The port may have been taken in the meantime.
+    const code = error instanceof NightjarError && error.code === 'connect-failed' ? systemCode(error.cause) : undefined
+    throw code === undefined ? error : portError(linkPort, code, error)
+  })
 
   /** Without its descriptor written the relay serves on. */
   async function publish(): Promise<void> {
@@ -47,7 +59,7 @@ export async function startLife(configFile: string, context: RelayContext): Prom
       await writeAtomically(descriptor.file, text, 0o644)
       log.info('descriptor written: the directories need it')
     } catch (error) {
-      log.error('descriptor not written', { error })
+      log.error('descriptor not written', errorFacts(error, descriptor.file))
     }
   }
 
@@ -60,7 +72,7 @@ export async function startLife(configFile: string, context: RelayContext): Prom
       log.info('new keys for the next period')
       await publish()
     },
-    onProblem: (error) => log.error('no new keys are in use; tried again in an hour', { error }),
+    onProblem: (error) => log.error('no new keys are in use; tried again in an hour', errorFacts(error)),
   })
   await rotation.start()
   await publish()
@@ -76,11 +88,12 @@ export async function startLife(configFile: string, context: RelayContext): Prom
     get region() {
       return config.region
     },
+    identity: hex(identity.publicKey),
     version: software,
     isDraining: () => isDraining,
     checks: () => carrier.checks(),
     read: () => carrier.read(),
-    onProblem: (error) => log.warn('no numbers to show', { error }),
+    onProblem: (error) => log.warn('no numbers to show', errorFacts(error)),
   })
   log.info('serving', { roles: config.roles, workers: config.workers })
 
@@ -97,7 +110,7 @@ export async function startLife(configFile: string, context: RelayContext): Prom
       log.info('configuration reloaded', { changed: plan.changed })
       await publish()
     } catch (error) {
-      log.error('configuration refused; the old one stays', { error: asNightjarError(error) })
+      log.error('configuration refused; the old one stays', errorFacts(error, configFile))
     }
   }
 
@@ -117,4 +130,8 @@ export async function startLife(configFile: string, context: RelayContext): Prom
       log.info('stopped')
     },
   }
+}
+
+function systemCode(cause: unknown): string | undefined {
+  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined
 }

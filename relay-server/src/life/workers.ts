@@ -15,6 +15,7 @@ import type { RelayConfig } from '../config.ts'
 import { createAudit } from '../limits/audit.ts'
 import type { Refusal } from '../limits/refusal.ts'
 import type { Carrier, Leave } from './carrier.ts'
+import { errorFacts } from './errorFacts.ts'
 import { Tally } from './tally.ts'
 import { WorkerHandle } from './workerHandle.ts'
 import type { ForkWorker } from './workerProcess.ts'
@@ -96,7 +97,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Carrier> {
       replacing.delete(timer)
       const began = clock.elapsed()
       add().catch((error: unknown) => {
-        log.error('a worker did not start', { error })
+        log.error('a worker did not start', errorFacts(error))
         if (!isStopping) replace(began)
       })
     })
@@ -140,7 +141,7 @@ export async function startWorkers(options: WorkersOptions): Promise<Carrier> {
   function open() {
     const { host, port, trusted_proxies } = config.listen
     const proxies = listProxies(trusted_proxies)
-    const onProblem = (error: NightjarError) => log.error('no connections come in', { error })
+    const onProblem = (error: NightjarError) => log.error('no connections come in', errorFacts(error))
     return openFront({ host, port, clock, ipGate, proxies, allowHalfOpen: true, onRefused, onProblem, take: hand })
   }
 

@@ -21,3 +21,25 @@ bjjVG9koDqLRKzF0IfKqb4emoYplf3Rk4gWEPYDqy1CEjw0Euh+3XKdA
 
 /** SHA-256 of its SubjectPublicKeyInfo, by `openssl x509 -noout -pubkey | openssl pkey -pubin -outform DER | sha256sum`. */
 export const certificatePin = 'b091eff2fb8e54259dab23f7ac6bfdd13f4d53874c2ad3c742b51d29178411ea'
+
+/** Another one of the same name, with its key. */
+export const otherCertificate = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBfjCCASWgAwIBAgIUQMqWavYoWi70ECstXMJbMDpJ2VMwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMjAyMDMwOVoYDzIxMjYxMDI5
+MDIwMzA5WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATHgV5quQJMsO3N24IpNK9BU/ZJdySqf5S5fkDDkqvHvFYcjsKS+Dh4
+uHorXHQ2BRXNMHhVrIQfDFCCommet0a5o1MwUTAdBgNVHQ4EFgQUSa7Bex1VdRMo
+Gv9+Jdh4PbYC/yUwHwYDVR0jBBgwFoAUSa7Bex1VdRMoGv9+Jdh4PbYC/yUwDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNHADBEAiAQsMlemOoIiCqMfQZlegmb
+9vWnPgp1qxXTaWuevw795wIgPR0iF3D06r6dfHsLwlWYIILBo+QE66JDgUKkP708
+0nI=
+-----END CERTIFICATE-----
+`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgxra5Q5HAOUWYkfHj
+h/ZvI23axrm2QtISlwPYpFZR+7WhRANCAATHgV5quQJMsO3N24IpNK9BU/ZJdySq
+f5S5fkDDkqvHvFYcjsKS+Dh4uHorXHQ2BRXNMHhVrIQfDFCCommet0a5
+-----END PRIVATE KEY-----
+`,
+}
