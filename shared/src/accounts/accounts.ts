@@ -25,6 +25,7 @@ import { type AccountQuestion, AccountQuestions } from './accountQuestions.ts'
 import { compared } from './compare.ts'
 import { type AccountsContext, accountGroup, onceGroup } from './context.ts'
 import { blockOfRound } from './grid.ts'
+import { InStep } from './inStep.ts'
 import { isSafeQuantity, quantityOf } from './json.ts'
 import { Later, outcomeOf, type Question, stillApart } from './later.ts'
 import { Trust, type TrustStatus } from './trust.ts'
@@ -75,6 +76,7 @@ export class Accounts {
   readonly #trust: Trust
   readonly #watches: Watches
   readonly #questions: AccountQuestions
+  readonly #inStep: InStep
   readonly #turns: Turns
   readonly #later: Later
 
@@ -83,6 +85,7 @@ export class Accounts {
     this.#trust = new Trust(context)
     this.#watches = new Watches(context, this.#trust)
     this.#questions = new AccountQuestions(context, this.#trust, this.#watches)
+    this.#inStep = new InStep(context.clock, this.#watches)
     this.#turns = new Turns(context.clock)
     this.#later = new Later(context)
   }
@@ -106,7 +109,8 @@ export class Accounts {
     own.learnFrom(call)
     const outcome = await this.#answer(request)
     own.learnFrom(call, outcome)
-    return outcome
+    // Last of all: what was put off is kept as it came, and told when it is time.
+    return this.#inStep.told(request.chain, call, outcome)
   }
 
   #answer(request: AccountRequest): Promise<Outcome> {
@@ -157,7 +161,8 @@ export class Accounts {
     const { site, chain, call } = request
     const context = this.#context
     if (call.method === 'eth_blockNumber') return this.#blockNumber(request)
-    if (call.method !== 'eth_call' || !context.settings().compareCalls) return this.#send(site, request)
+    if (call.method !== 'eth_call' || !context.settings().compareCalls)
+      return this.#inStep.ask(chain, call, (call) => this.#send(site, { chain, call }))
     const newest = () => this.#newestFor(request)
     const { outcome, trust } = await compared(context, this.#trust, { group: site, chain, call }, newest)
     this.#trust.count(trust)

@@ -143,6 +143,19 @@ export class ChainWatches {
   }
 
   /**
+   * Whether what is known here of the account at `latest` is of that block or a later one, or nothing is: then it is asked for.
+   * The wallet is told of the block: what it is told at `latest` from now on is not from before.
+   */
+  async hasReached(account: Address, block: number): Promise<boolean> {
+    const watch = this.#accounts.get(account)?.watch
+    const latest = watch && (await this.#latest(watch, false))
+    if (watch === undefined || latest === undefined) return true
+    if (latest.number < block) return false
+    watch.told = Math.max(watch.told, latest.number)
+    return true
+  }
+
+  /**
    * When, in the clock's elapsed milliseconds, its watch, which cannot say it now, may have come to say it; undefined where
    * it may never: it is not watched, or knows of later blocks and not of that one, or nothing has come of it for long.
    */
