@@ -11,7 +11,7 @@ import { useNetwork } from './support/network.ts'
 const chain = 31337
 const mebibyte = 1024 * 1024
 const shared = useNetwork()
-const hello = { bridge: 3, version: '0.0.0' }
+const hello = { bridge: 4, version: '0.0.0' }
 const ports: Port[] = []
 
 function open(): Port {
@@ -51,12 +51,12 @@ async function untilPrivate(): Promise<void> {
 
 describe('hello', () => {
   test('is answered by the daemon that runs', async () => {
-    expect((await open().ask('hello', hello)).result).toMatchObject({ bridge: 3, version: expect.any(String) })
+    expect((await open().ask('hello', hello)).result).toMatchObject({ bridge: 4, version: expect.any(String) })
   })
 
   test('of another version is answered with the daemon’s own, so that the extension knows which is the older', async () => {
     const { result } = await open().ask('hello', { bridge: 999, version: '999.0.0' })
-    expect(result).toMatchObject({ bridge: 3 })
+    expect(result).toMatchObject({ bridge: 4 })
   })
 
   test('that is none ends the connection', async () => {
@@ -73,7 +73,7 @@ describe('without a daemon', () => {
     await killDaemon()
     expect(await port.ended).toBe(0)
     const after = await open().ask('hello', hello)
-    expect(after.result).toMatchObject({ bridge: 3 })
+    expect(after.result).toMatchObject({ bridge: 4 })
     // Each daemon has a key of its own.
     expect(after.result).not.toEqual(before.result)
   })
@@ -81,7 +81,7 @@ describe('without a daemon', () => {
   test('five hosts at the same moment, over the socket of a dead one, find one daemon', async () => {
     await killDaemon()
     const answers = await Promise.all(Array.from({ length: 5 }, () => open().ask('hello', hello)))
-    expect(answers[0]?.result).toMatchObject({ bridge: 3, proofKey: expect.any(String) })
+    expect(answers[0]?.result).toMatchObject({ bridge: 4, proofKey: expect.any(String) })
     for (const { result } of answers) expect(result).toEqual(answers[0]?.result)
     await until('one daemon is left', () => daemons().length === 1)
   })
@@ -108,7 +108,7 @@ describe('two browsers', () => {
     const { result } = await port.ask('gateways', { group, chain })
     const [{ relay: gateway }] = result as [{ relay: string }]
     const greeting = helloFor(relays.find(({ id }) => id === gateway)?.envelopeKeyId as Buffer).toString('base64')
-    const opened = await port.ask('open', { group, gateway, hello: greeting })
+    const opened = await port.ask('open', { group, gateway, hello: greeting, hidesMiddle: false })
     expect(opened.error).toBeUndefined()
     return (opened.result as { branch: number }).branch
   }
