@@ -162,14 +162,15 @@ export class Trunks {
     return this.#pinned.pins
   }
 
-  /** The slot's own middle, or one that no other slot uses, as far as they are not failing. */
+  /** The slot's own middle, or one that no other slot uses, as far as they are not failing: best no two go with one middle. */
   #chooseMiddle(middles: readonly Relay[], index: number): Relay {
     const { health } = this.#options
     const own = middles[index % middles.length] as Relay
     if (!health.isAvoided(own)) return own
     const inUse = this.#slots.map(({ trunk }) => trunk?.middle)
     const ranked = health.sort(middles)
-    return ranked.find((relay) => !health.isAvoided(relay) && !inUse.includes(relay)) ?? (ranked[0] as Relay)
+    const others = ranked.filter((relay) => !inUse.includes(relay))
+    return others.find((relay) => !health.isAvoided(relay)) ?? others[0] ?? (ranked[0] as Relay)
   }
 
   #onChange(): void {

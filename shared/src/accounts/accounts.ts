@@ -7,7 +7,7 @@
  */
 import { hex } from '../bytes/index.ts'
 import { NightjarError } from '../errors/index.ts'
-import type { Call, Outcome } from '../rpc/index.ts'
+import type { Call, Json, Outcome } from '../rpc/index.ts'
 import { pause } from '../runtime.ts'
 import {
   type Address,
@@ -25,8 +25,7 @@ import { type AccountQuestion, AccountQuestions } from './accountQuestions.ts'
 import { compared } from './compare.ts'
 import { type AccountsContext, accountGroup, onceGroup } from './context.ts'
 import { blockOfRound } from './grid.ts'
-import { InStep } from './inStep.ts'
-import { isSafeQuantity, quantityOf } from './json.ts'
+import { isObject, isSafeQuantity, quantityOf } from './json.ts'
 import { Later, outcomeOf, type Question, stillApart } from './later.ts'
 import { Trust, type TrustStatus } from './trust.ts'
 import { Turns } from './turn.ts'
@@ -76,7 +75,6 @@ export class Accounts {
   readonly #trust: Trust
   readonly #watches: Watches
   readonly #questions: AccountQuestions
-  readonly #inStep: InStep
   readonly #turns: Turns
   readonly #later: Later
 
@@ -85,7 +83,6 @@ export class Accounts {
     this.#trust = new Trust(context)
     this.#watches = new Watches(context, this.#trust)
     this.#questions = new AccountQuestions(context, this.#trust, this.#watches)
-    this.#inStep = new InStep(context.clock, this.#watches)
     this.#turns = new Turns(context.clock)
     this.#later = new Later(context)
   }
@@ -109,8 +106,15 @@ export class Accounts {
     own.learnFrom(call)
     const outcome = await this.#answer(request)
     own.learnFrom(call, outcome)
-    // Last of all: what was put off is kept as it came, and told when it is time.
-    return this.#inStep.told(request.chain, call, outcome)
+    if (call.method === 'eth_getTransactionReceipt' && 'result' in outcome)
+      this.#noteMined(request.chain, outcome.result)
+    return outcome
+  }
+
+  /** Who knows of a receipt sends again with the next nonce: it must not be one from before that. */
+  #noteMined(chain: number, receipt: Json): void {
+    if (!isObject(receipt) || !isSafeQuantity(receipt.blockNumber) || typeof receipt.from !== 'string') return
+    this.#watches.of(chain)?.mined(receipt.from.toLowerCase() as Address, Number(receipt.blockNumber))
   }
 
   #answer(request: AccountRequest): Promise<Outcome> {
@@ -161,8 +165,7 @@ export class Accounts {
     const { site, chain, call } = request
     const context = this.#context
     if (call.method === 'eth_blockNumber') return this.#blockNumber(request)
-    if (call.method !== 'eth_call' || !context.settings().compareCalls)
-      return this.#inStep.ask(chain, call, (call) => this.#send(site, { chain, call }))
+    if (call.method !== 'eth_call' || !context.settings().compareCalls) return this.#send(site, request)
     const newest = () => this.#newestFor(request)
     const { outcome, trust } = await compared(context, this.#trust, { group: site, chain, call }, newest)
     this.#trust.count(trust)

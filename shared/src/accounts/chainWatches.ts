@@ -137,22 +137,16 @@ export class ChainWatches {
   async #latest(watch: AccountWatch, isAtStake: boolean): Promise<State | undefined> {
     const head = this.head ?? (await this.newestOnGrid())
     const newest = watch.isLive ? watch.at(watch.numbers[0] ?? 0) : undefined
-    // An older nonce would be used twice.
-    if (isAtStake && newest !== undefined) return newest
-    return (head === undefined || head < watch.told ? undefined : watch.at(head)) ?? newest
+    const atHead = head === undefined || head < watch.told ? undefined : watch.at(head)
+    // An older nonce would be used twice; where none is new enough its gateway is asked.
+    const latest = isAtStake ? (newest ?? atHead) : (atHead ?? newest)
+    return isAtStake && latest !== undefined && latest.number < watch.minedIn ? undefined : latest
   }
 
-  /**
-   * Whether what is known here of the account at `latest` is of that block or a later one, or nothing is: then it is asked for.
-   * The wallet is told of the block: what it is told at `latest` from now on is not from before.
-   */
-  async hasReached(account: Address, block: number): Promise<boolean> {
+  /** The wallet was told that a transaction of the account is in that block. */
+  mined(account: Address, block: number): void {
     const watch = this.#accounts.get(account)?.watch
-    const latest = watch && (await this.#latest(watch, false))
-    if (watch === undefined || latest === undefined) return true
-    if (latest.number < block) return false
-    watch.told = Math.max(watch.told, latest.number)
-    return true
+    if (watch !== undefined) watch.minedIn = Math.max(watch.minedIn, block)
   }
 
   /**

@@ -80,12 +80,11 @@ export function answerOf({ what }: LocalQuestion, state: State): Outcome | undef
   }
 }
 
-/** A transaction as one that is in no block yet: the wallet is not told of its block before its receipt (inStep.ts). */
+/** A transaction as one that is in no block yet: the wallet is told of its block and of its receipt together. */
 export function withoutBlock(outcome: Outcome): Outcome {
   const transaction = 'result' in outcome ? outcome.result : null
   if (!isObject(transaction)) return outcome
-  const { blockTimestamp: _, ...rest } = transaction
-  return { result: { ...rest, blockHash: null, blockNumber: null, transactionIndex: null } }
+  return { result: { ...transaction, blockHash: null, blockNumber: null, transactionIndex: null } }
 }
 
 function blockOf(value: Json | undefined): LocalQuestion['block'] | undefined {
