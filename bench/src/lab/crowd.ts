@@ -67,7 +67,8 @@ function countsOf<T>(sets: readonly ReadonlySet<T>[]): ReadonlyMap<T, number> {
   return counts
 }
 
-function firstAt(times: readonly number[], time: number): number {
+/** Index of the first time at or after `time`, in times that ascend. */
+export function firstAt(times: readonly number[], time: number): number {
   let low = 0
   let high = times.length
   while (low < high) {

@@ -5,6 +5,7 @@
  * The pairs are of accounts that sent something in the window, one of them at least of a user of this middle.
  */
 import { judge, type NamedExample, type Result } from './attack.ts'
+import { firstAt } from './crowd.ts'
 import type { Features } from './features.ts'
 import type { MiddleRecord, Recorded } from './records.ts'
 import { flowOf } from './traces.ts'
@@ -121,15 +122,4 @@ function thin(examples: readonly NamedExample[], random: () => number): readonly
 
 function countIn(times: readonly number[], from: number, to: number): number {
   return firstAt(times, to) - firstAt(times, from)
-}
-
-function firstAt(times: readonly number[], time: number): number {
-  let low = 0
-  let high = times.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((times[middle] as number) < time) low = middle + 1
-    else high = middle
-  }
-  return low
 }

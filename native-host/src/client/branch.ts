@@ -1,8 +1,8 @@
 /**
  * What every branch of an isolation group is, wherever it ends: a hop below a trunk's middle, or below the inner middle that
- * hides that one from it, that is watched while it stands, knows when it was last used, and, once retired, closes with the last of what runs on it; one that is kept is
- * closed by its middle when its time is over. What runs on it is told by gatewayBranch.ts (sealed records) and exitBranch.ts
- * (tcp streams).
+ * hides that one from it. It is watched while it stands, knows when it was last used and, once retired, closes with the last
+ * of what runs on it; one that is kept is closed by the relay before its end when its time is over. What runs on it is told
+ * by gatewayBranch.ts (sealed records) and exitBranch.ts (tcp streams).
  *
  * Where a relay on its way drains, it is left at a random moment within the time that there is: branches that left in the
  * same instant would show the relays at their ends, working together, whose they are.

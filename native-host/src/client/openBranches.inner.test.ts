@@ -5,29 +5,17 @@ import { codeOfAsync } from '@nightjar/shared/testing'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { describe, expect, test } from 'vitest'
 import { GatewayBranch } from './gatewayBranch.ts'
-import { RelayHealth } from './health.ts'
-import { OpenBranches } from './openBranches.ts'
 import { TestNetwork } from './testing/network.ts'
-import { makeSlot } from './testing/slot.ts'
-import type { TrunkSlot } from './trunk.ts'
+import { onTwoTrunks } from './testing/slot.ts'
 
-/** Two trunks that stand, r0–r1 and r0–r2, of which every group prefers the first, and the inner middles r3, r4 … */
+/** Two trunks that stand, and the inner middles r3, r4 … */
 async function start(count = 2) {
   const net = await TestNetwork.create({ relays: 3 + count, gateways: 1 })
-  const random = () => 0.5
-  const [first, second] = [makeSlot(net, random), makeSlot(net, random)]
-  second.path.middle = 'r2'
-  for (const { slot } of [first, second]) slot.start()
-  await net.settle()
-  const slots: TrunkSlot[] = [first.slot, second.slot]
-  const { clock } = net
-  const health = new RelayHealth(clock)
-  const inners = Array.from({ length: count }, (_, index) => net.named(`r${3 + index}`).relay)
-  const open = new OpenBranches({
-    ...{ clock, health, random },
-    slotsFor: async () => [...slots],
-    innersFor: () => inners,
-  })
+  const stage = await onTwoTrunks(
+    net,
+    Array.from({ length: count }, (_, index) => net.named(`r${3 + index}`).relay),
+  )
+  const { health, open } = stage
   const gateway = net.named('g0')
   const opening = (hidesMiddle = true) =>
     open.open({ group: 'me', relay: gateway.relay, hidesMiddle }, (options, hop) => ({
@@ -38,30 +26,8 @@ async function start(count = 2) {
   /** How many EXTENDs each was asked for: the two middles, the two inner ones. */
   const asked = () => ['r1', 'r2', 'r3', 'r4'].map((name) => net.named(name).extendsAsked)
   const hops = () => ['r1', 'r2', 'r3', 'r4', 'g0'].map((name) => net.named(name).hops.size)
-  const [near, far, inner, next] = ['r1', 'r2', 'r3', 'r4'].map((name) => net.named(name)) as [
-    ReturnType<typeof net.named>,
-    ReturnType<typeof net.named>,
-    ReturnType<typeof net.named>,
-    ReturnType<typeof net.named>,
-  ]
-  return {
-    net,
-    slots,
-    first,
-    second,
-    health,
-    open,
-    opening,
-    to,
-    gateway,
-    near,
-    far,
-    inner,
-    next,
-    failures,
-    asked,
-    hops,
-  }
+  const [near, inner, next] = [net.named('r1'), net.named('r3'), net.named('r4')]
+  return { ...stage, opening, to, gateway, near, inner, next, failures, asked, hops }
 }
 
 describe('a branch whose gateway is not to see the middle', () => {
@@ -167,12 +133,15 @@ describe('where an inner middle', () => {
     expect(failures()).toEqual([0, 0, 0])
   })
 
-  test('cannot be reached, nor the other one, the gateway is not blamed', async () => {
-    const { to, inner, next, failures } = await start()
+  test('cannot be reached, nor the other one, each is asked for over both trunks, and the gateway is not blamed', async () => {
+    const { to, inner, next, failures, asked } = await start()
     inner.up = false
     next.up = false
     expect(await codeOfAsync(() => to())).toBe('connect-failed')
-    expect(failures()).toEqual([1, 1, 0])
+    expect([asked(), failures()]).toEqual([
+      [2, 2, 0, 0],
+      [2, 2, 0],
+    ])
   })
 
   test('says nothing, the other one is asked two seconds later', async () => {
@@ -273,7 +242,8 @@ describe('where an inner middle takes both EXTENDs, and', () => {
     await net.settle()
     await net.clock.elapse(2 * second)
     await net.run(opened)
-    return branch as unknown as GatewayBranch
+    if (branch === undefined) throw new Error('no branch was opened')
+    return branch
   }
 
   test('cuts the branch when the gateway is greeted, another way is taken, and nobody is blamed', async () => {
@@ -317,6 +287,14 @@ describe('the word of one inner middle', () => {
       ])
     },
   )
+
+  test('is not waited for where none of two can be reached, and there is a third', async () => {
+    const { to, inner, next, failures } = await start(3)
+    inner.up = false
+    next.up = false
+    expect((await to()).inner?.name).toBe('r5')
+    expect(failures()).toEqual([1, 1, 0])
+  })
 
   test('is where there is no other, unless that says that the gateway is busy', async () => {
     const { to, inner, next, failures } = await start()

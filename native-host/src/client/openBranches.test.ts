@@ -3,25 +3,14 @@ import { minute, second } from '@nightjar/shared/runtime'
 import { codeOfAsync } from '@nightjar/shared/testing'
 import { describe, expect, test } from 'vitest'
 import { GatewayBranch } from './gatewayBranch.ts'
-import { RelayHealth } from './health.ts'
-import { OpenBranches } from './openBranches.ts'
 import { TestNetwork } from './testing/network.ts'
-import { makeSlot } from './testing/slot.ts'
-import type { TrunkSlot } from './trunk.ts'
+import { onTwoTrunks } from './testing/slot.ts'
 
-/** Two trunks that stand, r0–r1 and r0–r2, of which every group prefers the first. */
+/** Two trunks that stand, and a gateway to which branches go. */
 async function start() {
-  const net = await TestNetwork.create({ relays: 3, gateways: 1 })
-  const random = () => 0.5
-  const [first, second] = [makeSlot(net, random), makeSlot(net, random)]
-  second.path.middle = 'r2'
-  for (const { slot } of [first, second]) slot.start()
-  await net.settle()
-  const slots: TrunkSlot[] = [first.slot, second.slot]
+  const stage = await onTwoTrunks(await TestNetwork.create({ relays: 3, gateways: 1 }), [])
+  const { net, first, slots, health, open } = stage
   const [near, far, gateway] = [net.named('r1'), net.named('r2'), net.named('g0')]
-  const { clock } = net
-  const health = new RelayHealth(clock)
-  const open = new OpenBranches({ clock, health, slotsFor: async () => [...slots], innersFor: () => [], random })
   const opening = (relay = gateway.relay) =>
     open.open({ group: 'me', relay, hidesMiddle: false }, (options, hop) => ({
       branch: new GatewayBranch(options, hop),
@@ -33,7 +22,7 @@ async function start() {
     const filled: GatewayBranch[] = []
     for (let index = 0; index < 32; index++) {
       filled.push((await to()).branch)
-      clock.advance(1)
+      net.clock.advance(1)
     }
     slots.unshift(first.slot)
     far.extendsAsked = 0
@@ -41,7 +30,7 @@ async function start() {
   }
   const failures = () => health.failuresOf(gateway.relay)
   const asked = () => [near, far].map(({ extendsAsked }) => extendsAsked)
-  return { net, slots, first, second, near, far, gateway, open, opening, to, fillSecond, failures, asked }
+  return { ...stage, near, far, gateway, opening, to, fillSecond, failures, asked }
 }
 
 function followOn(branch: GatewayBranch): void {

@@ -122,10 +122,10 @@ export class OpenBranches {
     for (const branch of this.#open) branch.retire()
   }
 
-  /** Where the first two ways failed: others, as long as only one of those was the word of the relay at the end. */
+  /** Where the first two ways failed: others, as long as not two of them were the word of the relay at the end. */
   async #goOn<T>(opening: Opening, next: () => Promise<T> | undefined, failure: NightjarError): Promise<T> {
     let last = failure
-    while (opening.says.length === 1 && opening.destination.hidesMiddle) {
+    while (opening.says.length < 2 && opening.destination.hidesMiddle) {
       const attempt = next()
       if (attempt === undefined) break
       try {
@@ -149,21 +149,18 @@ export class OpenBranches {
 
   /** Over another trunk and through another inner middle than before, as far as there are some that may be asked. */
   #nextWay({ destination, standing, tried }: Opening): Way | undefined {
-    const { relay } = destination
     if (tried.length >= mostWays) return undefined
-    const last = tried.at(-1) as Way
-    const others = fittingOf(relay, standing).filter(({ trunk }) => trunk !== undefined)
-    const isTried = (slot: TrunkSlot, inner: Relay | undefined) =>
-      tried.some((way) => way.slot === slot && way.inner?.id === inner?.id)
+    const { relay } = destination
+    const last = tried.at(-1)?.slot
     const isNew = ({ id }: Relay) => tried.every(({ inner }) => inner?.id !== id)
-    const spare = this.#places.spareOn(others.filter((slot) => slot !== last.slot))
-    const slots = spare === undefined ? others.filter((slot) => slot === last.slot) : [spare]
-    for (const slot of slots) {
-      const inners = this.#innersFor(destination, slot)
-      const inner = inners.find(isNew) ?? inners[0]
-      if (!isTried(slot, inner)) return { slot, relay, inner }
-    }
-    return undefined
+    const isTried = ({ slot, inner }: Way) => tried.some((way) => way.slot === slot && way.inner?.id === inner?.id)
+    const standingNow = fittingOf(relay, standing).filter(({ trunk }) => trunk !== undefined)
+    return [...standingNow.filter((slot) => slot !== last), ...standingNow.filter((slot) => slot === last)]
+      .map((slot): Way => {
+        const inners = this.#innersFor(destination, slot)
+        return { slot, relay, inner: inners.find(isNew) ?? inners[0] }
+      })
+      .find((way) => !isTried(way) && this.#places.spareOn([way.slot]) !== undefined)
   }
 
   #innersFor(destination: Destination, { trunk }: TrunkSlot): readonly Relay[] {

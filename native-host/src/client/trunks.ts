@@ -162,7 +162,7 @@ export class Trunks {
     return this.#pinned.pins
   }
 
-  /** The slot's own middle, or one that no other slot uses, as far as they are not failing: best no two go with one middle. */
+  /** The slot's own middle. Where that is passed over, one that no other trunk uses, and best one that is not passed over. */
   #chooseMiddle(middles: readonly Relay[], index: number): Relay {
     const { health } = this.#options
     const own = middles[index % middles.length] as Relay

@@ -119,20 +119,18 @@ export class ChainWatches {
   async watched({ account, block }: LocalQuestion, isAlone: boolean, isAtStake: boolean): Promise<State | undefined> {
     const watch = await this.#known(account, isAlone ? 0 : patience)
     if (watch === undefined) return undefined
+    const newest = watch.numbers[0] ?? 0
     if (block === 'latest') {
-      if (isAtStake) await this.#come(watch, watch.minedIn)
       const latest = await this.#latest(watch, isAtStake)
       if (latest !== undefined) watch.told = latest.number
       return this.#atStake(latest, isAtStake)
     }
-    await this.#come(watch, block)
+    if (block > newest && watch.isLive) {
+      const { slot } = await this.heads.grid()
+      const isThere = () => (watch.numbers[0] ?? 0) >= block || !watch.isLive
+      await this.#changes.until(isThere, patientSlots * slot)
+    }
     return this.#atStake(watch.at(block), isAtStake)
-  }
-
-  /** Waits for some slots until the watch has come to the block. */
-  async #come(watch: AccountWatch, block: number): Promise<void> {
-    const isThere = () => (watch.numbers[0] ?? 0) >= block || !watch.isLive
-    if (!isThere()) await this.#changes.until(isThere, patientSlots * (await this.heads.grid()).slot)
   }
 
   /** Never older than what was told before. What a watch knew when it was lost is not the latest for long. */
