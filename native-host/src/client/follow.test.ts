@@ -1,65 +1,13 @@
-import { accountGroup } from '@nightjar/shared/accounts'
 import type { NightjarError } from '@nightjar/shared/errors'
-import { type Follower, keptFor, requestsPerBranch } from '@nightjar/shared/requests'
-import type { Question } from '@nightjar/shared/rpc'
+import { keptFor, requestsPerBranch } from '@nightjar/shared/requests'
 import { minute, second } from '@nightjar/shared/runtime'
-import { nativeCrypto } from '@nightjar/shared-node/crypto'
-import { afterEach, describe, expect, test } from 'vitest'
-import { freshState } from '../state/store.ts'
-import { type Client, createClient } from './client.ts'
-import { TestNetwork } from './testing/network.ts'
+import { describe, expect, test } from 'vitest'
+import { question, startFollowing, watch } from './testing/follow.ts'
 import type { Followed } from './testing/relay.ts'
-
-const running: Client[] = []
-afterEach(async () => {
-  for (const client of running.splice(0)) await client.stop()
-})
-
-const question: Question = { chain: 1, cells: 4, method: 'eth_subscribe', params: ['newHeads'] }
-/** On a branch that is kept. */
-const watch: Question = { chain: 1, cells: 4, method: 'nightjar_watch', params: [{ delay: 5 }] }
-
-async function start(gateways = 4, relays = 6) {
-  const net = await TestNetwork.create({ relays, gateways })
-  const state = freshState(nativeCrypto.randomBytes)
-  const client = createClient({
-    crypto: nativeCrypto,
-    clock: net.clock,
-    dial: net.dial,
-    network: () => net.network,
-    state,
-  })
-  running.push(client)
-  client.start()
-  await net.settle()
-  const all = net.relays.filter(({ relay }) => relay.roles.includes('gateway'))
-
-  async function follow(group: string, followed = question) {
-    const told: unknown[] = []
-    const handler: Follower = {
-      onOutcome: (outcome, id) => told.push('result' in outcome ? outcome.result : id),
-      onEnd: (code) => told.push(code),
-    }
-    const following = await net.run(client.follow({ group, chain: 1, questionFor: () => followed }, handler))
-    await net.settle()
-    return { told, stop: () => following.stop() }
-  }
-  /** The gateways that tell something now, once for each thing that they tell. */
-  const telling = () =>
-    all.flatMap((each) => each.followed.filter(({ endedWith }) => endedWith === undefined).map(() => each.relay.name))
-  const push = async (value: string) => {
-    for (const each of all)
-      for (const one of each.followed) if (one.endedWith === undefined) one.push({ result: value })
-    await net.settle()
-  }
-  const ask = (group: string) => net.run(client.request({ group, chain: 1, call: { method: 'eth_chainId' } }))
-  const usedBy = async (group: string) => net.named(((await ask(group)) as { result: string }).result)
-  return { net, client, state, all, follow, telling, push, ask, usedBy }
-}
 
 describe('what a group follows', () => {
   test('is told by the gateway that it asks, on the same branch, until it has enough', async () => {
-    const { follow, telling, push, usedBy, client, net } = await start()
+    const { follow, telling, push, usedBy, client, net } = await startFollowing()
     const gateway = await usedBy('me')
     const { told, stop } = await follow('me')
     expect(telling()).toEqual([gateway.relay.name])
@@ -73,7 +21,7 @@ describe('what a group follows', () => {
   })
 
   test('goes on at the same gateway when its branch has done its time, though nobody asks anything', async () => {
-    const { net, follow, telling, push } = await start()
+    const { net, follow, telling, push } = await startFollowing()
     const { told } = await follow('me')
     const gateway = net.named(telling()[0] as string)
     // What is pushed is use: it is not for idleness that branches are replaced.
@@ -90,7 +38,7 @@ describe('what a group follows', () => {
   })
 
   test('goes on at once where the branch has done its requests', async () => {
-    const { net, follow, telling, push, ask } = await start()
+    const { net, follow, telling, push, ask } = await startFollowing()
     const { told } = await follow('me')
     const gateway = net.named(telling()[0] as string)
     const [first] = gateway.followed
@@ -104,7 +52,7 @@ describe('what a group follows', () => {
   })
 
   test('ends with the branch where that is lost, and is followed elsewhere when its gateway is gone', async () => {
-    const { net, follow, telling } = await start()
+    const { net, follow, telling } = await startFollowing()
     const { told } = await follow('me')
     const gateway = net.named(telling()[0] as string)
     gateway.kill()
@@ -117,7 +65,7 @@ describe('what a group follows', () => {
 
   // Found by review: it was ended, at all gateways in the same second, where what is lost lingers.
   test('is lost, and not ended, when the client stops', async () => {
-    const { net, client, follow, all } = await start()
+    const { net, client, follow, all } = await startFollowing()
     for (const group of ['a', 'b', 'c']) await follow(group)
     await client.stop()
     await net.settle()
@@ -126,7 +74,7 @@ describe('what a group follows', () => {
   })
 
   test('does not come back when the client stops', async () => {
-    const { net, client, follow, all } = await start()
+    const { net, client, follow, all } = await startFollowing()
     const { stop } = await follow('me')
     stop()
     await client.stop()
@@ -138,7 +86,7 @@ describe('what a group follows', () => {
 describe('a watch', () => {
   /** One gateway's, once the next branch is there. */
   async function untilRenewed() {
-    const started = await start()
+    const started = await startFollowing()
     const { net, follow, telling } = started
     const { told, stop } = await follow('me', watch)
     const [name = ''] = telling()
@@ -169,7 +117,7 @@ describe('a watch', () => {
   })
 
   test('goes on at its gateway where the client is gone, until its time is over', async () => {
-    const { net, client, follow, telling, push } = await start()
+    const { net, client, follow, telling, push } = await startFollowing()
     for (const group of ['a', 'b', 'c']) await follow(group, watch)
     const before = telling()
     await client.stop()
@@ -183,7 +131,7 @@ describe('a watch', () => {
   })
 
   test('goes on where the entry is lost; the next one begins beside it', async () => {
-    const { net, client, follow, telling } = await start()
+    const { net, client, follow, telling } = await startFollowing()
     const { told } = await follow('me', watch)
     const before = telling()
     for (const { entry } of client.status().trunks) net.named(entry.name).kill()
@@ -195,7 +143,7 @@ describe('a watch', () => {
   })
 
   test('that is ended is ended at its gateway too', async () => {
-    const { net, follow, telling } = await start()
+    const { net, follow, telling } = await startFollowing()
     const { stop } = await follow('me', watch)
     stop()
     await net.settle()
@@ -203,7 +151,7 @@ describe('a watch', () => {
   })
 
   test('asks its gateway nothing while that is silent; a question on the same branch finds that out', async () => {
-    const { net, client, follow, telling } = await start()
+    const { net, client, follow, telling } = await startFollowing()
     const { told } = await follow('me', watch)
     const gateway = net.named(telling()[0] as string)
     gateway.silent = true
@@ -235,7 +183,7 @@ describe('a watch', () => {
 
 describe('independent groups', () => {
   test('follow heads at three operators, whatever fails', async () => {
-    const { follow, telling, client, net } = await start(6)
+    const { follow, telling, client, net } = await startFollowing(6)
     // Of six operators one of three shares has two at least.
     const isShared = (index: number) => client.gateways(`heads ${index} 1`, 1).length > 1
     const [first = 0, ...others] = [0, 1, 2].sort((a, b) => Number(isShared(b)) - Number(isShared(a)))
@@ -253,7 +201,7 @@ describe('independent groups', () => {
   })
 
   test('are as many as there are operators', async () => {
-    const { follow, client, net } = await start(2)
+    const { follow, client, net } = await startFollowing(2)
     for (const index of [0, 1]) await follow(`heads ${index} 1`)
     const third = client.follow(
       { group: 'heads 2 1', chain: 1, questionFor: () => question },
@@ -263,7 +211,7 @@ describe('independent groups', () => {
   })
 
   test('ask a site’s calls a second time at another gateway, the same again and again', async () => {
-    const { usedBy } = await start()
+    const { usedBy } = await startFollowing()
     for (const site of ['a', 'b', 'c', 'd']) {
       const [one, two] = [await usedBy(site), await usedBy(`${site} again`)]
       expect(two).not.toBe(one)
@@ -272,7 +220,7 @@ describe('independent groups', () => {
   })
 
   test('that ask once leave nothing behind', async () => {
-    const { usedBy, state } = await start()
+    const { usedBy, state } = await startFollowing()
     await usedBy('me')
     const before = [...state.gateways]
     await usedBy('once 0123')
@@ -281,7 +229,7 @@ describe('independent groups', () => {
 })
 
 test('a gateway that lied is left by its group, and by no other', async () => {
-  const { client, usedBy, net } = await start()
+  const { client, usedBy, net } = await startFollowing()
   const own = await usedBy('me')
   const others = await Promise.all(
     ['a', 'b', 'c', 'd', 'e'].map(async (group) => [group, await usedBy(group)] as const),
@@ -297,7 +245,7 @@ test('a gateway that lied is left by its group, and by no other', async () => {
 })
 
 test('whoever asks is told which gateway answered, although the group has another by now', async () => {
-  const { client, usedBy, net } = await start()
+  const { client, usedBy, net } = await startFollowing()
   const own = await usedBy('me')
   let answered = ''
   const order = { group: 'me', chain: 1, call: { method: 'eth_chainId' } }
@@ -314,92 +262,8 @@ test('whoever asks is told which gateway answered, although the group has anothe
 })
 
 test('more groups than one trunk has places for go to the other', async () => {
-  const { ask, client } = await start()
+  const { ask, client } = await startFollowing()
   const groups = Array.from({ length: 60 }, (_, index) => `group ${index}`)
   for (const group of groups) await ask(group)
   expect(client.status().branches).toBe(60)
-})
-
-// Found by review: all branches of a trunk moved in the same instant.
-describe('when a relay on the way drains', () => {
-  const groups = Array.from({ length: 10 }, (_, index) => `group ${index}`)
-
-  test.each(['entry', 'middle'] as const)(
-    'the %s: each group moves at a moment of its own, with a successor first, and goes on',
-    async (role) => {
-      const { net, client, follow, all, telling, push } = await start(12)
-      const followed = await Promise.all(groups.map((group) => follow(group)))
-      const before = telling()
-      const relays = client.status().trunks.map((trunk) => trunk[role].name)
-      const beginnings = () => all.reduce((sum, each) => sum + each.followed.length, 0)
-      let [begun, leastHops] = [beginnings(), Number.POSITIVE_INFINITY]
-      for (const name of new Set(relays)) net.named(name).drain(60)
-      const moves: number[] = []
-      for (let seconds = 1; seconds <= 31; seconds++) {
-        await net.clock.elapse(1 * second)
-        await net.settle()
-        moves.push(beginnings() - begun)
-        begun = beginnings()
-        leastHops = Math.min(leastHops, telling().length)
-      }
-      expect(moves.reduce((sum, count) => sum + count, 0)).toBe(groups.length)
-      // Ten moments in thirty seconds: fewer than four different seconds once in a billion times.
-      expect(moves.filter((count) => count > 0).length).toBeGreaterThanOrEqual(4)
-      expect([telling().sort(), leastHops]).toEqual([before.sort(), groups.length])
-      for (const name of new Set(relays)) expect(net.named(name).hops.size).toBe(0)
-      await push('on')
-      expect(followed.map(({ told }) => told)).toEqual(groups.map(() => ['on']))
-    },
-  )
-
-  test('the entry: what is watched stays with the middle, and is lost here', async () => {
-    const { net, client, follow, telling } = await start(12)
-    const watched = await Promise.all(groups.map((group) => follow(group, watch)))
-    const sites = await Promise.all(['one', 'other'].map((group) => follow(group)))
-    const before = telling().sort()
-    for (const { entry } of client.status().trunks) net.named(entry.name).drain(60)
-    await net.clock.elapse(31 * second)
-    await net.settle()
-    // Nobody moves: whoever did so now would be somebody behind that entry.
-    expect([telling().sort(), watched.map(({ told }) => told)]).toEqual([before, groups.map(() => ['link-lost'])])
-    expect(sites.map(({ told }) => told)).toEqual([[], []])
-    await net.clock.elapse(keptFor.longest)
-    expect(telling()).toHaveLength(sites.length)
-  })
-
-  test('the middle dies: accounts stay with their inner middles, and are lost here', async () => {
-    const { net, client, follow, telling } = await start(12, 12)
-    const accounts = groups.map((_, index) => accountGroup(`0x${index}`.padEnd(42, '0') as `0x${string}`))
-    const watched = await Promise.all(accounts.map((group) => follow(group, watch)))
-    const before = telling().sort()
-    for (const { middle } of client.status().trunks) net.named(middle.name).kill()
-    await net.settle()
-    expect([telling().sort(), watched.map(({ told }) => told)]).toEqual([before, groups.map(() => ['link-lost'])])
-    await net.clock.elapse(keptFor.longest)
-    expect(telling()).toEqual([])
-  })
-
-  test('the middle: what is watched moves, as it cannot stay', async () => {
-    const { net, client, follow, telling, push } = await start(12)
-    const watched = await Promise.all(groups.map((group) => follow(group, watch)))
-    const before = telling().sort()
-    for (const { middle } of client.status().trunks) net.named(middle.name).drain(60)
-    await net.clock.elapse(31 * second)
-    await net.settle()
-    expect(telling().sort()).toEqual(before)
-    await push('on')
-    expect(watched.map(({ told }) => told)).toEqual(groups.map(() => ['on']))
-  })
-
-  test('its gateway: another one takes over before the old branch ends', async () => {
-    const { net, follow, telling, push } = await start()
-    const { told } = await follow('me')
-    const [gone] = telling()
-    net.named(gone as string).drain(30)
-    await net.clock.elapse(15 * second)
-    await net.settle()
-    expect(telling()).not.toContain(gone)
-    await push('on')
-    expect(told).toEqual(['on'])
-  })
 })

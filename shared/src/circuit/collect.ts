@@ -1,6 +1,6 @@
 /** Collects what comes on a stream into one message, for services that answer a whole question. */
 import type { ErrorCode } from '../errors/index.ts'
-import type { Stream, StreamHandler } from './streams.ts'
+import type { Stream, StreamHandler } from './stream.ts'
 
 /** Bytes that all unfinished messages of a branch may hold together. */
 export interface Budget {

@@ -23,7 +23,8 @@ import {
   writeMessage,
 } from './message.ts'
 import { LayerCipher, layerCapacity, layerOffset, layerSize } from './onion.ts'
-import { type Channel, StreamMux } from './streams.ts'
+import type { Channel } from './stream.ts'
+import { StreamMux } from './streams.ts'
 
 /** Called once when a hop and all below it are gone. */
 export type Closed = (error: NightjarError) => void

@@ -28,14 +28,7 @@ export {
 } from './message.ts'
 export { epochCells, LayerCipher, layerBodySize, layerCapacity, layerOffset, layerSize } from './onion.ts'
 export { cutRecords, type RecordsOptions } from './records.ts'
-export {
-  type Accept,
-  type Channel,
-  type Opening,
-  partSize,
-  type Stream,
-  type StreamHandler,
-  StreamMux,
-} from './streams.ts'
+export type { Accept, Channel, Opening, Stream, StreamHandler } from './stream.ts'
+export { partSize, StreamMux } from './streams.ts'
 export { type CircuitEnd, CircuitTable, type TableEvents, type Waiter } from './table.ts'
 export { ReceiveWindow, SendWindow } from './window.ts'

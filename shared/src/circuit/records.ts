@@ -3,7 +3,7 @@
  * one unfinished record, and what the records mean is for others.
  */
 import type { ErrorCode } from '../errors/index.ts'
-import type { Stream, StreamHandler } from './streams.ts'
+import type { Stream, StreamHandler } from './stream.ts'
 
 export interface RecordsOptions {
   /** The stream, known at the latest when its first data comes. */

@@ -13,7 +13,7 @@ import {
 } from '@nightjar/shared/bridge'
 import { base64 } from '@nightjar/shared/bytes'
 import { asNightjarError, type ErrorCode, isErrorCode, NightjarError } from '@nightjar/shared/errors'
-import type { Carrier, FollowHandler, Following, Greet } from '@nightjar/shared/requests'
+import type { Carrier, FollowHandler, Following, Greet, SealedBranch } from '@nightjar/shared/requests'
 import { nightjarCodeOf, type Outcome, type RpcError, toRpcError } from '@nightjar/shared/rpc'
 import { second } from '@nightjar/shared/runtime'
 import { BridgeSession, type SessionContext } from '../session.ts'
@@ -123,7 +123,7 @@ export class TestBridge {
 }
 
 /** A branch of the daemon's, as the extension holds it. */
-export class TestCarrier implements Carrier {
+class TestCarrier implements Carrier {
   readonly number: number
   error: NightjarError | undefined
   readonly #bridge: TestBridge
@@ -159,4 +159,10 @@ export class TestCarrier implements Carrier {
     this.error = error
     for (const listener of this.#listeners.splice(0)) listener(error)
   }
+}
+
+/** The number by which the bridge knows a branch. */
+export function numberOf({ carrier }: SealedBranch): number {
+  if (!(carrier instanceof TestCarrier)) throw new Error('carried by something else')
+  return carrier.number
 }
