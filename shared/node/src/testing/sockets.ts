@@ -1,6 +1,7 @@
 /** Real TCP sockets on loopback, in pairs, and what a test waits for on them. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { finished } from 'node:stream/promises'
 
 export interface SocketPair {
   /** The end that the code under test gets. */
@@ -25,7 +26,9 @@ export async function socketPair(): Promise<SocketPair> {
 /** Everything that comes until the other side's FIN. Rejects where it does not come. */
 export async function readAll(socket: Socket): Promise<Buffer> {
   const parts: Buffer[] = []
-  for await (const part of socket) parts.push(part as Buffer)
+  socket.on('data', (part: Buffer) => void parts.push(part)).resume()
+  // Not by iterating, which destroys a socket at the other side's FIN, with all that is still to be written.
+  await finished(socket, { writable: false })
   return Buffer.concat(parts)
 }
 
