@@ -28,6 +28,7 @@ import { createAudit } from './limits/audit.ts'
 import { bandwidthOf, boundsOf, ipGateOf, memoryOf, ratesOf } from './limits/fromConfig.ts'
 import type { OnRefused } from './limits/refusal.ts'
 import type { CircuitHost } from './relay/host.ts'
+import { proveLink, provenBy } from './relay/linkProof.ts'
 import { LinkPool } from './relay/pool.ts'
 import { createRelay } from './relay/relay.ts'
 import { openServices, type ServicesContext } from './services.ts'
@@ -105,6 +106,7 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
     clock,
     onRefused,
     localAddress: config.outbound_address,
+    prove: (to) => proveLink(keyring.keys.identity, to.identity, clock.now()),
     rates: sharedRates,
     get idleAfter() {
       return idleAfter()
@@ -123,6 +125,7 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
     nextTurn: setImmediate,
     secrets,
     findRelay: (identity) => keeper.network?.byIdentity.get(hex(identity)),
+    isRelay: (identity) => keeper.network?.byIdentity.has(hex(identity)) ?? true,
     placeTo: (relay, from) => pool.placeTo(relay, from),
     serve: services.serve,
   }
@@ -148,6 +151,7 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
     onRefused,
     onProblem: (error) => log.error('no connections come in', errorFacts(error)),
     onLink: audit.admitted,
+    identify: (proof) => provenBy(proof, { crypto, dialled: secrets().identity, now: clock.now() }),
     accept: relay.accept,
     document: (path) => (config.roles.includes('directory') && path === documentPath ? keeper.text : undefined),
   })

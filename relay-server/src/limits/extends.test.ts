@@ -5,7 +5,7 @@ import { Extends } from './extends.ts'
 import { limits } from './limits.ts'
 
 const { extendsPerRelay: perSecond, extendsPerRelayAtOnce: atOnce, extendWindow } = limits
-const kept = limits.keptOfExtends * atOnce
+const kept = Math.ceil((limits.keptOfExtends + limits.keptOfCircuits) * atOnce)
 const step = second / 100
 
 let clock: FakeClock
@@ -15,9 +15,17 @@ beforeEach(() => {
   limited = new Extends(clock)
 })
 
-/** How many of `count` are admitted. */
-function ask(source: string, count = 1000, relay = 'middle'): number {
-  return Array.from({ length: count }, () => limited.admit(relay, source)).filter(Boolean).length
+/** How many of `count` are admitted, of the circuit of that name. */
+function ask(source: string, count = 1000, relay = 'middle', circuit = source): number {
+  const origin = { source, circuit: circuitOf(circuit) }
+  return Array.from({ length: count }, () => limited.admit(relay, origin)).filter(Boolean).length
+}
+
+const circuits = new Map<string, object>()
+function circuitOf(name: string): object {
+  const known = circuits.get(name) ?? {}
+  circuits.set(name, known)
+  return known
 }
 
 /** Each of `floods` asks without end for so long, in turns; how many each gets. `meanwhile` comes after them, every step. */
@@ -77,6 +85,24 @@ test.each([2, 3, 10])('%i that ask without end have equal parts', (count) => {
   const part = (60 * perSecond + atOnce) / count
   for (const each of had) expect(Math.abs(each - part) / part).toBeLessThan(0.1)
 })
+
+test.each([1, 10, 100, 200])(
+  'of one source, %i circuits that ask without end leave those unharmed that come anew',
+  (count) => {
+    const names = Array.from({ length: count }, (_, index) => `circuit ${index}`)
+    let [asked, had, floods] = [0, 0, 0]
+    for (let passed = 0; passed < 60 * second; passed += step) {
+      for (const name of names) floods += ask('entry', 1, 'middle', name)
+      if (passed % second === 0) {
+        asked += 1
+        had += ask('entry', 1, 'middle', `newcomer ${asked}`)
+      }
+      clock.advance(step)
+    }
+    expect([asked, had]).toEqual([60, 60])
+    expect(floods).toBeGreaterThan(58 * perSecond)
+  },
+)
 
 test('one that comes later has an equal part soon, though the first had all', () => {
   flood(['a'], 60 * second)

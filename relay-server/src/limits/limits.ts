@@ -15,7 +15,7 @@ export const limits = {
   connections: 1000,
   /** `connections_per_minute`. New connections of one address: bounds what one machine costs in TLS handshakes. */
   connectionsPerMinute: 20,
-  /** `connections_per_ip`. Of one address at once: bounds what one machine takes of the above. */
+  /** `connections_per_ip`. Of one address at once: bounds what one machine takes of the above, and of circuits (below). */
   connectionsPerAddress: 50,
   /** `connection_timeout`. A link that nothing comes over: bounds links whose peers are gone without a word. */
   connectionIdle: 5 * minute,
@@ -29,16 +29,33 @@ export const limits = {
    */
   shareOfFree: 1 / 8,
   /**
+   * Of the share of its source in the places to one relay, a circuit has at most this many times the cube of the part of it that
+   * is left: bounds what one client of an entry takes from the others, whom a middle cannot tell apart. Alone it has all that
+   * it can use; where half is taken, eight; who has none yet gets one while there is one.
+   */
+  placesOfCircuit: 64,
+  /**
+   * Circuits of one address for each connection that it may have, unless it is a relay's: bounds what one client makes of the
+   * entry's share at other relays. A client has one, and another while that is being replaced.
+   */
+  circuitsPerConnection: 2,
+  /**
+   * Branches of a circuit at an entry, or at an inner middle: there is one way on. Bounds, with `branchesPerCircuit` for the
+   * middle between them, what one circuit becomes.
+   */
+  branchesBesideMiddle: 1,
+  /**
    * EXTENDs per second, and at once, to one relay: a little below `handshakesPerLink`, as that relay would answer what is
    * beyond with puzzles, which nobody could solve. Bounds what all clients of this one make it ask there.
    */
   extendsPerRelay: 95,
   extendsPerRelayAtOnce: 380,
   /**
-   * Of those at once, this part is kept from an address that had all of them within `extendWindow`, and less from each that
-   * had less: bounds what floods take from those who ask for little.
+   * Of those at once, this part is kept from a source that had all of them within `extendWindow`, and less from each that
+   * had less: bounds what floods take from those who ask for little. The same of circuits, for the clients of one entry.
    */
   keptOfExtends: 1 / 4,
+  keptOfCircuits: 1 / 8,
   extendWindow: 10 * second,
   /** A relay that could not be reached is not dialled again for this long: bounds dials. */
   dialPause: 1 * second,

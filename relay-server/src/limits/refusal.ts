@@ -13,12 +13,13 @@ export type Refusal =
   | 'puzzle-solutions'
   /** A handshake that would have had to wait behind too many. */
   | 'handshake-queue'
-  /** A circuit beyond what one link may have, or beyond the share of its source in those of the process. */
+  /** A circuit beyond what one link or one address may have, or beyond the share of its source in those of the process. */
   | 'link-circuits'
+  | 'address-circuits'
   | 'circuit-share'
   /** An EXTEND beyond what its source may have of those to that relay. */
   | 'extend-rate'
-  /** One beyond the share of its source in the links to that relay. */
+  /** One beyond the share of its source, or of its circuit in that, in the links to that relay. */
   | 'onward-share'
   /** A branch that was kept without its circuit ended for another, as there were too many, of all or of one source. */
   | 'kept-branches'

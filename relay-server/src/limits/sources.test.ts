@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { SourceCounts, Sources } from './sources.ts'
+import { Counts, Sources } from './sources.ts'
 
 test.each([
   ['one IPv4 address', '198.51.100.1', '198.51.100.1', true],
@@ -19,7 +19,7 @@ test('links of which no address is known are one source each', () => {
 })
 
 test('what a source has is counted, and it is forgotten with the last', () => {
-  const counts = new SourceCounts()
+  const counts = new Counts()
   counts.add('a')
   counts.add('a')
   counts.add('b')

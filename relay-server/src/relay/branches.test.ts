@@ -127,23 +127,48 @@ describe('EXTEND', () => {
     expect(await stands(middle)).toBe(true)
   })
 
-  test('a 33rd branch is refused, the others go on, and one that is closed makes room', async () => {
+  test('a 33rd branch of a middle is refused, the others go on, and one that is closed makes room', async () => {
+    const middle = (await client.extend(entry, 'middle', 1)) as RawHop
     const hops: RawHop[] = []
     for (let branch = 1; branch <= limits.branchesPerCircuit; branch++) {
-      hops.push((await client.extend(entry, 'middle', branch)) as RawHop)
+      hops.push((await client.extend(middle, 'gateway-1', branch)) as RawHop)
     }
-    expect(await client.extend(entry, 'middle', 33)).toBe('limit-reached')
+    expect(await client.extend(middle, 'gateway-1', 33)).toBe('limit-reached')
     for (const hop of hops) expect(await stands(hop)).toBe(true)
-    client.send(entry, messageType.truncate, noStream, Uint8Array.of(0, 1))
-    expect(await client.extend(entry, 'middle', 34)).toMatchObject({ depth: 2 })
-    expect(network.circuits).toBe(1 + limits.branchesPerCircuit)
+    client.send(middle, messageType.truncate, noStream, Uint8Array.of(0, 1))
+    expect(await client.extend(middle, 'gateway-1', 34)).toMatchObject({ depth: 3 })
+    expect(network.circuits).toBe(2 + limits.branchesPerCircuit)
+  })
+
+  test.each([
+    ['an entry', []],
+    ['an inner middle', ['middle', 'gateway-1']],
+  ])('a second branch of %s is refused, the first goes on, and makes room once it is closed', async (_, names) => {
+    let hop = entry
+    for (const name of names) hop = (await client.extend(hop, name, 1)) as RawHop
+    const first = (await client.extend(hop, 'gateway-2', 1)) as RawHop
+    const before = network.circuits
+    expect(await client.extend(hop, 'gateway-2', 2)).toBe('limit-reached')
+    expect(await client.extend(hop, 'middle', 3)).toBe('limit-reached')
+    expect([await stands(first), network.circuits]).toEqual([true, before])
+    client.send(hop, messageType.truncate, noStream, Uint8Array.of(0, 1))
+    expect(await client.extend(hop, 'middle', 4)).toMatchObject({ depth: first.depth })
+    expect([await stands(hop), network.circuits]).toEqual([true, before])
+  })
+
+  test('a client that tells its entry to be a middle has one branch there, too', async () => {
+    client = new RawClient(network, 'entry', 7)
+    const hop = await client.create('entry', 2)
+    expect(await client.extend(hop, 'middle', 1)).toMatchObject({ depth: 3 })
+    expect(await client.extend(hop, 'middle', 2)).toBe('limit-reached')
   })
 
   test('that nobody answers is closed when its time is over, and the relay that was slow is told', async () => {
-    await client.extend(entry, 'middle', 1)
-    const wire = network.wire('entry', 'middle')
+    const middle = (await client.extend(entry, 'middle', 1)) as RawHop
+    await client.extend(middle, 'gateway-1', 1)
+    const wire = network.wire('middle', 'gateway-1')
     wire.held = true
-    await client.requestExtend(entry, network.relay('middle').responder, 2)
+    await client.requestExtend(middle, network.relay('gateway-1').responder, 2)
     await network.settle()
     expect(wire.near.sent.map(commandOf)).toEqual([command.create, command.create])
     network.clock.advance(limits.handshakeTimeout - 1)
@@ -154,8 +179,8 @@ describe('EXTEND', () => {
     expect(client.ending()).toBe('timed-out')
     expect(wire.near.sent.map(commandOf)).toEqual([command.create, command.create, command.destroy])
     wire.held = false
-    expect(await client.extend(entry, 'middle', 3)).toMatchObject({ depth: 2 })
-    expect(network.circuits).toBe(3)
+    expect(await client.extend(middle, 'gateway-1', 3)).toMatchObject({ depth: 3 })
+    expect(network.circuits).toBe(4)
   })
 
   test('that the client gives up while it is under way leaves nothing behind, and the next one is served', async () => {
@@ -175,13 +200,19 @@ describe('EXTEND', () => {
     ['its link is dialled', false],
     ['its relay is to answer', true],
   ])('that is under way while %s leaves nothing behind when the circuit ends', async (_, settled) => {
-    await client.extend(entry, 'middle', 1)
-    network.wire('entry', 'middle').held = settled
-    await client.requestExtend(entry, network.relay('middle').responder, 2)
+    client.wire.cut()
+    // In the place of its entry, so that the circuit ends at the middle at once.
+    client = new RawClient(network, 'middle', undefined, 'entry')
+    const middle = await client.create('middle', 2)
+    await client.extend(middle, 'gateway-1', 1)
+    network.wire('middle', 'gateway-1').held = settled
+    await client.requestExtend(middle, network.relay('gateway-1').responder, 2)
     if (settled) await network.settle()
     else client.wire.deliver('far')
+    // The new branch is not refused: it has its place, or will have it.
+    expect(network.relay('middle').core.counts.branchesClosed.size).toBe(0)
     client.wire.cut()
-    network.wire('entry', 'middle').held = false
+    network.wire('middle', 'gateway-1').held = false
     await network.settle()
     expect({ circuits: network.circuits, entries: network.entries }).toEqual({ circuits: 0, entries: 0 })
     // The pool's look at the one link.

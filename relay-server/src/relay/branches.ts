@@ -17,12 +17,16 @@ import {
 } from '@nightjar/shared/circuit'
 import { asNightjarError, type ErrorCode, NightjarError, toWire, violation } from '@nightjar/shared/errors'
 import { maxDepth } from '@nightjar/shared/handshake'
-import { limits } from '@nightjar/shared/limits'
 import { second } from '@nightjar/shared/runtime'
+import { limits } from '../limits/limits.ts'
+import type { Origin } from '../limits/sources.ts'
 import type { CircuitBounds, CircuitHost } from './host.ts'
 import { countCode, type RelayMeter } from './meter.ts'
 import { Onward } from './onward.ts'
 import { queueLimit } from './queueLimit.ts'
+
+/** Of the hop below the entry. */
+const middleDepth = 2
 
 export interface BranchesOptions {
   /** Of the hop whose branches they are, 1 = entry. */
@@ -130,15 +134,24 @@ export class Branches {
     this.#onwards.clear()
   }
 
+  /**
+   * How many it may have at once: all of a client's are its middle's. What depth a circuit has its client says, and only one
+   * that a relay brings can be a middle's; an entry gives one branch to each, and so nobody gets more by saying another.
+   */
+  get #most(): number {
+    const isMiddle = this.#options.depth === middleDepth && this.#bounds.isRelay()
+    return isMiddle ? limits.branchesPerCircuit : limits.branchesBesideMiddle
+  }
+
   async #grow(extend: Extend): Promise<void> {
     const { depth } = this.#options
-    const { source } = this.#bounds
-    if (this.#onwards.size >= limits.branchesPerCircuit) throw new NightjarError('limit-reached')
+    if (this.#onwards.size >= this.#most) throw new NightjarError('limit-reached')
     const relay = this.#host.findRelay(extend.identity)
     if (relay === undefined) throw new NightjarError('unknown-relay')
     // Two hops at one relay would be two that know the same, and circuits that go round in it.
     if (equalBytes(extend.identity, this.#host.secrets().identity)) throw new NightjarError('refused')
-    if (!this.#bounds.extends.admit(relay.id, source)) {
+    const origin: Origin = { source: this.#bounds.source, circuit: this }
+    if (!this.#bounds.extends.admit(relay.id, origin)) {
       this.#bounds.onRefused('extend-rate')
       // Nobody's fault: neither of the relay at its end, nor of this one, which cannot tell its clients apart.
       throw new NightjarError('busy')
@@ -146,7 +159,7 @@ export class Branches {
     // `extend` is a view into the cell, which is gone after the first wait.
     const { branch } = extend
     const hello = Uint8Array.from(extend.hello)
-    const place = await this.#host.placeTo(relay, source)
+    const place = await this.#host.placeTo(relay, origin)
     if (this.#over || this.#extending !== branch) return place.leave()
     const onward = new Onward(place, this.#host.crypto, this.#host.clock, {
       meter: this.#meter,

@@ -1,6 +1,6 @@
 /** A relay that drains: it says so once, takes nothing new, and what it carries goes on. */
 import { fromUtf8 } from '@nightjar/shared/bytes'
-import { CircuitTable } from '@nightjar/shared/circuit'
+import { CircuitTable, type Hop } from '@nightjar/shared/circuit'
 import { codeOfAsync } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { ask, MemoryNetwork } from './testing/memoryNetwork.ts'
@@ -32,10 +32,12 @@ describe.each([
   })
 
   test('new circuits are refused, over links that stand and over new ones', async () => {
-    const { hops, table } = await path()
+    const { table } = await path()
+    // Another way as far as the relay before, which has room for one more branch.
+    let parent: CircuitTable | Hop = table
+    for (const before of ['entry', 'middle'].slice(0, depth - 1)) parent = await network.grow(parent, before)
     network.relay(name).core.drain(30)
     await network.settle()
-    const parent = hops[depth - 2] ?? table
     expect(await codeOfAsync(() => network.grow(parent, name))).toBe('draining')
     const fresh = new CircuitTable()
     network.connect(fresh, name)

@@ -7,45 +7,48 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { queueLimit } from './queueLimit.ts'
 import { ask, MemoryNetwork } from './testing/memoryNetwork.ts'
 import { type Arrival, circuitEnd, RawClient, type RawHop } from './testing/rawClient.ts'
+import { openStalled } from './testing/stalled.ts'
 
 const token = pattern(8)
-/** What may wait of one branch of an entry, a trunk, in one direction; and of the relay's own messages. */
-const most = queueLimit(1)
+/** What may wait in one direction of one branch of a middle, of that of an entry, a trunk; and of the relay's own messages. */
+const most = queueLimit(2)
+const mostOfTrunk = queueLimit(1)
 const mostOwn = limits.branchWindow + limits.controlAllowance
 /** Cells of one that waits before another has its turn. */
 const turn = 8
 
 let network: MemoryNetwork
+/** One that sends as much as it likes. */
+let client: RawClient
 beforeEach(async () => {
-  network = await MemoryNetwork.create('entry', 'gateway-1', 'gateway-2')
+  network = await MemoryNetwork.create('entry', 'middle', 'gateway-1', 'gateway-2')
 })
 
-/** A client that sends as much as it likes, with branches right behind the entry. */
+function flood(hop: RawHop, cells: number): void {
+  for (let cell = 0; cell < cells; cell++) client.send(hop, messageType.ping, noStream, token)
+}
+
+/** The branches that answered, in order; 0 for the relay itself, -1 for the end of the circuit. */
+function answers(arrivals: readonly Arrival[]): number[] {
+  return arrivals.map(({ hop, type }) => (type === circuitEnd ? circuitEnd : (hop?.branch ?? 0)))
+}
+
+/** A middle, with the client in the place of its entry. */
 describe('a relay', () => {
-  let client: RawClient
-  let entry: RawHop
+  let middle: RawHop
   let first: RawHop
   let sameLink: RawHop
   let otherLink: RawHop
   beforeEach(async () => {
-    client = new RawClient(network, 'entry')
-    entry = await client.create('entry')
-    first = (await client.extend(entry, 'gateway-1', 1)) as RawHop
-    sameLink = (await client.extend(entry, 'gateway-1', 2)) as RawHop
-    otherLink = (await client.extend(entry, 'gateway-2', 3)) as RawHop
+    client = new RawClient(network, 'middle', undefined, 'entry')
+    middle = await client.create('middle', 2)
+    first = (await client.extend(middle, 'gateway-1', 1)) as RawHop
+    sameLink = (await client.extend(middle, 'gateway-1', 2)) as RawHop
+    otherLink = (await client.extend(middle, 'gateway-2', 3)) as RawHop
   })
 
-  function flood(hop: RawHop, cells: number): void {
-    for (let cell = 0; cell < cells; cell++) client.send(hop, messageType.ping, noStream, token)
-  }
-
-  /** Who answered, in order; 0 for the entry, -1 for the end of the circuit. */
-  function answers(arrivals: readonly Arrival[]): number[] {
-    return arrivals.map(({ hop, type }) => (type === circuitEnd ? circuitEnd : (hop?.branch ?? 0)))
-  }
-
   test('that cannot send on closes the branch that overflows, and nothing else', async () => {
-    const { near } = network.wire('entry', 'gateway-1')
+    const { near } = network.wire('middle', 'gateway-1')
     near.stall()
     flood(first, most)
     await network.settle()
@@ -57,7 +60,7 @@ describe('a relay', () => {
     // The same link is still behind; another is not, and the relay itself answers.
     flood(sameLink, 1)
     flood(otherLink, 1)
-    flood(entry, 1)
+    flood(middle, 1)
     await network.settle()
     expect(answers(client.arrivals())).toEqual([0, otherLink.branch])
     near.resume()
@@ -82,7 +85,7 @@ describe('a relay', () => {
     await network.settle()
     const arrivals = client.arrivals()
     expect(answers(arrivals).sort()).toEqual([0, sameLink.branch, otherLink.branch])
-    expect(arrivals.find(({ hop }) => hop === entry)).toMatchObject({
+    expect(arrivals.find(({ hop }) => hop === middle)).toMatchObject({
       type: messageType.branchClosed,
       data: Uint8Array.of(0, first.branch, 3),
     })
@@ -93,10 +96,10 @@ describe('a relay', () => {
 
   test('that is asked for more than it can tell its client ends the circuit', async () => {
     client.wire.far.stall()
-    flood(entry, mostOwn)
+    flood(middle, mostOwn)
     await network.settle()
     expect(network.circuits).toBe(4)
-    flood(entry, 1)
+    flood(middle, 1)
     await network.settle()
     expect({ circuits: network.circuits, entries: network.entries }).toEqual({ circuits: 0, entries: 0 })
     client.wire.far.resume()
@@ -109,7 +112,7 @@ describe('a relay', () => {
   test('whose client ends the circuit while cells wait forgets them', async () => {
     client.wire.far.stall()
     flood(first, 20)
-    flood(entry, 20)
+    flood(middle, 20)
     await network.settle()
     client.wire.near.send(Uint8Array.of(1, 2, 3, 4, 4, ...new Uint8Array(1019)))
     await network.settle()
@@ -123,7 +126,7 @@ describe('a relay', () => {
     client.wire.far.stall()
     flood(first, 50)
     flood(otherLink, 3)
-    flood(entry, 2)
+    flood(middle, 2)
     await network.settle()
     client.wire.far.resume()
     await network.settle()
@@ -136,7 +139,7 @@ describe('a relay', () => {
   })
 
   test('lets branches take turns on the link that they share', async () => {
-    const { near, far } = network.wire('entry', 'gateway-1')
+    const { near, far } = network.wire('middle', 'gateway-1')
     near.stall()
     flood(first, 50)
     flood(sameLink, 3)
@@ -169,7 +172,7 @@ describe('a relay', () => {
   test.each(['near', 'far'] as const)(
     'lets nothing overtake what waits, be the %s link free again or not',
     async (side) => {
-      const link = side === 'near' ? network.wire('entry', 'gateway-1').near : client.wire.far
+      const link = side === 'near' ? network.wire('middle', 'gateway-1').near : client.wire.far
       link.stall()
       flood(first, 5)
       await network.settle()
@@ -185,6 +188,46 @@ describe('a relay', () => {
       expect(client.arrivals()).toHaveLength(10)
     },
   )
+})
+
+describe('an entry', () => {
+  let entry: RawHop
+  let trunk: RawHop
+  beforeEach(async () => {
+    client = new RawClient(network, 'entry')
+    entry = await client.create('entry')
+    trunk = (await client.extend(entry, 'middle', 1)) as RawHop
+  })
+
+  test.each([
+    ['that cannot send on', 'near'],
+    ['whose client takes nothing', 'far'],
+  ])('%s closes its trunk where more waits than all branches behind may have under way', async (_, side) => {
+    const link = side === 'near' ? network.wire('entry', 'middle').near : client.wire.far
+    link.stall()
+    flood(trunk, mostOfTrunk)
+    await network.settle()
+    expect([client.arrivals(), network.circuits]).toEqual([[], 2])
+    flood(trunk, 1)
+    await network.settle()
+    link.resume()
+    await network.settle()
+    const data = Uint8Array.of(0, trunk.branch, 3)
+    expect(client.arrivals()).toMatchObject([{ hop: entry, type: messageType.branchClosed, data }])
+    flood(entry, 1)
+    await network.settle()
+    expect([answers(client.arrivals()), network.circuits]).toEqual([[0], 1])
+  })
+
+  test('has less for its own messages', async () => {
+    client.wire.far.stall()
+    flood(entry, mostOwn)
+    await network.settle()
+    expect(network.circuits).toBe(2)
+    flood(entry, 1)
+    await network.settle()
+    expect({ circuits: network.circuits, entries: network.entries }).toEqual({ circuits: 0, entries: 0 })
+  })
 })
 
 describe('a long answer', () => {
@@ -233,14 +276,19 @@ describe('a long answer', () => {
     expect(short).toEqual(utf8('short'))
   })
 
-  test('many of them on two branches through a slow link fit what a relay lets wait', async () => {
-    const { wire, hops } = await network.open('entry', 'gateway-1')
-    const second = await network.grow(hops[0] as Hop, 'gateway-2')
-    wire.far.stall()
-    const answers = [hops[1] as Hop, hops[1] as Hop, hops[1] as Hop, second, second, second].map(pour)
+  test.each([
+    ['client', 'entry'],
+    ['entry', 'middle'],
+  ])('many of them on two branches through a slow link from %s to %s fit what a relay lets wait', async (from, to) => {
+    const { hops } = await network.open('entry', 'middle', 'gateway-1')
+    const [, middle, first] = hops as [Hop, Hop, Hop]
+    const second = await network.grow(middle, 'gateway-2')
+    const { far } = network.wire(from, to)
+    far.stall()
+    const answers = [first, first, first, second, second, second].map(pour)
     for (const answer of answers) answer.catch(() => undefined)
     await network.settle()
-    wire.far.resume()
+    far.resume()
     for (const answer of await network.run(Promise.all(answers))) expect(answer).toHaveLength(bytes)
   })
 })
@@ -248,38 +296,10 @@ describe('a long answer', () => {
 describe.each([2, 15])('%i streams that their client does not read', (count) => {
   const bytes = 600 * partSize
 
-  /** Takes what comes, and deals with nothing of it until told. */
-  function stall(hop: Hop) {
-    let cells = 0
-    let hasEnded = false
-    const stream = hop.streams.open(
-      'pour',
-      u32(bytes),
-      {
-        onData() {
-          cells += 1
-          if (isReading) stream.consumed()
-        },
-        onEnd(code) {
-          hasEnded = code === 'done'
-        },
-      },
-      { data: utf8('x'), end: true },
-    )
-    let isReading = false
-    return {
-      state: () => ({ cells, hasEnded }),
-      goOn() {
-        isReading = true
-        for (let cell = cells; cell > 0; cell--) stream.consumed()
-      },
-    }
-  }
-
   test('stop no other on their branch, with every queue on the way as it should be; they can go on later', async () => {
     const { hops } = await network.open('entry', 'gateway-1')
     const gateway = hops[1] as Hop
-    const stalled = Array.from({ length: count }, () => stall(gateway))
+    const stalled = Array.from({ length: count }, () => openStalled(gateway, bytes))
     await network.settle()
     for (const { state } of stalled) expect(state()).toEqual({ cells: limits.streamWindow, hasEnded: false })
     const others = [1, 2, 3].map(() => ask(gateway, 'x', { service: 'pour', argument: u32(bytes) }))
@@ -293,7 +313,7 @@ describe.each([2, 15])('%i streams that their client does not read', (count) => 
 })
 
 test('a gateway whose client ignores its window is not stalled: the branch is closed', async () => {
-  const client = new RawClient(network, 'entry')
+  client = new RawClient(network, 'entry')
   const entry = await client.create('entry')
   const gateway = (await client.extend(entry, 'gateway-1', 1)) as RawHop
   const begin = concat(Uint8Array.of(0, 4), utf8('sink'), u16(0))

@@ -9,7 +9,7 @@ import type { HandshakeQueue, NextTurn } from '../limits/handshakeQueue.ts'
 import type { LinkHandshakes } from '../limits/handshakes.ts'
 import type { Queues } from '../limits/queues.ts'
 import type { OnRefused } from '../limits/refusal.ts'
-import type { Source, SourceCounts } from '../limits/sources.ts'
+import type { Counts, Origin, Source } from '../limits/sources.ts'
 import type { KeptBranches } from './kept.ts'
 import type { Place } from './pool.ts'
 
@@ -21,8 +21,10 @@ export interface CircuitHost {
   secrets(): ResponderSecrets
   /** The relay of that identity in the verified network document. */
   findRelay(identity: Uint8Array): Relay | undefined
-  /** A place on a link to `relay`, for a circuit of `source`. */
-  placeTo(relay: Relay, source: Source): Promise<Place>
+  /** Whether that is one's; where there is no document yet, whoever says so is taken for one. */
+  isRelay(identity: Uint8Array): boolean
+  /** A place on a link to `relay`, for a branch of that origin. */
+  placeTo(relay: Relay, origin: Origin): Promise<Place>
   /** The services of this relay for one circuit; called at its first BEGIN. Listeners are told when the circuit ends. */
   serve(onEnded: (listener: () => void) => void): Accept
 }
@@ -32,8 +34,10 @@ export interface CircuitBounds {
   /** Of its link. */
   readonly handshakes: Pick<LinkHandshakes, 'admit'>
   readonly source: Source
+  /** Whether that is a relay of the network, as far as is known now. */
+  isRelay(): boolean
   /** Of the process. */
-  readonly circuits: SourceCounts
+  readonly circuits: Counts
   readonly extends: Extends
   readonly handshakeQueue: HandshakeQueue
   readonly queues: Queues

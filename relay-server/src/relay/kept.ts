@@ -12,7 +12,7 @@ import { limits } from '../limits/limits.ts'
 import type { Queue } from '../limits/queues.ts'
 import type { OnRefused } from '../limits/refusal.ts'
 import { isFair } from '../limits/share.ts'
-import { type Source, SourceCounts } from '../limits/sources.ts'
+import { Counts, type Origin, type Source } from '../limits/sources.ts'
 import { countCode, type RelayMeter } from './meter.ts'
 import type { Onward } from './onward.ts'
 
@@ -28,17 +28,10 @@ const rateOfAll: Rate = { perSecond: limits.keptCellsOfAll, atOnce: 8 * limits.k
 /** The longest that one takes to leave a gateway or exit that drains: what clients take that are there. */
 const leavingWithin = 1 * minute
 
-/** Whose a branch was. */
-interface Origin {
-  readonly source: Source
-  /** Unlike any other circuit's. */
-  readonly circuit: object
-}
-
 export class KeptBranches {
   readonly #options: KeptOptions
   readonly #branches = new Map<Onward, Origin>()
-  readonly #held = new SourceCounts()
+  readonly #held = new Counts()
   /** Of what comes on all of them: those on which most comes end first. */
   readonly #all: TokenBucket
   /** Where the relay drains: when all are to have ended, in the clock's elapsed milliseconds. */

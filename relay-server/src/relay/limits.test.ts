@@ -4,11 +4,10 @@ import { cellBodySize, command, destroyCell, handshakeCells, makeCell, splitHand
 import { CircuitTable, type Hop, messageType, noStream, openCircuit } from '@nightjar/shared/circuit'
 import { helloSize } from '@nightjar/shared/handshake'
 import { hour, second } from '@nightjar/shared/runtime'
-import { codeOfAsync, turn } from '@nightjar/shared/testing'
-import { nativeCrypto } from '@nightjar/shared-node/crypto'
+import { codeOfAsync } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
-import { HandshakeGate } from '../limits/handshakes.ts'
 import { limits } from '../limits/limits.ts'
+import { load, solving } from './testing/load.ts'
 import { ask, MemoryNetwork } from './testing/memoryNetwork.ts'
 import { RawClient, type RawHop } from './testing/rawClient.ts'
 
@@ -17,43 +16,12 @@ beforeEach(async () => {
   network = await MemoryNetwork.create('entry', 'middle', 'gateway', 'other')
 })
 
-/** From now on `name` answers nobody without a solution, on links to come. */
-function load(name: string): void {
-  const onRefused = (refusal: (typeof network.refused)[number]) => void network.refused.push(refusal)
-  const gate = new HandshakeGate({ crypto: nativeCrypto, clock: network.clock, perSecond: 1, onRefused })
-  for (let count = 0; count < 10; count++) gate.countAnswered()
-  expect(gate.price).toBe(limits.handshakesPerLinkAtOnce)
-  network.gates.set(name, {
-    link() {
-      const link = gate.link()
-      // All that it has: one.
-      expect(link.admit(new Uint8Array(helloSize))).toHaveProperty('hello')
-      return link
-    },
-  })
-}
-
-/** `promise`, with everything delivered, and the time passing that solving a puzzle takes. */
-async function solving<T>(promise: Promise<T>): Promise<T> {
-  let isOver = false
-  const over = () => {
-    isOver = true
-  }
-  promise.then(over, over)
-  while (!isOver) {
-    await network.settle()
-    network.clock.advance(0)
-    await turn()
-  }
-  return promise
-}
-
 describe('a relay under load', () => {
   test('has its client solve a puzzle, and the circuit works', async () => {
-    load('entry')
+    load(network, 'entry')
     const table = new CircuitTable()
     network.connect(table, 'entry')
-    const entry = await solving(openCircuit(table, network.relay('entry').responder, network.context))
+    const entry = await solving(network, openCircuit(table, network.relay('entry').responder, network.context))
     expect(network.refused).toEqual(['puzzle-set'])
     expect(await network.run(ask(entry, 'hello'))).toBeDefined()
     const { counts } = network.relay('entry').core
@@ -62,7 +30,7 @@ describe('a relay under load', () => {
   })
 
   test('keeps nothing of a circuit that it set a puzzle for', async () => {
-    load('entry')
+    load(network, 'entry')
     const client = new RawClient(network, 'entry')
     const { hello } = await client.hello(network.relay('entry').responder, 1)
     for (const cell of handshakeCells(client.id, command.create, hello)) client.wire.near.send(cell)
@@ -74,7 +42,7 @@ describe('a relay under load', () => {
     const { hops } = await network.open('entry', 'middle')
     const [, middle] = hops
     if (middle === undefined) throw new Error('no middle')
-    load('gateway')
+    load(network, 'gateway')
     expect(await codeOfAsync(() => network.grow(middle, 'gateway'))).toBe('busy')
     expect(network.relay('gateway').core.counts.circuits).toBe(0)
     expect((await network.grow(middle, 'other')).error).toBeUndefined()
@@ -83,10 +51,10 @@ describe('a relay under load', () => {
 
 describe('circuits', () => {
   /** How many of `count` circuits that a new link asks for are begun. */
-  async function begin(count: number, address?: string): Promise<number> {
+  async function begin(count: number, address?: string, from = 'client'): Promise<number> {
     const { core } = network.relay('entry')
     const before = core.counts.circuits
-    const wire = network.connect(new CircuitTable(), 'entry', 'client', address)
+    const wire = network.connect(new CircuitTable(), 'entry', from, address)
     const body = splitHandshake(new Uint8Array(helloSize), cellBodySize)[0] as Uint8Array
     for (let id = 1; id <= count; id++) wire.near.send(makeCell(id, command.create, body))
     await network.settle()
@@ -129,17 +97,44 @@ describe('circuits', () => {
     expect([await begin(50, '198.51.100.1'), await begin(50, '198.51.100.1')]).toEqual([10, 0])
   })
 
+  test('of one address are so many over all of its links, until some end; another address has its own', async () => {
+    network.mostCircuitsOfClient = 12
+    const [address, other] = ['198.51.100.1', '203.0.113.1']
+    expect([await begin(8, address), await begin(8, address)]).toEqual([8, 4])
+    expect(network.refused).toEqual(Array(4).fill('address-circuits'))
+    const table = new CircuitTable()
+    network.connect(table, 'entry', 'client', address)
+    expect(await codeOfAsync(() => network.grow(table, 'entry'))).toBe('limit-reached')
+    expect(network.relay('entry').core.counts.handshakes.get('limit-reached')).toBe(5)
+    expect(await begin(20, other)).toBe(12)
+    network.wires[0]?.cut()
+    await network.settle()
+    expect([await begin(20, address), await begin(1, other), await begin(1, address)]).toEqual([8, 0, 0])
+    expect(new Set(network.refused)).toEqual(new Set(['address-circuits']))
+  })
+
+  test('of a relay are not bound by that, and take nothing of its address; one that is not listed is a client', async () => {
+    network.mostCircuitsOfClient = 12
+    network.unknown.add('other')
+    const address = '198.51.100.1'
+    expect([await begin(20, address, 'middle'), await begin(20, address, 'middle')]).toEqual([20, 20])
+    expect([await begin(20, address, 'other'), await begin(1, address)]).toEqual([12, 0])
+    expect([await begin(1, address, 'middle'), network.refused]).toEqual([1, Array(9).fill('address-circuits')])
+  })
+
   test('that another relay refuses go over a further link, which another of its workers may have', async () => {
     network.mostCircuits = 40
-    const { hops } = await network.open('entry')
+    const { hops } = await network.open('entry', 'middle')
+    // Where nobody knows whose a link is, each has a share of its own, as it has at each worker.
+    network.unknown.add('middle')
     const outcomes: (string | undefined)[] = []
     for (let asked = 0; asked < 10; asked++) {
-      outcomes.push(await codeOfAsync(() => network.grow(hops[0] as Hop, 'middle')))
+      outcomes.push(await codeOfAsync(() => network.grow(hops[1] as Hop, 'gateway')))
     }
     // One link gets five of forty; the sixth is refused, and shows that it has its share.
     expect(outcomes.indexOf('busy')).toBe(5)
     expect(outcomes.slice(6, 9)).toEqual([undefined, undefined, undefined])
-    expect(network.relay('entry').pool.size).toBe(2)
+    expect(network.relay('middle').pool.size).toBe(2)
   })
 
   test('of one link end where it has as many as any may', async () => {
@@ -216,31 +211,27 @@ describe('handshakes', () => {
   })
 })
 
-test('EXTENDs to one relay are shared out by address, and what is beyond closes its branch alone, as nobody’s fault', async () => {
+test('EXTENDs to one relay are shared out by circuit and address, and what is beyond closes its branch alone, as nobody’s fault', async () => {
   const table = new CircuitTable()
   network.connect(table, 'entry', 'client', '198.51.100.1')
   const first = await network.grow(table, 'entry')
-  const { core } = network.relay('entry')
-  const outcomes: (string | undefined)[] = []
-  const most = limits.extendsPerRelayAtOnce * (1 - limits.keptOfExtends)
-  for (let asked = 0; asked <= most; asked++) {
-    const code = await codeOfAsync(async () => {
-      const hop = await network.grow(first, 'middle')
-      hop.close()
-    })
-    outcomes.push(code)
-  }
-  expect(outcomes.at(-1)).toBe('busy')
-  expect(new Set(outcomes.slice(0, -1))).toEqual(new Set([undefined]))
-  expect(network.refused).toEqual(['extend-rate'])
-  // Another link of the address has no more, another relay has its own, and another address has what was kept for it.
+  const extend = (entry: Hop) => codeOfAsync(async () => (await network.grow(entry, 'middle')).close())
+  const { extendsPerRelayAtOnce: all, keptOfExtends, keptOfCircuits } = limits
+  const ofCircuit = Math.floor(all * (1 - keptOfExtends - keptOfCircuits))
+  for (let had = 0; had < ofCircuit; had++) expect(await extend(first)).toBeUndefined()
+  expect([await extend(first), network.refused]).toEqual(['busy', ['extend-rate']])
+  // Other circuits of the address have what was kept for them, and over another link no more.
   const further = new CircuitTable()
   network.connect(further, 'entry', 'client', '198.51.100.1')
-  const second = await network.grow(further, 'entry')
-  expect(await codeOfAsync(() => network.grow(second, 'middle'))).toBe('busy')
-  expect((await network.grow(second, 'gateway')).error).toBeUndefined()
+  for (let had = ofCircuit; had < Math.floor(all * (1 - keptOfExtends)); had++) {
+    expect(await extend(await network.grow(further, 'entry'))).toBeUndefined()
+  }
+  const last = await network.grow(further, 'entry')
+  expect(await extend(last)).toBe('busy')
+  // Another relay has its own, and another address has what was kept for it.
+  expect((await network.grow(last, 'gateway')).error).toBeUndefined()
   await network.open('entry', 'middle')
-  expect(core.counts.branchesClosed.get('busy')).toBe(2)
+  expect(network.relay('entry').core.counts.branchesClosed.get('busy')).toBe(2)
 })
 
 describe('a circuit', () => {

@@ -3,238 +3,13 @@
  * trees, while links deliver in any order, fall behind and break. Afterwards the relays hold what the model holds.
  */
 import { concat, isZero, readU32, u32 } from '@nightjar/shared/bytes'
-import { CircuitTable, type Hop, openCircuit } from '@nightjar/shared/circuit'
-import type { ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import { maxDepth } from '@nightjar/shared/handshake'
+import type { CircuitTable, Hop } from '@nightjar/shared/circuit'
 import { limits } from '@nightjar/shared/limits'
-import { second } from '@nightjar/shared/runtime'
-import { pattern, turn } from '@nightjar/shared/testing'
+import { pattern } from '@nightjar/shared/testing'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { ask, MemoryNetwork, type Wire } from './testing/memoryNetwork.ts'
-
-const names = ['entry', 'middle', 'gateway-1', 'gateway-2']
-
-/** A hop that the client wants: on its way until `hop` or `failure` is there. */
-interface Node {
-  readonly label: number
-  readonly relay: string
-  readonly parent: Node | undefined
-  /** The link of the client on which its circuit is. */
-  readonly table: CircuitTable
-  hop: Hop | undefined
-  failure: ErrorCode | undefined
-  /** Why it must end with that code; `maybe` for one that was on its way when a link broke. */
-  doomed: ErrorCode | 'maybe' | undefined
-  /** Its relay was asked to keep it, and may have heard so. */
-  isKept: boolean
-  readonly ends: ErrorCode[]
-  readonly exchanges: Exchange[]
-}
-
-interface Exchange {
-  readonly question: Uint8Array
-  answer: Uint8Array | ErrorCode | undefined
-}
-
-const pick = fc.nat(1000)
-const side = fc.constantFrom('near' as const, 'far' as const)
-const actionArbitrary = fc.oneof(
-  { weight: 40, arbitrary: fc.record({ kind: fc.constant('deliver' as const), pick, side, cells: fc.nat(12) }) },
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('deliverAll' as const) }) },
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('stall' as const), pick, side }) },
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('resume' as const), pick, side }) },
-  { weight: 14, arbitrary: fc.record({ kind: fc.constant('grow' as const), pick, relay: fc.constantFrom(...names) }) },
-  { weight: 20, arbitrary: fc.record({ kind: fc.constant('ask' as const), pick, bytes: fc.nat(3000) }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('close' as const), pick }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('renew' as const), pick }) },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('keep' as const), pick }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('cut' as const), pick }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('open' as const), pick }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), seconds: fc.nat(3) }) },
-)
-type Action = typeof actionArbitrary extends fc.Arbitrary<infer T> ? T : never
-
-class Model {
-  readonly network: MemoryNetwork
-  readonly nodes: Node[] = []
-  #lastLabel = 0
-  #table: CircuitTable | undefined
-
-  constructor(network: MemoryNetwork) {
-    this.network = network
-  }
-
-  async apply(action: Action): Promise<void> {
-    switch (action.kind) {
-      case 'deliver':
-        this.#pick(this.network.wires, action.pick)?.deliver(action.side, action.cells + 1)
-        break
-      case 'deliverAll':
-        this.network.deliverAll()
-        break
-      case 'stall':
-        this.#pick(this.network.wires, action.pick)?.[action.side].stall()
-        break
-      case 'resume':
-        this.#pick(this.network.wires, action.pick)?.[action.side].resume()
-        break
-      case 'open':
-        this.open()
-        break
-      case 'grow':
-        this.#grow(this.#pick(this.live.filter(canGrow), action.pick), action.relay)
-        break
-      case 'ask':
-        this.#ask(this.#pick(this.live, action.pick), action.bytes)
-        break
-      case 'close':
-        this.#close(this.#pick(this.live, action.pick))
-        break
-      case 'renew':
-        this.#renew(this.#pick(this.live.filter(canRenew), action.pick))
-        break
-      case 'keep':
-        this.#keep(this.#pick(this.live.filter(canKeep), action.pick))
-        break
-      case 'cut':
-        this.#cut(this.#pick(this.network.wires, action.pick))
-        break
-      case 'wait':
-        this.network.clock.advance(action.seconds * second)
-        break
-    }
-    await turn()
-  }
-
-  /** Hops that stand, as the client sees it. */
-  get live(): Node[] {
-    return this.nodes.filter(({ hop }) => hop !== undefined && hop.error === undefined)
-  }
-
-  /** A fresh circuit, on a link that all circuits of the client share. */
-  open(): void {
-    if (this.#table === undefined || this.#table.link.closed) {
-      this.#table = new CircuitTable()
-      this.network.connect(this.#table, 'entry')
-    }
-    const { responder } = this.network.relay('entry')
-    this.#add('entry', undefined, this.#table, openCircuit(this.#table, responder, this.network.context))
-  }
-
-  closeAll(): void {
-    for (const node of this.live.filter(({ parent }) => parent === undefined)) this.#close(node)
-  }
-
-  #grow(parent: Node | undefined, relay: string): Node | undefined {
-    if (parent?.hop === undefined) return undefined
-    return this.#add(relay, parent, parent.table, parent.hop.extend(this.network.relay(relay).responder))
-  }
-
-  #add(relay: string, parent: Node | undefined, table: CircuitTable, opening: Promise<Hop>): Node {
-    this.#lastLabel += 1
-    const node: Node = {
-      label: this.#lastLabel,
-      relay,
-      parent,
-      table,
-      hop: undefined,
-      failure: undefined,
-      doomed: undefined,
-      isKept: false,
-      ends: [],
-      exchanges: [],
-    }
-    this.nodes.push(node)
-    opening.then(
-      (hop) => {
-        node.hop = hop
-        hop.onClosed((error) => void node.ends.push(error.code))
-      },
-      (error: NightjarError) => {
-        node.failure = error.code
-      },
-    )
-    return node
-  }
-
-  #ask(node: Node | undefined, bytes: number): void {
-    if (node?.hop === undefined || !node.hop.streams.canOpen) return
-    const question = concat(u32(node.label), pattern(bytes, node.exchanges.length))
-    const exchange: Exchange = { question, answer: undefined }
-    node.exchanges.push(exchange)
-    ask(node.hop, question).then(
-      (answer) => {
-        exchange.answer = answer
-      },
-      (error: NightjarError) => {
-        exchange.answer = error.code
-      },
-    )
-  }
-
-  #close(node: Node | undefined): void {
-    if (node?.hop === undefined) return
-    this.#doom(node, 'cancelled')
-    node.hop.close()
-  }
-
-  /** For longer than any schedule takes. */
-  #keep(node: Node | undefined): void {
-    if (node === undefined) return
-    node.isKept = true
-    node.hop?.keep(limits.keepLongest / second)
-  }
-
-  /** As the host does it: the successor first, then the end of the old one. */
-  #renew(node: Node | undefined): void {
-    const successor = this.#grow(node?.parent, node?.relay ?? '')
-    if (successor === undefined) return
-    const closeOld = async () => {
-      while (successor.hop === undefined && successor.failure === undefined) await turn()
-      if (successor.hop !== undefined) this.#close(node)
-    }
-    void closeOld()
-  }
-
-  /** The link breaks: everything that runs over it is lost, and what was just growing over it may be. */
-  #cut(wire: Wire | undefined): void {
-    if (wire === undefined) return
-    for (const node of this.nodes) {
-      const { from } = wire
-      const crosses =
-        node.parent === undefined
-          ? from === 'client' && node.table.link === wire.near
-          : node.parent.relay === from && node.relay === wire.to
-      if (!crosses) continue
-      if (node.hop === undefined) node.doomed ??= 'maybe'
-      else this.#doom(node, 'link-lost')
-    }
-    wire.cut()
-  }
-
-  #doom(node: Node, code: ErrorCode): void {
-    node.doomed ??= code
-    for (const child of this.nodes) if (child.parent === node) this.#doom(child, code)
-  }
-
-  #pick<T>(list: readonly T[], index: number): T | undefined {
-    const usable = list.filter((each) => !(each instanceof Object && 'dead' in each && each.dead === true))
-    return usable[index % Math.max(usable.length, 1)]
-  }
-}
-
-function canGrow({ hop }: Node): boolean {
-  return hop !== undefined && hop.depth < maxDepth && hop.canExtend
-}
-
-function canRenew({ parent }: Node): boolean {
-  return parent?.hop !== undefined && parent.hop.error === undefined && canGrow(parent)
-}
-
-function canKeep({ parent, isKept }: Node): boolean {
-  return parent !== undefined && !isKept
-}
+import { ask, MemoryNetwork } from './testing/memoryNetwork.ts'
+import { actionArbitrary, canGrow, Model, mostBranches, type Node, names } from './testing/model.ts'
 
 /** Whether relays may still hold it though its client has lost it: it was to be kept, or what it grows from was. */
 function mayBeLeft(node: Node): boolean {
@@ -254,10 +29,12 @@ function checkClient(model: Model): void {
   for (const node of model.nodes) {
     // Opening always comes to an end, and a hop that stands was not to be lost.
     expect(node.hop === undefined).toBe(node.failure !== undefined)
-    // No relay is two hops in a row.
+    // No relay is two hops in a row, and none has more branches than it may.
     const isSame = node.relay === node.parent?.relay
+    const isFull = node.parent !== undefined && node.beside.size >= mostBranches(node.parent)
     if (node.hop === undefined) {
-      expect(['link-lost', 'cancelled', 'timed-out', isSame ? 'refused' : undefined]).toContain(node.failure)
+      const refusals = [isSame ? 'refused' : undefined, isFull ? 'limit-reached' : undefined]
+      expect(['link-lost', 'cancelled', 'timed-out', ...refusals]).toContain(node.failure)
     } else if (isSame) {
       expect.unreachable('a hop that extends to itself')
     } else if (node.hop.error === undefined) {
@@ -312,6 +89,29 @@ async function askEverywhere(model: Model): Promise<void> {
   }
 }
 
+/** At no time has a hop more branches than it may. */
+function checkBranches({ live }: Model): void {
+  for (const node of live) expect(node.hop?.branches.length).toBeLessThanOrEqual(mostBranches(node))
+}
+
+/** There is room for as many as it may have, and the next is refused. */
+async function fill(model: Model, parent: Node): Promise<void> {
+  const grow = async () => {
+    const node = model.grow(parent, names.find((name) => name !== parent.relay) as string)
+    await model.network.settle()
+    return node?.failure
+  }
+  const missing = mostBranches(parent) - (parent.hop as Hop).branches.length
+  for (let count = 0; count < missing; count++) expect(await grow()).toBeUndefined()
+  expect(await grow()).toBe('limit-reached')
+}
+
+/** The first middle, which has many, and all others. */
+async function fillAll(model: Model): Promise<void> {
+  const middle = model.live.find(({ hop }) => hop?.depth === 2)
+  for (const node of model.live.filter(canGrow)) if (node.hop?.depth !== 2 || node === middle) await fill(model, node)
+}
+
 test('after any schedule surviving hops work, lost ones have ended with a code, and relays hold nothing else', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(actionArbitrary, { minLength: 60, maxLength: 200, size: 'max' }), async (actions) => {
@@ -320,9 +120,17 @@ test('after any schedule surviving hops work, lost ones have ended with a code, 
       model.open()
       model.open()
       await network.settle()
-      for (const action of actions) await model.apply(action)
+      // Most is to grow from middles.
+      for (const entry of model.live) model.grow(entry, 'middle')
+      await network.settle()
+      for (const action of actions) {
+        await model.apply(action)
+        checkBranches(model)
+      }
       await calm(network)
       checkClient(model)
+      checkRelays(model)
+      await fillAll(model)
       checkRelays(model)
       await askEverywhere(model)
 

@@ -15,7 +15,7 @@ const clock = new FakeClock()
 const relay = describeRelay('middle', pattern(32), clock.now())
 const other = describeRelay('gateway', pattern(32), clock.now())
 /** Who asks for places. */
-const source = '198.51.100.1'
+const origin = { source: '198.51.100.1', circuit: {} }
 const end = { onCell() {}, onLinkClosed() {} }
 
 interface Call {
@@ -42,17 +42,25 @@ beforeEach(() => {
       calls.push({ options, succeed, fail: () => reject(new NightjarError('connect-failed')) })
     })
   const onRefused = (refusal: Refusal) => void refused.push(refusal)
-  pool = new LinkPool({ dial, clock, idleAfter: 1234, onRefused, localAddress: '127.3.0.1', extraCa: 'PEM' })
+  pool = new LinkPool({
+    dial,
+    clock,
+    idleAfter: 1234,
+    onRefused,
+    prove: async () => 'a proof',
+    localAddress: '127.3.0.1',
+    extraCa: 'PEM',
+  })
 })
 
 /** The link on which there was a place; it is not left. */
 async function linkTo(to: Relay): Promise<CircuitTable> {
-  return (await pool.placeTo(to, source)).table
+  return (await pool.placeTo(to, origin)).table
 }
 
 /** A place on a link that is dialled for it. */
 function placed(): Promise<Place> {
-  const pending = pool.placeTo(relay, source)
+  const pending = pool.placeTo(relay, origin)
   calls.at(-1)?.succeed()
   return pending
 }
@@ -109,11 +117,11 @@ describe('a dial that failed', () => {
   test('says nothing about links that stand', async () => {
     const first = await placed()
     first.refused()
-    const further = pool.placeTo(relay, source)
+    const further = pool.placeTo(relay, origin)
     calls.at(-1)?.fail()
     await expect(further).rejects.toMatchObject({ code: 'connect-failed' })
     await clock.elapse(minute)
-    expect((await pool.placeTo(relay, source)).table).toBe(first.table)
+    expect((await pool.placeTo(relay, origin)).table).toBe(first.table)
   })
 })
 
@@ -234,9 +242,10 @@ describe('places', () => {
     }
   }
 
-  async function placeOrNothing(its: string): Promise<Place | undefined> {
+  /** For a circuit that has none yet, if none is given. */
+  async function placeOrNothing(its: string, circuit: object = {}): Promise<Place | undefined> {
     const dialled = calls.length
-    const pending = pool.placeTo(relay, its).catch((error: NightjarError) => error.code)
+    const pending = pool.placeTo(relay, { source: its, circuit }).catch((error: NightjarError) => error.code)
     if (calls.length > dialled) calls.at(-1)?.succeed()
     const place = await pending
     if (typeof place !== 'string') return place
@@ -245,7 +254,7 @@ describe('places', () => {
   }
 
   test('one source gets its share of what is free, and others are served beside it', async () => {
-    const greedy = await takeShare(source)
+    const greedy = await takeShare('one')
     const all = limits.linksPerRelay * limits.circuitsPerLink
     // An eighth of what it leaves.
     expect(greedy).toHaveLength(Math.ceil((all * limits.shareOfFree) / (1 + limits.shareOfFree)))
@@ -253,7 +262,31 @@ describe('places', () => {
     expect(await placeOrNothing('other')).toBeDefined()
     greedy.pop()?.leave()
     greedy.pop()?.leave()
-    expect(await placeOrNothing(source)).toBeDefined()
+    expect(await placeOrNothing('one')).toBeDefined()
+  })
+
+  /** How many places each circuit of one entry gets that asks for as many as it may have branches, one after the other. */
+  async function takeByCircuits(count: number): Promise<number[]> {
+    const got: number[] = []
+    while (got.length < count) {
+      const circuit = {}
+      let has = 0
+      while (has < limits.branchesPerCircuit && (await placeOrNothing('entry', circuit)) !== undefined) has += 1
+      got.push(has)
+    }
+    return got
+  }
+
+  test('of its source’s share one circuit gets all that it can use', async () => {
+    expect(await takeByCircuits(1)).toEqual([limits.branchesPerCircuit])
+  })
+
+  test('hundreds of circuits of one entry that take what they get leave some to those who come later', async () => {
+    const got = await takeByCircuits(100)
+    expect([got[0], got.at(-1)]).toEqual([limits.branchesPerCircuit, 3])
+    expect(await takeByCircuits(500)).not.toContain(0)
+    expect(refused).toContain('onward-share')
+    expect(await placeOrNothing('another entry')).toBeDefined()
   })
 
   test('however many take what they get, there is a place for the next, on a further link where the first are full', async () => {
@@ -271,7 +304,9 @@ describe('places', () => {
   test('those that wait for a link to be dialled count', async () => {
     const each = limits.circuitsPerLink / 3
     const sources = ['a', 'b', 'c', 'd']
-    const pending = sources.flatMap((its) => Array.from({ length: each }, () => pool.placeTo(relay, its)))
+    const pending = sources.flatMap((its) =>
+      Array.from({ length: each }, () => pool.placeTo(relay, { source: its, circuit: {} })),
+    )
     expect(calls).toHaveLength(2)
     for (const call of calls) call.succeed()
     const places = await Promise.all(pending)
@@ -280,43 +315,43 @@ describe('places', () => {
   })
 
   test('are free again after a failure, and the relay is forgotten with the last', async () => {
-    const pending = pool.placeTo(relay, source)
+    const pending = pool.placeTo(relay, origin)
     calls[0]?.fail()
     await expect(pending).rejects.toMatchObject({ code: 'connect-failed' })
     await clock.elapse(limits.dialPause)
-    const share = await takeShare(source)
+    const share = await takeShare('one')
     expect(share.length).toBeGreaterThan(1000)
     const [link] = new Set(share.map(({ table }) => table.link as ScriptedLink))
     link?.lose()
     for (const place of share) place.leave()
-    expect([pool.size, await takeShare(source)]).toMatchObject([0, { length: share.length }])
+    expect([pool.size, await takeShare('one')]).toMatchObject([0, { length: share.length }])
   })
 
   test('a link that is given no more circuits counts as full for a minute: a further one is dialled', async () => {
-    const pending = pool.placeTo(relay, source)
+    const pending = pool.placeTo(relay, origin)
     const first = (calls.at(-1) as Call).succeed()
     const place = await pending
     place.refused()
     place.leave()
-    const next = pool.placeTo(relay, source)
+    const next = pool.placeTo(relay, origin)
     expect(calls).toHaveLength(2)
     calls.at(-1)?.succeed()
     expect((await next).table.link).not.toBe(first)
     await clock.elapse(minute)
-    expect((await pool.placeTo(relay, source)).table.link).toBe(first)
+    expect((await pool.placeTo(relay, origin)).table.link).toBe(first)
   })
 
   test('where all links are given no more, the one that was refused first is asked', async () => {
     const dialled: unknown[] = []
     for (let count = 0; count < limits.linksPerRelay; count++) {
-      const pending = pool.placeTo(relay, source)
+      const pending = pool.placeTo(relay, origin)
       calls.at(-1)?.succeed()
       const place = await pending
       dialled.push(place.table.link)
       place.refused()
       await clock.elapse(second)
     }
-    expect((await pool.placeTo(relay, source)).table.link).toBe(dialled[0])
+    expect((await pool.placeTo(relay, origin)).table.link).toBe(dialled[0])
     expect(calls).toHaveLength(limits.linksPerRelay)
   })
 })

@@ -1,7 +1,7 @@
 /**
  * Links to other relays: dialled once, shared by all circuits that go there, closed when none does any more. A further
  * one is dialled when all are full, and none for a while after a failure. Whoever is to put a circuit on one takes a place
- * first; each source (limits/sources.ts) has at most its share of them (limits/share.ts).
+ * first; each source (limits/sources.ts) has at most its share of them, and each circuit its share of that (limits/share.ts).
  */
 import { CircuitTable } from '@nightjar/shared/circuit'
 import type { Relay } from '@nightjar/shared/directory'
@@ -10,8 +10,8 @@ import { type Clock, minute } from '@nightjar/shared/runtime'
 import type { Dial, LinkRates } from '@nightjar/shared-node/link'
 import { limits } from '../limits/limits.ts'
 import type { OnRefused } from '../limits/refusal.ts'
-import { isFair } from '../limits/share.ts'
-import { type Source, SourceCounts } from '../limits/sources.ts'
+import { isFairWithin, type Places } from '../limits/share.ts'
+import { Counts, type Origin } from '../limits/sources.ts'
 import { FailedDials } from './failedDials.ts'
 
 export interface PoolOptions {
@@ -22,6 +22,8 @@ export interface PoolOptions {
   readonly localAddress?: string | undefined
   readonly extraCa?: string | undefined
   readonly rates?: LinkRates | undefined
+  /** What tells that relay who dials (linkProof.ts). */
+  prove(relay: Relay): Promise<string>
 }
 
 /** Room for one circuit on a link to another relay. */
@@ -47,8 +49,9 @@ const fullFor = 1 * minute
 interface Peer {
   /** Those that new circuits may take. */
   readonly links: Set<OnwardLink>
-  /** Places, those on links that drain included. */
-  readonly held: SourceCounts
+  /** Places by source and by circuit, those on links that drain included. */
+  readonly ofSources: Counts
+  readonly ofCircuits: Counts<object>
 }
 
 export class LinkPool {
@@ -69,18 +72,19 @@ export class LinkPool {
   }
 
   /**
-   * A place on a link to `relay`, dialled if there is none, for a circuit of `source`.
+   * A place on a link to `relay`, dialled if there is none, for a branch of that origin.
    * @throws NightjarError `busy`, `draining`, or how dialling failed
    */
-  async placeTo(relay: Relay, source: Source): Promise<Place> {
+  async placeTo(relay: Relay, origin: Origin): Promise<Place> {
     if (this.#closed) throw new NightjarError('draining')
-    const peer = this.#peers.get(relay.id) ?? { links: new Set(), held: new SourceCounts() }
-    if (!isFair(peer.held.of(source), freePlaces(peer))) {
+    const peer = this.#peers.get(relay.id) ?? newPeer()
+    const { ofSources, ofCircuits } = peer
+    if (!isFairWithin(ofCircuits.of(origin.circuit), ofSources.of(origin.source), placesOf(peer))) {
       this.#options.onRefused('onward-share')
       throw new NightjarError('busy')
     }
     const link = this.#linkFor(relay, peer)
-    const leave = this.#take(relay, peer, link, source)
+    const leave = this.#take(relay, peer, link, origin)
     const refused = () => {
       link.fullUntil = this.#options.clock.elapsed() + fullFor
     }
@@ -118,13 +122,15 @@ export class LinkPool {
     return this.#open(relay, peer)
   }
 
-  #take(relay: Relay, peer: Peer, link: OnwardLink, source: Source): () => void {
+  #take(relay: Relay, peer: Peer, link: OnwardLink, { source, circuit }: Origin): () => void {
     this.#peers.set(relay.id, peer)
     link.taken += 1
-    peer.held.add(source)
+    peer.ofSources.add(source)
+    peer.ofCircuits.add(circuit)
     return () => {
       link.taken -= 1
-      peer.held.remove(source)
+      peer.ofSources.remove(source)
+      peer.ofCircuits.remove(circuit)
       this.#forgetUnused(relay, peer)
     }
   }
@@ -145,7 +151,7 @@ export class LinkPool {
   #forgetUnused(relay: Relay, peer: Peer): void {
     // A link that drains may end long after the relay was forgotten and dialled anew.
     const isKnown = this.#peers.get(relay.id) === peer
-    if (isKnown && peer.links.size === 0 && peer.held.total === 0) this.#peers.delete(relay.id)
+    if (isKnown && peer.links.size === 0 && peer.ofSources.total === 0) this.#peers.delete(relay.id)
   }
 
   async #dial(relay: Relay, forget: () => void): Promise<CircuitTable> {
@@ -173,10 +179,11 @@ export class LinkPool {
 
   async #dialAny(relay: Relay, table: CircuitTable): Promise<void> {
     const { dial, clock, idleAfter, localAddress, extraCa, rates } = this.#options
+    const prove = () => this.#options.prove(relay)
     let failure: unknown
     for (const { url, pin } of relay.addresses) {
       try {
-        await dial({ url, pin, table, clock, idleAfter, localAddress, extraCa, rates })
+        await dial({ url, pin, table, clock, idleAfter, localAddress, extraCa, rates, prove })
         return
       } catch (error) {
         failure = error
@@ -194,8 +201,12 @@ export class LinkPool {
   }
 }
 
+function newPeer(): Peer {
+  return { links: new Set(), ofSources: new Counts(), ofCircuits: new Counts() }
+}
+
 /** Those on links that are not open yet included. */
-function freePlaces({ links }: Peer): number {
+function placesOf({ links }: Peer): Places {
   const taken = [...links].reduce((sum, link) => sum + link.taken, 0)
-  return limits.linksPerRelay * limits.circuitsPerLink - taken
+  return { taken, free: limits.linksPerRelay * limits.circuitsPerLink - taken }
 }

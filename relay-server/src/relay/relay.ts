@@ -8,16 +8,17 @@ import { Extends } from '../limits/extends.ts'
 import { HandshakeQueue } from '../limits/handshakeQueue.ts'
 import { limits } from '../limits/limits.ts'
 import { Queues } from '../limits/queues.ts'
+import type { Refusal } from '../limits/refusal.ts'
 import { isFair } from '../limits/share.ts'
-import { type Source, SourceCounts, Sources } from '../limits/sources.ts'
+import { Counts, type Source, Sources } from '../limits/sources.ts'
 import { RelayCircuit } from './circuit.ts'
 import type { CircuitBounds, CircuitHost } from './host.ts'
 import { KeptBranches } from './kept.ts'
 import { countCode, type OnForwarded, RelayMeter } from './meter.ts'
 
 export interface RelayCore {
-  /** A table for a new incoming link, from `address` where that is known. */
-  accept(address?: string): CircuitTable
+  /** A table for a new incoming link, from `address` where that is known, and of whom it proved to be of (linkProof.ts). */
+  accept(address?: string, identity?: Uint8Array): CircuitTable
   /**
    * From now on there are no new circuits, and whoever has some is told that so many seconds are left. Branches whose
    * circuit has ended end in the first half of them.
@@ -26,6 +27,13 @@ export interface RelayCore {
   /** Whether it may end: there are neither circuits nor branches of some that ended. */
   isEmpty(): boolean
   readonly counts: Readonly<RelayMeter>
+}
+
+/** Whose the circuits of a link are. */
+interface Owner {
+  readonly source: Source
+  /** Of the network, as far as is known now. */
+  isRelay(): boolean
 }
 
 export function createRelay(host: CircuitHost, bounds: RelayBounds, onForwarded?: OnForwarded): RelayCore {
@@ -37,7 +45,7 @@ export function createRelay(host: CircuitHost, bounds: RelayBounds, onForwarded?
     onRefused,
   })
   const sources = new Sources()
-  const circuits = new SourceCounts()
+  const circuits = new Counts()
   const kept = new KeptBranches({ crypto: host.crypto, clock: host.clock, meter, onRefused })
   queues.owners.add(kept)
   const ofProcess = {
@@ -51,14 +59,15 @@ export function createRelay(host: CircuitHost, bounds: RelayBounds, onForwarded?
   const tables = new Set<CircuitTable>()
   let isDraining = false
 
-  function accept(address?: string): CircuitTable {
-    const source = sources.of(address)
-    const circuitBounds: CircuitBounds = { ...ofProcess, handshakes: bounds.handshakes.link(), source }
+  function accept(address?: string, identity?: Uint8Array): CircuitTable {
+    const source = sources.of(address, identity && host.findRelay(identity)?.id)
+    const owner: Owner = { source, isRelay: () => identity !== undefined && host.isRelay(identity) }
+    const circuitBounds: CircuitBounds = { ...ofProcess, ...owner, handshakes: bounds.handshakes.link() }
     let lastRefused: number | undefined
     const table: CircuitTable = new CircuitTable({
       onCreate(circuitId, cell) {
         // The cells of one CREATE come one after another, and each finds no circuit.
-        const refusal = refusalFor(table, source, circuitId !== lastRefused)
+        const refusal = refusalFor(table, owner, circuitId !== lastRefused)
         if (refusal !== undefined) {
           lastRefused = circuitId
           return table.link.send(destroyCell(circuitId, toWire(refusal)))
@@ -76,15 +85,21 @@ export function createRelay(host: CircuitHost, bounds: RelayBounds, onForwarded?
     return table
   }
 
-  /** Why `table`, which is of `source`, may not have another circuit. */
-  function refusalFor(table: CircuitTable, source: Source, isCounted: boolean): ErrorCode | undefined {
-    const isFull = table.size >= limits.circuitsPerLink
-    if (!isDraining && !isFull && isFair(circuits.of(source), bounds.circuits - meter.circuits)) return undefined
+  /** Why `table` may not have another circuit. */
+  function refusalFor(table: CircuitTable, owner: Owner, isCounted: boolean): ErrorCode | undefined {
+    const refusal = isDraining ? undefined : limitOf(table, owner)
+    if (!isDraining && refusal === undefined) return undefined
     const code = isDraining ? 'draining' : 'limit-reached'
     if (!isCounted) return code
     countCode(meter.handshakes, code)
-    if (!isDraining) onRefused(isFull ? 'link-circuits' : 'circuit-share')
+    if (refusal !== undefined) onRefused(refusal)
     return code
+  }
+
+  function limitOf(table: CircuitTable, { source, isRelay }: Owner): Refusal | undefined {
+    if (table.size >= limits.circuitsPerLink) return 'link-circuits'
+    if (circuits.of(source) >= bounds.circuitsOfClient && !isRelay()) return 'address-circuits'
+    return isFair(circuits.of(source), bounds.circuits - meter.circuits) ? undefined : 'circuit-share'
   }
 
   function drain(seconds: number): void {

@@ -2,12 +2,13 @@
 import { randomBytes } from 'node:crypto'
 import { until } from '../../network/index.ts'
 import type { Behaviour, Scene } from './behaviour.ts'
+import { branchFlood } from './branches.ts'
 import { HostileCircuit } from './circuit.ts'
 import { cellOf, HostileLink } from './link.ts'
 import { bodySize, codeName, command, message, partsOf, purpose, startHandshake, u16 } from './wire.ts'
 
-const circuitsPerLink = 4096
-const branchesPerCircuit = 32
+/** Two for each connection that an address may have. */
+const circuitsPerAddress = 100
 const floodCells = 30_000
 const floodHandshakes = 2000
 const patience = 60_000
@@ -30,39 +31,18 @@ export const circuitBehaviours: readonly Behaviour[] = [
   },
   {
     name: 'circuit flood',
-    expected: /^50 of 4146 refused with limit-reached$|^\d+ of 4146 answered by a puzzle$/,
+    expected: /^50 of 150 refused with limit-reached$/,
     async run({ relay, from }) {
       const link = await HostileLink.open(relay, from)
       const answers = countAnswers(link)
-      const count = circuitsPerLink + 50
+      const count = circuitsPerAddress + 50
       await link.send(Array.from({ length: count }, (_, index) => halfCreate(index + 1_000_000)))
       await until('those beyond the limit are refused', () => answers.total() >= 50, patience)
       link.end()
-      const [puzzles, refused] = [answers.of('puzzle'), answers.of('limit-reached')]
-      return puzzles > 0
-        ? `${puzzles} of ${count} answered by a puzzle`
-        : `${refused} of ${count} refused with limit-reached`
+      return `${answers.of('limit-reached')} of ${count} refused with limit-reached`
     },
   },
-  {
-    name: 'branch flood',
-    expected: /^32 branches, then limit-reached$/,
-    run: (scene) =>
-      withCircuit(scene, async (circuit) => {
-        let opened = 0
-        for (let branch = 1; branch <= branchesPerCircuit + 1; branch++) {
-          await circuit.ask(scene.middle, branch)
-          const outcome = await circuit.take('EXTEND is answered', ({ type, data }) => {
-            if (type === message.branchClosed) return codeName(data[2] as number)
-            // The second part of EXTENDED is the last.
-            return type === message.extended && data.length < 900 ? 'extended' : undefined
-          })
-          if (outcome !== 'extended') return `${opened} branches, then ${outcome}`
-          opened += 1
-        }
-        return `${opened} branches`
-      }),
-  },
+  branchFlood,
   {
     name: 'oversized totals',
     expected: /^circuit destroyed with protocol-violation$/,

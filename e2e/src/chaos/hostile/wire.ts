@@ -34,7 +34,7 @@ export const command = { padding: 0, create: 1, created: 2, relay: 3, destroy: 4
 const codes: Readonly<Record<number, string>> = {
   ...{ 0: 'done', 1: 'protocol-violation', 2: 'cell-rejected', 3: 'overflow', 4: 'limit-reached', 5: 'unknown-relay' },
   ...{ 6: 'connect-failed', 7: 'link-lost', 9: 'unknown-key', 10: 'timed-out', 11: 'draining', 13: 'refused' },
-  ...{ 17: 'request-too-large', 24: 'idle' },
+  ...{ 17: 'request-too-large', 24: 'idle', 30: 'busy' },
 }
 
 export function codeName(code: number): string {

@@ -116,6 +116,8 @@ export class MemoryNetwork {
   nextTurn: NextTurn = (action) => action()
   /** Circuits that each relay may have. */
   mostCircuits = Number.POSITIVE_INFINITY
+  /** Circuits that each relay gives one address. */
+  mostCircuitsOfClient = Number.POSITIVE_INFINITY
   /** What each relay may have waiting. */
   queuedCells = Number.POSITIVE_INFINITY
   /** Places on links between relays that somebody took and has not left. */
@@ -145,10 +147,10 @@ export class MemoryNetwork {
     return this.wires.find((wire) => wire.from === from && wire.to === to && !wire.dead) as Wire
   }
 
-  /** A link of `table` to the relay called `to`, which sees it come from `address`. */
+  /** A link of `table` to the relay called `to`, which sees it come from `address`, or from the relay called `from`. */
   connect(table: CircuitTable, to: string, from = 'client', address?: string): Wire {
     const relay = this.relay(to)
-    const incoming = relay.core.accept(address)
+    const incoming = relay.core.accept(address, this.relays.get(from)?.relay.identity)
     relay.incoming.push(incoming)
     const wire = new Wire(from, to, table, incoming)
     this.wires.push(wire)
@@ -222,7 +224,13 @@ export class MemoryNetwork {
       return this.connect(table, to, name).near
     }
     const bounds = this.#bounds(name)
-    const pool = new LinkPool({ dial, clock: this.clock, idleAfter: limits.linkIdle, onRefused: bounds.onRefused })
+    const { onRefused } = bounds
+    const prove = async () => 'a proof'
+    const pool = new LinkPool({ dial, clock: this.clock, idleAfter: limits.linkIdle, onRefused, prove })
+    const findRelay = (identity: Uint8Array) => {
+      const found = [...this.relays.values()].find(({ relay }) => relay.id === hex(identity))
+      return found === undefined || this.unknown.has(found.name) ? undefined : found.relay
+    }
     const core = createRelay(
       {
         crypto,
@@ -233,11 +241,9 @@ export class MemoryNetwork {
           findKey: (keyId) => (hex(keyId) === hex(relay.onionKeys[0]?.id as Uint8Array) ? keyPair : undefined),
           document: { version: 1, hash: new Uint8Array(32) },
         }),
-        findRelay: (identity) => {
-          const found = [...this.relays.values()].find(({ relay }) => relay.id === hex(identity))
-          return found === undefined || this.unknown.has(found.name) ? undefined : found.relay
-        },
-        placeTo: async (target, source) => this.#counted(await pool.placeTo(target, source)),
+        findRelay,
+        isRelay: (identity) => findRelay(identity) !== undefined,
+        placeTo: async (target, origin) => this.#counted(await pool.placeTo(target, origin)),
         serve: (onEnded) => {
           const own = this.services.get(name)
           if (own !== undefined) return own(onEnded)
@@ -271,11 +277,15 @@ export class MemoryNetwork {
   #bounds(name: string): RelayBounds {
     const onRefused = (refusal: Refusal) => void this.refused.push(refusal)
     const generous = new HandshakeGate({ crypto: nativeCrypto, clock: this.clock, perSecond: 1e9, onRefused })
-    const [circuits, queuedCells] = [() => this.mostCircuits, () => this.queuedCells]
+    const [circuits, circuitsOfClient] = [() => this.mostCircuits, () => this.mostCircuitsOfClient]
+    const queuedCells = () => this.queuedCells
     return {
       handshakes: { link: () => (this.gates.get(name) ?? generous).link() },
       get circuits() {
         return circuits()
+      },
+      get circuitsOfClient() {
+        return circuitsOfClient()
       },
       get queuedCells() {
         return queuedCells()

@@ -1,7 +1,8 @@
 /** A client that obeys nothing: it seals whatever a test wants and shows each cell that comes back. */
-import { readU16, writeU16 } from '@nightjar/shared/bytes'
+import { isZero, readU16, writeU16 } from '@nightjar/shared/bytes'
 import {
   bodyOf,
+  cellHeaderSize,
   cellSize,
   circuitIdOf,
   command,
@@ -9,6 +10,7 @@ import {
   decodeDestroy,
   HandshakeAssembler,
   handshakeCells,
+  makeCell,
   splitHandshake,
   writeHeader,
 } from '@nightjar/shared/cell'
@@ -19,6 +21,7 @@ import {
   decodeMessage,
   encodeExtend,
   LayerCipher,
+  layerBodySize,
   layerCapacity,
   layerOffset,
   layerSize,
@@ -62,12 +65,12 @@ export class RawClient {
   readonly #cells: Uint8Array[] = []
   readonly #read: Arrival[] = []
 
-  /** On a link of its own, or on one that another raw client of the same relay made. */
-  constructor(network: MemoryNetwork, entry: string, id = 0x01020304) {
+  /** On a link of its own to `relay`, as from the relay called `before` where there is one. */
+  constructor(network: MemoryNetwork, relay: string, id = 0x01020304, before = 'raw client') {
     this.#network = network
     this.id = id
     const table = new CircuitTable()
-    this.wire = network.connect(table, entry, 'raw client')
+    this.wire = network.connect(table, relay, before)
     table.add(id, {
       onCell: (_, cell) => void this.#cells.push(Uint8Array.from(cell)),
       onLinkClosed() {},
@@ -79,7 +82,7 @@ export class RawClient {
     return startHandshake(crypto, { purpose: kind, depth, responder })
   }
 
-  /** Opens the circuit, telling the entry that it is at `depth`. */
+  /** Opens the circuit, telling the relay that it is at `depth`: beyond 1 as the relay before it would. */
   async create(name: string, depth = 1): Promise<RawHop> {
     const handshake = await this.hello(this.#network.relay(name).responder, depth)
     for (const cell of handshakeCells(this.id, command.create, handshake.hello)) this.wire.near.send(cell)
@@ -126,9 +129,12 @@ export class RawClient {
 
   /** Seals and sends a relay message for `hop`; `delay` goes into the layer of the hop before it. */
   send(hop: RawHop, type: number, stream: number, data: Uint8Array, delay = 0): void {
-    this.wire.near.send(this.seal(hop, type, stream, data, delay))
+    const cell = this.seal(hop, type, stream, data, delay)
+    // On a link the first hop's body stands right behind the header, at whatever depth that is.
+    this.wire.near.send(makeCell(this.id, command.relay, cell.subarray(layerOffset(this.#first.depth))))
   }
 
+  /** The cell as `send` has it, nested as for an entry. */
   seal(hop: RawHop, type: number, stream: number, data: Uint8Array, delay = 0): Uint8Array {
     const cell = new Uint8Array(cellSize)
     writeMessage(cell, layerOffset(hop.depth) + layerSize, type, stream, data)
@@ -176,7 +182,10 @@ export class RawClient {
       return { hop: undefined, type: circuitEnd, stream: noStream, data: Uint8Array.of(decodeDestroy(cell)) }
     }
     if (commandOf(cell) !== command.relay) throw new Error(`a cell of command ${commandOf(cell)}`)
-    let hop = this.#hops.find(({ parent }) => parent === undefined) as RawHop
+    let hop = this.#first
+    const fill = cell.subarray(cellHeaderSize + layerBodySize(hop.depth))
+    if (!isZero(fill)) throw new Error('a cell whose fill is not zero')
+    cell.copyWithin(layerOffset(hop.depth), cellHeaderSize)
     for (;;) {
       const offset = layerOffset(hop.depth)
       if (!hop.backward.open(cell, offset, cellSize))
@@ -191,6 +200,10 @@ export class RawClient {
       if (child === undefined) throw new Error(`a cell of branch ${branch}, which is not there`)
       hop = child
     }
+  }
+
+  get #first(): RawHop {
+    return this.#hops.find(({ parent }) => parent === undefined) as RawHop
   }
 
   #addHop(keys: SessionKeys, depth: number, parent: RawHop | undefined, branch: number): RawHop {

@@ -12,7 +12,7 @@ import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import type { Clock } from '@nightjar/shared/runtime'
 import { WebSocket } from 'ws'
-import { socketOptions, subprotocol, WebSocketLink } from './link.ts'
+import { proofHeader, socketOptions, subprotocol, WebSocketLink } from './link.ts'
 import type { LinkRates } from './rates.ts'
 
 export interface DialOptions {
@@ -28,6 +28,8 @@ export interface DialOptions {
   readonly clock: Clock
   readonly idleAfter: number
   readonly rates?: LinkRates | undefined
+  /** What tells the relay which other one dials; a client says nothing. */
+  prove?(): Promise<string>
 }
 
 /** Opens a link for `table`, which is attached to it. */
@@ -36,7 +38,8 @@ export type Dial = (options: DialOptions) => Promise<Link>
 /** @throws NightjarError `connect-failed`, with the cause */
 export const dialLink: Dial = async (options) => {
   try {
-    return await upgrade(options, await connectSocket(options))
+    const proof = await options.prove?.()
+    return await upgrade(options, await connectSocket(options), proof)
   } catch (cause) {
     throw asNightjarError(cause, 'connect-failed')
   }
@@ -116,7 +119,7 @@ function untilEvent<T extends Socket>(socket: T, event: 'connect' | 'secureConne
   })
 }
 
-function upgrade(options: DialOptions, socket: Socket): Promise<WebSocketLink> {
+function upgrade(options: DialOptions, socket: Socket, proof: string | undefined): Promise<WebSocketLink> {
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown) => {
       socket.destroy()
@@ -126,6 +129,7 @@ function upgrade(options: DialOptions, socket: Socket): Promise<WebSocketLink> {
     try {
       webSocket = new WebSocket(options.url, [subprotocol], {
         ...socketOptions,
+        ...(proof === undefined ? {} : { headers: { [proofHeader]: proof } }),
         handshakeTimeout: limits.dialTimeout,
         createConnection: () => socket,
         // Masks exist to keep scripts in browsers from choosing the bytes on the wire (RFC 6455, section 10.3). All our

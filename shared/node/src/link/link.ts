@@ -13,6 +13,8 @@ import { type Rate, TokenBucket } from './bucket.ts'
 import { type LinkRates, type LinkTraffic, PacedReading, type SendMemory } from './rates.ts'
 
 export const subprotocol = 'nightjar.link.1'
+/** The HTTP header by which a relay that dials another one proves who it is (docs/protocol.md, Link). */
+export const proofHeader = 'nightjar-relay'
 const closeCodeBase = 4000
 const messageBytes = limits.cellsPerMessage * cellSize
 

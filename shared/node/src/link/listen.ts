@@ -10,7 +10,7 @@ import { type Clock, second } from '@nightjar/shared/runtime'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { Door, type IpGate } from './door.ts'
 import { type LocalIpGate, openFront } from './front.ts'
-import { type LinkRefusal, socketOptions, subprotocol, WebSocketLink } from './link.ts'
+import { type LinkRefusal, proofHeader, socketOptions, subprotocol, WebSocketLink } from './link.ts'
 import type { Proxies } from './proxies.ts'
 import type { LinkRates } from './rates.ts'
 
@@ -32,8 +32,10 @@ export interface ListenOptions {
   onProblem?(error: NightjarError): void
   /** A link was accepted. */
   onLink?(): void
-  /** A table for each new link, and whose it is: the peer's, or of whom a listed proxy speaks for. */
-  accept(address: string | undefined): CircuitTable
+  /** Who made that proof, if it is one. */
+  identify?(proof: string): Promise<Uint8Array | undefined>
+  /** A table for each new link, and whose it is: the peer's, or of whom a listed proxy speaks for; and who that proved to be. */
+  accept(address: string | undefined, identity: Uint8Array | undefined): CircuitTable
   /** The text for a GET of `path`, as JSON; undefined = 404. */
   document?(path: string): string | undefined
 }
@@ -111,11 +113,13 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
     if (refusal !== undefined) return turnAway(socket, refusal, 'no-link')
     const address = door.addressOf(request)
     if ((await door.enterForwarded(request)) !== undefined) return refuse(socket, 429)
+    const proof = request.headers[proofHeader]
+    const identity = typeof proof === 'string' ? await options.identify?.(proof) : undefined
     if (isRefusing || (links.size >= options.maxConnections && !closeUnused()))
       return turnAway(socket, 503, 'connections')
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       door.linked(request.socket)
-      const table = options.accept(address)
+      const table = options.accept(address, identity)
       const { idleAfter, rates } = options
       const link = new WebSocketLink(webSocket, { clock, events: table, idleAfter, rates, onRefused })
       table.attach(link)

@@ -1,0 +1,85 @@
+import { base64, fromBase64 } from '@nightjar/shared/bytes'
+import { CircuitTable } from '@nightjar/shared/circuit'
+import { hour, minute } from '@nightjar/shared/runtime'
+import { FakeClock, pattern } from '@nightjar/shared/testing'
+import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
+import { dialLink, listenForLinks } from '@nightjar/shared-node/link'
+import fc from 'fast-check'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { proveLink, provenBy } from './linkProof.ts'
+
+const now = 1_800_000_000_000
+const dialled = pattern(32)
+const identity = await crypto.sign.fromSeed(new Uint8Array(32).fill(7))
+let proof: string
+beforeEach(async () => {
+  proof = await proveLink(identity, dialled, now)
+})
+
+const cleanUp: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const run of cleanUp.splice(0).reverse()) await run()
+})
+
+/** `proof` with one byte changed. */
+function changed(at: number): string {
+  const bytes = fromBase64(proof)
+  bytes[at] = (bytes[at] as number) ^ 1
+  return base64(bytes)
+}
+
+test('a relay proves who it is to the one that it dials', async () => {
+  expect(await provenBy(proof, { crypto, dialled, now })).toEqual(identity.publicKey)
+  expect(proof).toHaveLength(140)
+})
+
+test.each([
+  ['to another relay', { dialled: pattern(32).reverse() }],
+  ['more than an hour later', { now: now + hour + 1 }],
+  ['more than an hour before', { now: now - hour - 1 }],
+])('it is no proof %s', async (_, context) => {
+  expect(await provenBy(proof, { crypto, dialled, now, ...context })).toBeUndefined()
+})
+
+test('clocks may be an hour apart', async () => {
+  for (const at of [now - hour, now + hour]) {
+    expect(await provenBy(proof, { crypto, dialled, now: at })).toEqual(identity.publicKey)
+  }
+})
+
+test.each([
+  ['identity', 0],
+  ['time', 39],
+  ['signature', 40],
+  ['last byte', 103],
+])('nor with another %s', async (_, at) => {
+  expect(await provenBy(changed(at), { crypto, dialled, now })).toBeUndefined()
+})
+
+test('nor is anything else', async () => {
+  const text = fc.oneof(fc.string(), fc.string({ minLength: 140, maxLength: 140 }), fc.base64String())
+  const property = fc.asyncProperty(text, async (other) => {
+    expect(await provenBy(other, { crypto, dialled, now })).toBeUndefined()
+  })
+  await fc.assert(property, { numRuns: 300 })
+})
+
+test('it comes with the request that opens the link; what is none makes a client of who sent it', async () => {
+  const clock = new FakeClock()
+  const came: (Uint8Array | undefined)[] = []
+  const listener = await listenForLinks({
+    ...{ host: '127.0.0.1', port: 0, path: '/relay', maxConnections: 10, idleAfter: minute, clock },
+    identify: (text) => provenBy(text, { crypto, dialled, now }),
+    accept(_, from) {
+      came.push(from)
+      return new CircuitTable()
+    },
+  })
+  cleanUp.push(() => listener.close())
+  const url = `ws://127.0.0.1:${listener.port}/relay`
+  for (const text of [proof, changed(50), undefined]) {
+    const prove = text === undefined ? {} : { prove: async () => text }
+    await dialLink({ url, table: new CircuitTable(), clock, idleAfter: minute, ...prove })
+  }
+  expect(came).toEqual([identity.publicKey, undefined, undefined])
+})
