@@ -44,6 +44,7 @@ export class Branches {
   readonly #meter: RelayMeter
   readonly #bounds: CircuitBounds
   readonly #options: BranchesOptions
+  readonly #origin: Origin
   readonly #onwards = new Map<number, Onward>()
   /** The highest number that was used. */
   #last = 0
@@ -56,6 +57,8 @@ export class Branches {
     this.#meter = meter
     this.#bounds = bounds
     this.#options = options
+    // What remembers it for a while does not hold the circuit.
+    this.#origin = { source: bounds.source, circuit: {} }
   }
 
   /** Each branch with the cells that wait for its link. */
@@ -127,9 +130,9 @@ export class Branches {
   /** The circuit is over; the branches that are to be kept are another's from now on. */
   closeAll(code: ErrorCode): void {
     this.#over = true
-    const { kept, source } = this.#bounds
+    const { kept } = this.#bounds
     for (const onward of this.#onwards.values()) {
-      if (!kept.take(onward, { source, circuit: this })) this.#end(onward, code)
+      if (!kept.take(onward, this.#origin)) this.#end(onward, code)
     }
     this.#onwards.clear()
   }
@@ -150,8 +153,7 @@ export class Branches {
     if (relay === undefined) throw new NightjarError('unknown-relay')
     // Two hops at one relay would be two that know the same, and circuits that go round in it.
     if (equalBytes(extend.identity, this.#host.secrets().identity)) throw new NightjarError('refused')
-    const origin: Origin = { source: this.#bounds.source, circuit: this }
-    if (!this.#bounds.extends.admit(relay.id, origin)) {
+    if (!this.#bounds.extends.admit(relay.id, this.#origin)) {
       this.#bounds.onRefused('extend-rate')
       // Nobody's fault: neither of the relay at its end, nor of this one, which cannot tell its clients apart.
       throw new NightjarError('busy')
@@ -159,7 +161,7 @@ export class Branches {
     // `extend` is a view into the cell, which is gone after the first wait.
     const { branch } = extend
     const hello = Uint8Array.from(extend.hello)
-    const place = await this.#host.placeTo(relay, origin)
+    const place = await this.#host.placeTo(relay, this.#origin)
     if (this.#over || this.#extending !== branch) return place.leave()
     const onward = new Onward(place, this.#host.crypto, this.#host.clock, {
       meter: this.#meter,
