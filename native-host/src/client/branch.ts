@@ -47,6 +47,10 @@ export abstract class Branch {
   protected readonly clock: Clock
   #retired = false
   #leaving = false
+  /** Its relay has not proved who it is. */
+  hasFailedProof = false
+  /** Something came of it that was asked on it. */
+  hasAnswered = false
   readonly #leavingListeners: (() => void)[] = []
   /** In the clock's elapsed milliseconds. */
   lastUsed: number
@@ -130,6 +134,7 @@ export abstract class Branch {
    */
   retire(failed = false): void {
     this.#retired = true
+    this.hasFailedProof ||= failed
     if (failed) this.hop.close('handshake-failed')
     else this.closeIfOver()
   }

@@ -61,7 +61,9 @@ export class GatewayBranch extends Branch implements Carrier {
     try {
       // Looked at in the same step in which the stream is opened, or others would take the place meanwhile.
       while (!this.#hasFreeStream()) await new Promise<void>((resolve) => this.#freed.push(resolve))
-      return await this.#send(service.rpc, record, recordSize(limits.answerCells), answerTimeout)
+      const answer = await this.#send(service.rpc, record, recordSize(limits.answerCells), answerTimeout)
+      this.hasAnswered = true
+      return answer
     } finally {
       this.#running -= 1
       this.#freed.shift()?.()
@@ -86,6 +88,7 @@ export class GatewayBranch extends Branch implements Carrier {
       onRecord: (each) => {
         if (!this.#followers.has(leave)) return
         this.lastUsed = this.clock.elapsed()
+        this.hasAnswered = true
         handler.onRecord(each)
       },
       onEnd: end,

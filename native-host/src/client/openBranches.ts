@@ -64,6 +64,8 @@ export class OpenBranches {
   readonly #options: OpenBranchesOptions
   readonly #open = new Set<Branch>()
   readonly #places = new Places(this.#open)
+  /** By the identity of a relay: behind which inner middle a branch to it was lost since one last came to anything. */
+  readonly #lostBehind = new Map<string, string>()
   /** One failure is that of all who waited for the same relay on a trunk, and counts once. */
   readonly #counted = new WeakSet<NightjarError>()
 
@@ -217,15 +219,32 @@ export class OpenBranches {
     if (inner === undefined) branch.onGoaway((seconds) => health.drains(relay, seconds))
     // That the relay at the end drains only this one says: the next way will tell.
     else branch.innerHop?.onGoaway((seconds) => health.drains(inner, seconds))
-    branch.onClosed(({ code }) => {
+    branch.onClosed((error) => {
       idle.cancel()
       this.#open.delete(branch)
       // In a moment: whoever ends a branch ends the hop before it next.
       queueMicrotask(() => this.#places.leave(branch))
       this.#options.onChange?.()
-      const failed = failedRelay(branch, code)
-      if (failed !== undefined) health.failed(failed)
+      this.#blameForLoss(branch, error.code)
     })
+  }
+
+  /**
+   * Once for the branch, however many requests were lost with it, and not where its trunk is lost or it was given up on this
+   * side. The relay before the end may lie about that. It is passed over, and the next way tells; the relay at the end is, too,
+   * where one behind another inner middle was lost before.
+   */
+  #blameForLoss({ relay, inner, trunkHop, innerHop, hasAnswered, hasFailedProof }: Branch, code: ErrorCode): void {
+    const { health } = this.#options
+    if (hasAnswered) this.#lostBehind.delete(relay.id)
+    if (trunkHop === undefined || trunkHop.error !== undefined || code === 'branch-retired') return
+    // That it has not proved who it is nobody before it can bring about.
+    if (inner === undefined || hasFailedProof) return health.failed(relay)
+    health.failed(inner)
+    if (hasAnswered || innerHop?.error !== undefined) return
+    const before = this.#lostBehind.get(relay.id)
+    this.#lostBehind.set(relay.id, inner.id)
+    if (before !== undefined && before !== inner.id) health.failed(relay)
   }
 
   #closeWhenIdle(branch: Branch): Timer {
@@ -247,14 +266,4 @@ export class OpenBranches {
  */
 function fittingOf(relay: Relay, slots: readonly TrunkSlot[]): readonly TrunkSlot[] {
   return slots.filter(({ trunk }) => trunk === undefined || isApartFromAll(relay, [trunk.entry, trunk.middle]))
-}
-
-/**
- * The trunk stands and the branch does not: it was the relay before the end, which may lie about that (the next way will tell),
- * or where that is the middle the relay at the end, unless the branch was given up on this side. Once for the branch, however
- * many requests were lost with it.
- */
-function failedRelay({ trunkHop, inner, relay }: Branch, code: ErrorCode): Relay | undefined {
-  if (trunkHop === undefined || trunkHop.error !== undefined || code === 'branch-retired') return undefined
-  return inner ?? relay
 }

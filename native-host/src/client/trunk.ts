@@ -87,6 +87,14 @@ export class TrunkSlot {
     if (this.#trunk?.hop.isUsedUp) this.#trunk.hop.close('branch-retired')
   }
 
+  /** Builds another trunk in its place, to which its branches then go one by one. */
+  move(): void {
+    const trunk = this.#trunk
+    if (trunk === undefined || trunk.endsAt !== undefined) return
+    trunk.endsAt = this.#options.clock.elapsed() + longestLeave
+    void this.#build()
+  }
+
   /** A request waits: tries at once instead of at the end of the pause, though not more often than once a second. */
   hurry(): void {
     const isEarly = this.#failures > 3 && this.#options.clock.elapsed() - this.#lastFailure < hurryPause

@@ -44,6 +44,8 @@ export class Trunks {
   readonly #links: GuardLinks
   readonly #slots: readonly TrunkSlot[]
   readonly #waiting = new Set<() => void>()
+  /** By slot: what its next trunk is being built with, or the last one was. */
+  readonly #chosen: Relay[] = []
   #everUp = false
   #pinned: { version: number; pins: Pins } | undefined
 
@@ -55,7 +57,9 @@ export class Trunks {
     this.#slots = Array.from({ length: trunkCount }, (_, index): TrunkSlot => {
       const choose = () => {
         const { guards, middles } = this.#pins()
-        return { entry: health.sort(guards)[0] as Relay, middle: this.#chooseMiddle(middles, index) }
+        const middle = this.#chooseMiddle(middles, index)
+        this.#chosen[index] = middle
+        return { entry: health.sort(guards)[0] as Relay, middle }
       }
       return new TrunkSlot({ clock, context, links, health, choose, onChange: () => this.#onChange(), random })
     })
@@ -73,7 +77,19 @@ export class Trunks {
   /** To be called now and then. */
   maintain(): void {
     for (const slot of this.#slots) slot.maintain()
+    this.#part()
     this.#warmSpareGuards()
+  }
+
+  /** Trunks that came to go over one middle, as all others were passed over: once one is not, one of them leaves for it. */
+  #part(): void {
+    const shared = this.#slots.find(({ trunk }, index) => {
+      const isShared = this.#slots.some(
+        (other) => other !== this.#slots[index] && other.trunk?.middle === trunk?.middle,
+      )
+      return trunk !== undefined && isShared && this.#chooseMiddle(this.#pins().middles, index) !== trunk.middle
+    })
+    shared?.move()
   }
 
   /** Those that stand now. */
@@ -162,15 +178,19 @@ export class Trunks {
     return this.#pinned.pins
   }
 
-  /** The slot's own middle. Where that is passed over, one that no other trunk uses, and best one that is not passed over. */
+  /**
+   * The slot's own middle. Where that is passed over, one that is not, and best none that another trunk has: two trunks over one
+   * middle are no two ways.
+   */
   #chooseMiddle(middles: readonly Relay[], index: number): Relay {
     const { health } = this.#options
     const own = middles[index % middles.length] as Relay
     if (!health.isAvoided(own)) return own
-    const inUse = this.#slots.map(({ trunk }) => trunk?.middle)
+    const inUse = this.#chosen.filter((_, other) => other !== index)
     const ranked = health.sort(middles)
     const others = ranked.filter((relay) => !inUse.includes(relay))
-    return others.find((relay) => !health.isAvoided(relay)) ?? others[0] ?? (ranked[0] as Relay)
+    const isGood = (relay: Relay) => !health.isAvoided(relay)
+    return others.find(isGood) ?? ranked.find(isGood) ?? others[0] ?? (ranked[0] as Relay)
   }
 
   #onChange(): void {

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { concat, readU16 } from '../bytes/index.ts'
 import { command } from '../cell/index.ts'
 import { limits } from '../limits.ts'
+import { second } from '../runtime.ts'
 import { codeOfAsync, pattern, turn } from '../testing/index.ts'
 import { encodeBranchClosed, type Hop, messageType, noStream } from './index.ts'
 import { ask, echo, endOf, makeCircuits } from './testing/circuits.ts'
@@ -208,19 +209,33 @@ describe('a branch', () => {
   })
 
   test('that is to be kept is so by its forwarder, and ends when that says so', async () => {
-    const { hop, at, relays } = await built(3)
+    const { hop, at, relays, clock } = await built(3)
     hop(3).keep(7200)
     await turn()
     expect(at(2).received).toEqual([
       { type: messageType.keep, stream: noStream, data: Uint8Array.of(0, 1, 0x1c, 0x20) },
     ])
     expect([at(1).received, at(3).received]).toEqual([[], []])
+    clock.advance(7200 * second)
     at(2).closeBranch(1, 'branch-retired')
     await turn()
     expect([hop(3).error?.code, hop(2).error, relays.destroyed]).toEqual(['branch-retired', undefined, []])
     hop(3).keep(60)
     await turn()
     expect(at(2).received).toHaveLength(1)
+  })
+
+  // Found by review: whoever gave branches up in our name had them opened anew without end, and was blamed for nothing.
+  test.each([
+    ['not kept', undefined],
+    ['kept for longer', 600],
+  ])('that is %s is lost where its forwarder says that it is given up', async (_, seconds) => {
+    const { hop, at, clock } = await built(3)
+    if (seconds !== undefined) hop(3).keep(seconds)
+    clock.advance(500 * second)
+    at(2).closeBranch(1, 'branch-retired')
+    await turn()
+    expect(hop(3).error?.code).toBe('link-lost')
   })
 
   test('is every hop but the entry, which nobody keeps', async () => {

@@ -7,7 +7,7 @@ import type { Crypto } from '../crypto/index.ts'
 import { asNightjarError, type ErrorCode, fromWire, NightjarError, violation } from '../errors/index.ts'
 import { type DocumentStamp, purpose, type Responder, type SessionKeys, startHandshake } from '../handshake/index.ts'
 import { limits } from '../limits.ts'
-import { type Clock, within } from '../runtime.ts'
+import { type Clock, minute, second, within } from '../runtime.ts'
 import { Extending } from './extending.ts'
 import {
   decodeBranchClosed,
@@ -65,7 +65,8 @@ export class Hop {
   readonly #extending = new Extending()
   #error: NightjarError | undefined
   readonly #closedListeners: Closed[] = []
-  #isKept = false
+  /** Until when, in the clock's elapsed milliseconds, where the hop before it was told to keep it. */
+  #keptUntil: number | undefined
   /** It is there for the one branch that grows from it, and ends with that. */
   #isBetween = false
   #goaway: number | undefined
@@ -118,7 +119,12 @@ export class Hop {
 
   /** Whether the hop before it was told to keep it. */
   get isKept(): boolean {
-    return this.#isKept
+    return this.#keptUntil !== undefined
+  }
+
+  /** Whether it was kept for as long as it was to be, by a clock that may be a little slower than the keeper's. */
+  get isTimeOver(): boolean {
+    return this.#keptUntil !== undefined && this.#circuit.context.clock.elapsed() >= this.#keptUntil - 1 * minute
   }
 
   onClosed(listener: Closed): void {
@@ -189,7 +195,7 @@ export class Hop {
     if (this.#parent === undefined) throw new Error('the entry is no branch to keep')
     const { hop, branch } = this.#parent
     if (this.#error !== undefined) return
-    this.#isKept = true
+    this.#keptUntil = this.#circuit.context.clock.elapsed() + seconds * second
     hop.#send(messageType.keep, noStream, encodeKeep({ branch, seconds }))
     if (hop.#isBetween) hop.keep(seconds)
   }
@@ -248,7 +254,7 @@ export class Hop {
     } catch (error) {
       if (this.depth <= 2) throw error
       // One that is kept goes on unheard: what would be said of it now would say that somebody is there.
-      if (this.#isKept) this.fail(asNightjarError(error))
+      if (this.isKept) this.fail(asNightjarError(error))
       else this.close(asNightjarError(error).code)
     }
   }
@@ -311,10 +317,14 @@ export class Hop {
 
   #handleBranchClosed(data: Uint8Array): void {
     const { branch, code } = decodeBranchClosed(data)
-    const error = new NightjarError(code === 0 ? 'link-lost' : fromWire(code))
+    const child = this.#children.get(branch)
+    const said = code === 0 ? 'link-lost' : fromWire(code)
+    // Whoever gives a branch up opens the next one at once, and blames nobody: that is for this side to say.
+    const isEarly = said === 'branch-retired' && child?.isTimeOver !== true
+    const error = new NightjarError(isEarly ? 'link-lost' : said)
     const pending = this.#extending.pendingFor(branch, 'BRANCH_CLOSED for')
     if (pending !== undefined) return pending.close(error)
-    this.#children.get(branch)?.fail(error)
+    child?.fail(error)
     this.#closeIfOver()
   }
 
