@@ -8,7 +8,7 @@ import { type Call, codeHash, type Outcome } from '../rpc/index.ts'
 import { type Address, atBlock } from '../wallet/index.ts'
 import type { ChainWatches } from './chainWatches.ts'
 import { type AccountsContext, accountGroup } from './context.ts'
-import { quantityOf } from './json.ts'
+import { isSafeQuantity, quantityOf } from './json.ts'
 import { answerOf, type LocalQuestion, localQuestionOf, withoutBlock } from './local.ts'
 import { readLogs } from './logs.ts'
 import { askOwn, whereabouts } from './reading.ts'
@@ -91,6 +91,9 @@ export class AccountQuestions {
     const answered = question && this.#answerFrom(question, proven)
     if (answered !== undefined) return answered
     const outcome = await this.#send(asked, proven)
+    const told = 'result' in outcome ? outcome.result : null
+    const isLatest = question?.what === 'nonce' && question.block === 'latest'
+    if (isLatest && isSafeQuantity(told)) watches?.told(question.account, Number(told))
     const isUntold = receipt?.receipt === null && call.method === 'eth_getTransactionByHash'
     return isUntold ? withoutBlock(outcome) : outcome
   }

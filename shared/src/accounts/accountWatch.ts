@@ -53,8 +53,6 @@ export class AccountWatch {
   readonly #liars = new Set<string>()
   /** Of the block that its latest value was told of. */
   told = 0
-  /** The newest block of which the wallet was told that a transaction of the account is in it. */
-  minedIn = 0
   #silentSlots = 0
   #isSilent = false
   #isStopped = false
@@ -123,7 +121,6 @@ export class AccountWatch {
   onReplaced(number: number, hash: string): void {
     if (this.#states.get(number)?.hash === hash) return
     if (this.told >= number) this.told = 0
-    if (this.minedIn >= number) this.minedIn = 0
     if (!this.#states.delete(number)) return
     this.#numbers = undefined
     this.#options.onChange()

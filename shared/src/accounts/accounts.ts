@@ -25,8 +25,9 @@ import { type AccountQuestion, AccountQuestions } from './accountQuestions.ts'
 import { compared } from './compare.ts'
 import { type AccountsContext, accountGroup, onceGroup } from './context.ts'
 import { blockOfRound } from './grid.ts'
-import { isObject, isSafeQuantity, quantityOf } from './json.ts'
+import { isSafeQuantity, quantityOf } from './json.ts'
 import { Later, outcomeOf, type Question, stillApart } from './later.ts'
+import { localQuestionOf } from './local.ts'
 import { Trust, type TrustStatus } from './trust.ts'
 import { Turns } from './turn.ts'
 import { Watches } from './watches.ts'
@@ -106,15 +107,16 @@ export class Accounts {
     own.learnFrom(call)
     const outcome = await this.#answer(request)
     own.learnFrom(call, outcome)
-    if (call.method === 'eth_getTransactionReceipt' && 'result' in outcome)
-      this.#noteMined(request.chain, outcome.result)
+    if (call.method === 'eth_getTransactionReceipt' && 'result' in outcome) this.#noteReceipt(request, outcome.result)
     return outcome
   }
 
   /** Who knows of a receipt sends again with the next nonce: it must not be one from before that. */
-  #noteMined(chain: number, receipt: Json): void {
-    if (!isObject(receipt) || !isSafeQuantity(receipt.blockNumber) || typeof receipt.from !== 'string') return
-    this.#watches.of(chain)?.mined(receipt.from.toLowerCase() as Address, Number(receipt.blockNumber))
+  #noteReceipt({ chain, call, own }: AccountRequest, receipt: Json): void {
+    const group = groupOf(call, own)
+    const asked = group.kind === 'account' ? group.account : undefined
+    const sender = this.#watches.of(chain)?.toldReceipt(receipt, asked)
+    if (sender !== undefined) this.#later.drop(subjectOf(chain, sender))
   }
 
   #answer(request: AccountRequest): Promise<Outcome> {
@@ -147,6 +149,7 @@ export class Accounts {
     const named = own.namedIn(call).length
     if (named > 1) this.#trust.link({ reason: 'transfer', accounts: named, isSent: true })
     const outcome = await this.#send(accountGroup(sender), request)
+    this.#later.drop(subjectOf(chain, sender))
     const hash = transactionOf(call)?.hash
     if ('result' in outcome && hash !== undefined) void this.#watches.open(chain)?.watchReceipt(hash, sender)
     return outcome
@@ -189,7 +192,10 @@ export class Accounts {
     if (pause === 0) return ask()
     if (comesAt !== undefined) throw stillApart(pause)
     if (this.#isAtOnce) return ask()
-    return this.#putOff(request, { parts: [askLater], join: ([only]) => only as Outcome }, pause)
+    const subject = subjectOf(request.chain, account)
+    const isPassing = isPassingNonce(request)
+    const question = { parts: [askLater], join: ([only]: readonly Outcome[]) => only as Outcome, subject, isPassing }
+    return this.#putOff(request, question, pause)
   }
 
   /** As its watch or, failing that, its gateway has it by now. */
@@ -290,4 +296,14 @@ export class Accounts {
     const { clock, random, settings } = this.#context
     return pause(clock, random() * settings().spread)
   }
+}
+
+/** Of which outcomes are dropped when the account sends, or has sent. */
+function subjectOf(chain: number, account: Address): string {
+  return `${chain} ${account}`
+}
+
+/** The nonce of the next transaction, which is another one after that: of a block that is named it stays the same. */
+function isPassingNonce({ chain, call }: AccountRequest): boolean {
+  return call.method === 'eth_getTransactionCount' && typeof localQuestionOf(chain, call)?.block !== 'number'
 }

@@ -3,15 +3,19 @@
  * block the wallet is told as the newest: one for which all accounts can be answered.
  */
 import { asNightjarError, NightjarError } from '../errors/index.ts'
+import type { Json } from '../rpc/index.ts'
 import { minute, type Timer } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 import { AccountWatch } from './accountWatch.ts'
 import { Changes } from './changes.ts'
 import type { AccountsContext } from './context.ts'
 import { atStake, Heads } from './heads.ts'
+import { isObject } from './json.ts'
 import { patience } from './later.ts'
 import type { LocalQuestion } from './local.ts'
+import { Nonces } from './nonces.ts'
 import { readProven } from './reading.ts'
+import { placeOf } from './receiptProof.ts'
 import { type KnownReceipt, ReceiptWatch, unknownReceipt } from './receiptWatch.ts'
 import { Schedule } from './schedule.ts'
 import type { State } from './state.ts'
@@ -50,6 +54,7 @@ export class ChainWatches {
   readonly #receipts = new Map<string, ReceiptWatch>()
   /** Transactions whose watch waits for the grid. */
   readonly #awaited = new Set<string>()
+  readonly #nonces = new Nonces()
   #end: Timer | undefined
   #isOver = false
 
@@ -121,7 +126,7 @@ export class ChainWatches {
     if (watch === undefined) return undefined
     const newest = watch.numbers[0] ?? 0
     if (block === 'latest') {
-      const latest = await this.#latest(watch, isAtStake)
+      const latest = await this.#latest(account, watch, isAtStake)
       if (latest !== undefined) watch.told = latest.number
       return this.#atStake(latest, isAtStake)
     }
@@ -134,19 +139,38 @@ export class ChainWatches {
   }
 
   /** Never older than what was told before. What a watch knew when it was lost is not the latest for long. */
-  async #latest(watch: AccountWatch, isAtStake: boolean): Promise<State | undefined> {
+  async #latest(account: Address, watch: AccountWatch, isAtStake: boolean): Promise<State | undefined> {
     const head = this.head ?? (await this.newestOnGrid())
     const newest = watch.isLive ? watch.at(watch.numbers[0] ?? 0) : undefined
     const atHead = head === undefined || head < watch.told ? undefined : watch.at(head)
     // An older nonce would be used twice; where none is new enough its gateway is asked.
     const latest = isAtStake ? (newest ?? atHead) : (atHead ?? newest)
-    return isAtStake && latest !== undefined && latest.number < watch.minedIn ? undefined : latest
+    if (!isAtStake || latest === undefined) return latest
+    const { stride } = await this.heads.grid()
+    const ahead = Math.max(this.heads.newest ?? 0, latest.number) + stride
+    return this.#nonces.isOld(account, latest, ahead) ? undefined : latest
   }
 
-  /** The wallet was told that a transaction of the account is in that block. */
-  mined(account: Address, block: number): void {
-    const watch = this.#accounts.get(account)?.watch
-    if (watch !== undefined) watch.minedIn = Math.max(watch.minedIn, block)
+  /** Its gateway was asked for the account's latest nonce: see Nonces.told. */
+  told(account: Address, nonce: number): void {
+    this.#nonces.told(account, nonce)
+  }
+
+  /**
+   * Somebody was told the receipt. It counts where the transaction's watch knows of it, or where it is what the gateway of the
+   * account says: others would have any account's nonce asked of that one's gateway alone.
+   * @param asked whose gateway said so
+   * @returns who sent it, where it counts and none of a later block did
+   */
+  toldReceipt(receipt: Json, asked: Address | undefined): Address | undefined {
+    const place = placeOf(receipt)
+    if (place === undefined || !isObject(receipt)) return undefined
+    const watch = this.#receipts.get(place.transaction)
+    const known = placeOf(watch?.known?.receipt ?? null)
+    const from = typeof receipt.from === 'string' ? receipt.from.toLowerCase() : undefined
+    const said = from === asked ? asked : undefined
+    const sender = known === undefined ? said : watch?.account
+    return sender !== undefined && this.#nonces.mined(sender, known ?? place) ? sender : undefined
   }
 
   /**
@@ -256,6 +280,7 @@ export class ChainWatches {
 
   #replaced(number: number, hash: string): void {
     for (const { watch } of this.#accounts.values()) watch?.onReplaced(number, hash)
+    this.#nonces.onReplaced(number, hash)
     for (const watch of this.#receipts.values()) watch.onReplaced(number, hash)
     this.#options.onReplaced(number)
     this.#changes.notify()

@@ -161,6 +161,60 @@ describe('an error', () => {
   })
 })
 
+describe('what passes', () => {
+  it('is for those who wait when it comes, and asked anew for whoever comes later', async () => {
+    drawn = [0.5, 0.25]
+    const question = { ...questionOf('a'), isPassing: true }
+    for (let each = 0; each < 2; each++) await ask('x', question)
+    await clock.elapse(15 * minute - 10 * second)
+    const waiting = ask('x', question)
+    await clock.elapse(10 * second)
+    expect(await waiting).toEqual({ result: [900] })
+    expect(await ask('x', question)).toBe('still-apart 450')
+    await clock.elapse(10 * minute)
+    // Nobody waited for that one.
+    expect(asked).toEqual(['a 900', 'a 1350'])
+    expect(await ask('x', question)).toBe('still-apart 900')
+  })
+})
+
+describe('what is dropped', () => {
+  it('is what was asked of its subject: what is still to be asked stays', async () => {
+    drawn = [0.5, 0.5, 0.5, 0.9, 0.2]
+    const dropped = { ...questionOf('a'), subject: 'a' }
+    const other = { ...questionOf('b'), subject: 'b' }
+    const several = questionOf('c')
+    const all = [
+      ['x', dropped],
+      ['y', other],
+      ['z', several],
+    ] as const
+    for (const [key, question] of [...all, ...all]) await ask(key, question)
+    await clock.elapse(hour / 2)
+    await ask('waiting', dropped)
+    expect(await ask('waiting', dropped)).toBe('still-apart 1620')
+    later.drop('a')
+    expect(await ask('y', other)).toEqual({ result: [900] })
+    expect(await ask('z', several)).toEqual({ result: [900] })
+    expect(await ask('waiting', dropped)).toBe('still-apart 1620')
+    expect(await ask('x', dropped)).toMatch('still-apart')
+  })
+
+  it('is not given to those who wait for it either, where it has been asked', async () => {
+    drawn = [10 / 1800, 0.5]
+    const { promise, resolve } = Promise.withResolvers<Outcome>()
+    const slow = { ...questionOf('a', () => promise), subject: 'a' }
+    await ask('x', slow)
+    const waiting = ask('x', slow)
+    await clock.elapse(10 * second)
+    later.drop('a')
+    resolve({ result: 'old' })
+    expect(await waiting).toMatchObject({ error: { data: { nightjar: 'still-apart' } } })
+    expect(await ask('x', slow)).toBe('still-apart 1')
+    expect(await ask('x', slow)).toBe('still-apart 900')
+  })
+})
+
 describe('what is kept', () => {
   it('is 256 questions: the oldest goes, is not asked any more, and who waits for it is told', async () => {
     drawn = [10 / 1800]

@@ -28,6 +28,10 @@ export interface Question {
   /** One account each. */
   readonly parts: readonly (() => Promise<Outcome>)[]
   join(outcomes: readonly Outcome[]): Outcome
+  /** What it is about, where that is one account alone: see `drop`. */
+  readonly subject?: string
+  /** The outcome is for those who wait when it comes, and for nobody later. */
+  readonly isPassing?: boolean
 }
 
 interface Asking {
@@ -35,6 +39,8 @@ interface Asking {
   /** When the last part is asked, in the clock's elapsed milliseconds. */
   readonly due: number
   readonly outcome: Promise<Outcome>
+  /** Some part of it has been asked. */
+  isUnderWay: boolean
   /** Somebody waits for it. */
   isAwaited: boolean
   cancel(): void
@@ -48,6 +54,7 @@ interface Moment {
 
 interface Kept {
   readonly site: string
+  readonly subject: string | undefined
   outcome: Outcome | undefined
   /** When that was put off. */
   since: Moment
@@ -79,6 +86,7 @@ export class Later {
     const known = this.#kept.get(key)
     const kept = known ?? {
       site,
+      subject: question.subject,
       outcome: undefined,
       since: this.#moment,
       asking: undefined,
@@ -104,6 +112,19 @@ export class Later {
     return asking.outcome
   }
 
+  /**
+   * What was asked of it is not true any more; what is still to be asked will be. Of an account alone: were others asked for
+   * anew because one did something, that would pair them.
+   */
+  drop(subject: string): void {
+    for (const [key, kept] of [...this.#kept]) {
+      if (kept.subject !== subject) continue
+      kept.outcome = undefined
+      kept.characters = key.length
+      if (kept.asking?.isUnderWay === true) this.#forget(key)
+    }
+  }
+
   stop(): void {
     for (const key of [...this.#kept.keys()]) this.#forget(key)
   }
@@ -117,7 +138,7 @@ export class Later {
     this.#bound()
   }
 
-  #begin(key: string, kept: Kept, { parts, join }: Question): void {
+  #begin(key: string, kept: Kept, { parts, join, isPassing = false }: Question): void {
     const { clock, random, settings } = this.#context
     const { coldSpread } = settings()
     const timers: Timer[] = []
@@ -126,24 +147,30 @@ export class Later {
     const asked = parts.map((part) => {
       const delay = random() * coldSpread
       due = Math.max(due, since.elapsed + delay)
-      return new Promise<Outcome>((resolve) => timers.push(clock.after(delay, () => resolve(outcomeOf(part)))))
+      return new Promise<Outcome>((resolve) => {
+        const begin = () => {
+          asking.isUnderWay = true
+          resolve(outcomeOf(part))
+        }
+        timers.push(clock.after(delay, begin))
+      })
     })
     const { promise: outcome, resolve } = Promise.withResolvers<Outcome>()
     const cancel = () => {
       for (const timer of timers) timer.cancel()
       resolve({ error: toRpcError(stillApart(again)) })
     }
-    const asking: Asking = { since, due, outcome, isAwaited: false, cancel }
+    const asking: Asking = { since, due, outcome, isUnderWay: false, isAwaited: false, cancel }
     kept.asking = asking
     void Promise.all(asked).then(async (outcomes) => {
       const joined = await outcomeOf(async () => join(outcomes))
       resolve(joined)
-      this.#take(key, kept, asking, joined)
+      kept.asking = undefined
+      if (!isPassing) this.#take(key, kept, asking, joined)
     })
   }
 
   #take(key: string, kept: Kept, { since, isAwaited }: Asking, outcome: Outcome): void {
-    kept.asking = undefined
     // Told to those who waited, or no better than what is kept.
     if ('error' in outcome && (isAwaited || kept.outcome !== undefined)) return
     kept.outcome = outcome

@@ -74,6 +74,11 @@ export class ReceiptWatch {
     this.#registration.stop()
   }
 
+  /** Who sent it. */
+  get account(): Address {
+    return this.#options.account
+  }
+
   /** Undefined where nothing comes of it now. */
   get known(): KnownReceipt | undefined {
     return this.#registration.isFailing && this.#known.receipt === null ? undefined : this.#known

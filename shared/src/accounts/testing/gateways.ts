@@ -237,7 +237,7 @@ export class Gateways {
     const { method, params = [] } = order.call
     const [first, second, third] = params as readonly Json[]
     const blockAt = (text: Json | undefined) =>
-      text === 'latest' || text === undefined
+      text === 'latest' || text === 'pending' || text === undefined
         ? this.#headFor(order.group)
         : this.chain.blocks.slice(0, this.#headFor(order.group).number + 1)[Number(text)]
     switch (method) {
