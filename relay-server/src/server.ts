@@ -1,6 +1,5 @@
 /** What carries cells in one process: keys, network document, links in and out, and the services of its roles, put together. */
 import { createSecureContext } from 'node:tls'
-import { hex } from '@nightjar/shared/bytes'
 import { NightjarError } from '@nightjar/shared/errors'
 import { minute, second } from '@nightjar/shared/runtime'
 import { readSecret, readText } from '@nightjar/shared-node/config'
@@ -28,7 +27,8 @@ import { createAudit } from './limits/audit.ts'
 import { bandwidthOf, boundsOf, ipGateOf, memoryOf, ratesOf } from './limits/fromConfig.ts'
 import type { OnRefused } from './limits/refusal.ts'
 import type { CircuitHost } from './relay/host.ts'
-import { proveLink, provenBy } from './relay/linkProof.ts'
+import { createLinkPeers } from './relay/linkPeers.ts'
+import { proveLink } from './relay/linkProof.ts'
 import { LinkPool } from './relay/pool.ts'
 import { createRelay } from './relay/relay.ts'
 import { openServices, type ServicesContext } from './services.ts'
@@ -119,13 +119,15 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
   const exitCounts = noExitCounts()
   const { upstreamMetrics } = metrics
   const services = openServices(config, { ...context, upstreamMetrics, onRefused, exitCounts }, secrets)
+  const identity = () => secrets().identity
+  const peers = createLinkPeers({ crypto, clock, log, onRefused, identity, relays: () => keeper.network?.byIdentity })
   const host: CircuitHost = {
     crypto,
     clock,
     nextTurn: setImmediate,
     secrets,
-    findRelay: (identity) => keeper.network?.byIdentity.get(hex(identity)),
-    isRelay: (identity) => keeper.network?.byIdentity.has(hex(identity)) ?? true,
+    findRelay: peers.findRelay,
+    isRelay: peers.isRelay,
     placeTo: (relay, from) => pool.placeTo(relay, from),
     serve: services.serve,
   }
@@ -151,7 +153,7 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
     onRefused,
     onProblem: (error) => log.error('no connections come in', errorFacts(error)),
     onLink: audit.admitted,
-    identify: (proof) => provenBy(proof, { crypto, dialled: secrets().identity, now: clock.now() }),
+    identify: peers.identify,
     accept: relay.accept,
     document: (path) => (config.roles.includes('directory') && path === documentPath ? keeper.text : undefined),
   })

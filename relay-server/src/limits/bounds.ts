@@ -10,8 +10,8 @@ export interface RelayBounds {
   readonly handshakes: Pick<HandshakeGate, 'link'>
   /** Circuits of all links together. */
   readonly circuits: number
-  /** Of one source that is no relay. */
-  readonly circuitsOfClient: number
+  /** Of one link that is no relay's. */
+  readonly circuitsOfClientLink: number
   /** Cells that may wait in all queues of all circuits together. */
   readonly queuedCells: number
   readonly onRefused: OnRefused
@@ -21,18 +21,17 @@ export interface BoundsOptions {
   readonly crypto: Pick<Crypto, 'hash' | 'randomBytes'>
   readonly clock: Clock
   readonly circuits: number
-  readonly connectionsPerAddress: number
   readonly handshakesPerSecond: number
   readonly queueMb: number
   readonly onRefused: OnRefused
 }
 
 export function createBounds(options: BoundsOptions): RelayBounds {
-  const { crypto, clock, circuits, connectionsPerAddress, handshakesPerSecond, queueMb, onRefused } = options
+  const { crypto, clock, circuits, handshakesPerSecond, queueMb, onRefused } = options
   return {
     handshakes: new HandshakeGate({ crypto, clock, perSecond: handshakesPerSecond, onRefused }),
     circuits,
-    circuitsOfClient: connectionsPerAddress * limits.circuitsPerConnection,
+    circuitsOfClientLink: limits.circuitsPerClientLink,
     queuedCells: Math.floor((queueMb * 1024 ** 2) / cellSize),
     onRefused,
   }

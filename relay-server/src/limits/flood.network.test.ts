@@ -27,6 +27,10 @@ test('a flood is answered with puzzles, and a client beside it has its first cir
   const responder = { identity, key: onion.publicKey, keyId: crypto.randomBytes(8) }
   const refused: Refusal[] = []
   const onRefused = (refusal: Refusal) => void refused.push(refusal)
+  const clockOfLoad = new FakeClock()
+  const bounds = createBounds({
+    ...{ crypto, clock: clockOfLoad, circuits: 10_000, handshakesPerSecond: 5, queueMb: 16, onRefused },
+  })
   const relay = createRelay(
     {
       crypto,
@@ -38,15 +42,8 @@ test('a flood is answered with puzzles, and a client beside it has its first cir
       placeTo: () => Promise.reject(new Error('nobody extends')),
       serve: () => () => 'unknown-service',
     },
-    createBounds({
-      crypto,
-      clock: new FakeClock(),
-      circuits: 10_000,
-      connectionsPerAddress: 10_000,
-      handshakesPerSecond: 5,
-      queueMb: 16,
-      onRefused,
-    }),
+    // Only puzzles are to bound it.
+    { ...bounds, circuitsOfClientLink: createsPerLink },
   )
   const options = { host: '127.0.0.1', port: 0, path: '/relay', maxConnections: 100, idleAfter, clock }
   const listener = await listenForLinks({ ...options, accept: relay.accept })

@@ -19,7 +19,6 @@ export function boundsOf(
   return createBounds({
     ...context,
     circuits: Math.ceil(limits.max_circuits / workers),
-    connectionsPerAddress: limits.connections_per_ip,
     handshakesPerSecond: limits.handshakes_per_second / workers,
     queueMb: limits.queue_mb / 2 / workers,
   })

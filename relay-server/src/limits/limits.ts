@@ -35,10 +35,10 @@ export const limits = {
    */
   placesOfCircuit: 64,
   /**
-   * Circuits of one address for each connection that it may have, unless it is a relay's: bounds what one client makes of the
-   * entry's share at other relays. A client has one, and another while that is being replaced.
+   * Circuits of a link, unless it is a relay's: bounds, with `connectionsPerAddress`, what one address makes of the entry's share
+   * at other relays. A client has two trunks over one link, and each twice while it is replaced.
    */
-  circuitsPerConnection: 2,
+  circuitsPerClientLink: 4,
   /**
    * Branches of a circuit at an entry, or at an inner middle: there is one way on. Bounds, with `branchesPerCircuit` for the
    * middle between them, what one circuit becomes.

@@ -13,9 +13,11 @@ export type Refusal =
   | 'puzzle-solutions'
   /** A handshake that would have had to wait behind too many. */
   | 'handshake-queue'
-  /** A circuit beyond what one link or one address may have, or beyond the share of its source in those of the process. */
+  /** A link that brought what should prove which relay dials, and does not. */
+  | 'link-proof'
+  /** A circuit beyond what one link, or that of a client, may have, or beyond the share of its source in those of the process. */
   | 'link-circuits'
-  | 'address-circuits'
+  | 'client-circuits'
   | 'circuit-share'
   /** An EXTEND beyond what its source may have of those to that relay. */
   | 'extend-rate'

@@ -2,7 +2,8 @@
  * Whom a link is counted for where there is only so much of something: the address that it came from, so that more links
  * are no more shares. Of IPv6 that is a /48, which a customer of a hoster easily has; there are 65,536 of the /64 in it
  * that connections are counted by (ipGate.ts). A relay that proves which one it is (relay/linkProof.ts) is a source of its own,
- * wherever it comes from.
+ * wherever it comes from. In what circuits take of other relays it is one for each depth: what it carries on for other entries
+ * may be made by anybody in as many circuits as these have, and takes nothing from its own clients.
  *
  * Nothing of this is ever written anywhere, and nothing is kept of a source that has nothing.
  */
@@ -20,6 +21,11 @@ export class Sources {
     this.#links += 1
     return `link ${this.#links}`
   }
+}
+
+/** Whom the branches of a circuit are counted for, `depth` being the circuit's, which nobody knows when its link comes. */
+export function sourceAt(source: Source, depth: number): Source {
+  return `${source} at ${depth}`
 }
 
 /** Whose a branch is: a circuit's, of a source. */

@@ -1,20 +1,30 @@
 import { concat, isZero, utf8 } from '@nightjar/shared/bytes'
-import { cellSize, circuitIdOf, command, commandOf, handshakeCells, makeCell } from '@nightjar/shared/cell'
 import {
+  cellSize,
+  circuitIdOf,
+  command,
+  commandOf,
+  handshakeCells,
+  makeCell,
+  splitHandshake,
+} from '@nightjar/shared/cell'
+import {
+  encodeExtend,
   type Hop,
   LayerCipher,
   layerBodySize,
   layerCapacity,
   layerOffset,
   layerSize,
+  messageHeaderSize,
   messageType,
   noStream,
   writeMessage,
 } from '@nightjar/shared/circuit'
-import { maxDepth, replySize } from '@nightjar/shared/handshake'
+import { helloSize, maxDepth, replySize } from '@nightjar/shared/handshake'
 import { pattern } from '@nightjar/shared/testing'
 import { nativeCrypto as crypto } from '@nightjar/shared-node/crypto'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { limits } from '../limits/limits.ts'
 import { ask, MemoryNetwork, type Wire } from './testing/memoryNetwork.ts'
 import { RawClient, type RawHop } from './testing/rawClient.ts'
@@ -105,26 +115,78 @@ describe('EXTEND', () => {
   })
 
   test('cannot make a path longer by lying about depths: the first answer from there closes the branch', async () => {
-    const middle = (await client.extend(entry, 'middle', 1)) as RawHop
-    const liar = (await client.extend(middle, 'gateway-1', 1, { depth: 2 })) as RawHop
-    // Its layer is 19 bytes longer than what reaches it, which ends in zeros. A ciphertext that ends so opens: the
-    // plaintext is made of the key stream there, and is all data of a question.
-    const body = new Uint8Array(layerBodySize(2))
+    const { middle, send } = await makeLiar()
     const begin = utf8('\x01\x04echo\0\0')
-    writeMessage(body, layerSize, messageType.begin, 1, concat(begin, new Uint8Array(layerCapacity(2) - 13)))
-    const stream = new Uint8Array(body.length)
-    new LayerCipher(crypto, Uint8Array.from(liar.forwardKey)).seal(stream, 0, stream.length)
-    body.set(stream.subarray(-layerSize), body.length - layerSize)
-    liar.forward.seal(body, 0, body.length)
-    expect(isZero(body.subarray(-layerSize))).toBe(true)
-
-    const cell = new Uint8Array(cellSize)
-    cell.set(body.subarray(0, layerCapacity(2)), layerOffset(3))
-    client.wire.near.send(client.sealLayers(middle, cell, { branch: 1 }))
+    send([message(messageType.begin, 1, concat(begin, new Uint8Array(layerCapacity(2) - 13)))])
     await network.settle()
     expect(network.relay('gateway-1').sessions).toHaveLength(1)
     expect(client.ending()).toBe('protocol-violation')
     expect(await stands(middle)).toBe(true)
+  })
+
+  // Or an inner middle could be told to be a middle, with all of a middle's branches.
+  test.each([
+    ['of its length', helloSize],
+    ['that fills whole cells', 2 * (layerCapacity(2) - 7) - 34],
+  ])('is not to be had behind a hop that is told a smaller depth: neither with a hello %s', async (_, length) => {
+    const { middle, send } = await makeLiar()
+    const identity = network.relay('gateway-2').responder.identity
+    const whole = encodeExtend({ branch: 1, identity, hello: pattern(length) })
+    const asked = vi.spyOn(network.relay('gateway-1').pool, 'placeTo')
+    const parts = splitHandshake(whole, layerCapacity(2) - messageHeaderSize)
+    send(parts.map((part) => message(messageType.extend, noStream, part)))
+    await network.settle()
+    expect(client.ending()).toBe('protocol-violation')
+    expect([asked.mock.calls, network.relay('gateway-1').core.counts.circuits]).toEqual([[], 0])
+    expect(await stands(middle)).toBe(true)
+  })
+
+  /**
+   * A middle, and behind it a hop that was told to be one, too. Its layer is 19 bytes longer than what reaches it, which ends in
+   * zeros. A ciphertext that ends so opens: the plaintext is made of the key stream there, so that only what is data there
+   * can be made to pass.
+   */
+  async function makeLiar() {
+    const middle = (await client.extend(entry, 'middle', 1)) as RawHop
+    const liar = (await client.extend(middle, 'gateway-1', 1, { depth: 2 })) as RawHop
+    const keyStreams = new LayerCipher(crypto, Uint8Array.from(liar.forwardKey))
+    function send(bodies: readonly Uint8Array[]): void {
+      for (const body of bodies) {
+        const stream = new Uint8Array(body.length)
+        keyStreams.seal(stream, 0, stream.length)
+        body.set(stream.subarray(-layerSize), body.length - layerSize)
+        liar.forward.seal(body, 0, body.length)
+        expect(isZero(body.subarray(-layerSize))).toBe(true)
+        const cell = new Uint8Array(cellSize)
+        cell.set(body.subarray(0, layerCapacity(2)), layerOffset(3))
+        client.wire.near.send(client.sealLayers(middle, cell, { branch: 1 }))
+      }
+    }
+    return { middle, send }
+  }
+
+  /** As the layer of a hop at depth 2 has it. */
+  function message(type: number, stream: number, data: Uint8Array): Uint8Array {
+    const body = new Uint8Array(layerBodySize(2))
+    writeMessage(body, layerSize, type, stream, data)
+    return body
+  }
+
+  // Found by review: one address, through three other entries, left nothing to the clients of one that these extend to.
+  test('is counted for the relay that brings it, for its own clients apart from what it brings as a middle', async () => {
+    const asked = vi.spyOn(network.relay('middle').pool, 'placeTo')
+    const { id } = network.relay('entry').relay
+    for (const [before, depth] of [
+      ['entry', 2],
+      ['entry', 3],
+      ['a client', 1],
+      ['a client', 2],
+    ] as const) {
+      const raw = new RawClient(network, 'middle', undefined, before)
+      await raw.extend(await raw.create('middle', depth), 'gateway-1', 1)
+    }
+    const sources = asked.mock.calls.map(([, { source }]) => source)
+    expect(sources).toEqual([`relay ${id} at 2`, `relay ${id} at 3`, 'link 1', 'link 2'])
   })
 
   test('a 33rd branch of a middle is refused, the others go on, and one that is closed makes room', async () => {

@@ -16,10 +16,10 @@ import {
   messageType,
 } from '@nightjar/shared/circuit'
 import { asNightjarError, type ErrorCode, NightjarError, toWire, violation } from '@nightjar/shared/errors'
-import { maxDepth } from '@nightjar/shared/handshake'
+import { helloSize, maxDepth } from '@nightjar/shared/handshake'
 import { second } from '@nightjar/shared/runtime'
 import { limits } from '../limits/limits.ts'
-import type { Origin } from '../limits/sources.ts'
+import { type Origin, sourceAt } from '../limits/sources.ts'
 import type { CircuitBounds, CircuitHost } from './host.ts'
 import { countCode, type RelayMeter } from './meter.ts'
 import { Onward } from './onward.ts'
@@ -57,8 +57,9 @@ export class Branches {
     this.#meter = meter
     this.#bounds = bounds
     this.#options = options
+    const source = bounds.isRelay() ? sourceAt(bounds.source, options.depth) : bounds.source
     // What remembers it for a while does not hold the circuit.
-    this.#origin = { source: bounds.source, circuit: {} }
+    this.#origin = { source, circuit: {} }
   }
 
   /** Each branch with the cells that wait for its link. */
@@ -73,6 +74,7 @@ export class Branches {
     this.#extend = new HandshakeAssembler()
     const extend = decodeExtend(whole)
     if (extend.branch <= this.#last) throw violation('branch number used before')
+    if (extend.hello.length !== helloSize) throw violation('EXTEND with a hello of another length')
     if (this.#extending !== undefined) throw violation('two EXTENDs at once')
     if (this.#options.depth === maxDepth) throw violation('EXTEND beyond the longest path')
     this.#last = extend.branch
@@ -106,6 +108,8 @@ export class Branches {
     if (branch > this.#last || branch === this.#extending) throw violation('KEEP of a branch that never was')
     const onward = this.#onwards.get(branch)
     if (onward?.isKept === true) throw violation('KEEP twice')
+    // Kept ones would outlive what bounds a client at its entry, and no honest one asks for them there.
+    if (!this.#bounds.isRelay()) return
     // Where there is none, the client may not have heard yet that it is gone.
     onward?.endIn(seconds * second, 'branch-retired')
   }
@@ -138,8 +142,9 @@ export class Branches {
   }
 
   /**
-   * How many it may have at once: all of a client's are its middle's. What depth a circuit has its client says, and only one
-   * that a relay brings can be a middle's; an entry gives one branch to each, and so nobody gets more by saying another.
+   * How many it may have at once: all of a client's are its middle's. What depth a circuit has its client says, but no smaller one
+   * than its own: layers are shorter from hop to hop, so its cells would end in zeros before they are opened and in noise after,
+   * where EXTEND has fill that is checked. A larger one it can say: what no relay brings is an entry's.
    */
   get #most(): number {
     const isMiddle = this.#options.depth === middleDepth && this.#bounds.isRelay()

@@ -21,7 +21,7 @@ export interface CircuitHost {
   secrets(): ResponderSecrets
   /** The relay of that identity in the verified network document. */
   findRelay(identity: Uint8Array): Relay | undefined
-  /** Whether that is one's; where there is no document yet, whoever says so is taken for one. */
+  /** Whether that is one's. Where there is no document yet, nobody's is: identities can be made, and their proofs with them. */
   isRelay(identity: Uint8Array): boolean
   /** A place on a link to `relay`, for a branch of that origin. */
   placeTo(relay: Relay, origin: Origin): Promise<Place>

@@ -283,6 +283,25 @@ describe('KEEP', () => {
     expect(await client.extend(middle, 'gateway-2', 2)).toMatchObject({ depth: 3 })
   })
 
+  // Found by review: an address could leave hundreds of branches behind, with no connection left to be counted by.
+  test('at an entry is ignored: it is a client’s link that brings it, and no way of an honest one', async () => {
+    const entry = middle.parent as RawHop
+    client.send(entry, messageType.keep, noStream, encodeKeep({ branch: 1, seconds: longest }))
+    await network.settle()
+    expect(client.ending()).toBeUndefined()
+    client.wire.cut()
+    await network.settle()
+    expect([countsOf(network, 'entry').branches, countsOf(network, 'entry').keptBranches]).toEqual([0, 0])
+    await expectNothing(network)
+  })
+
+  test('at an entry is looked at all the same: one of a branch that never was destroys the circuit', async () => {
+    const entry = middle.parent as RawHop
+    client.send(entry, messageType.keep, noStream, encodeKeep({ branch: 2, seconds: longest }))
+    await network.settle()
+    expect(client.ending()).toBe('protocol-violation')
+  })
+
   test('for the longest time is taken', async () => {
     expect(await keep(1, longest)).toBeUndefined()
     client.wire.cut()

@@ -97,29 +97,31 @@ describe('circuits', () => {
     expect([await begin(50, '198.51.100.1'), await begin(50, '198.51.100.1')]).toEqual([10, 0])
   })
 
-  test('of one address are so many over all of its links, until some end; another address has its own', async () => {
-    network.mostCircuitsOfClient = 12
-    const [address, other] = ['198.51.100.1', '203.0.113.1']
-    expect([await begin(8, address), await begin(8, address)]).toEqual([8, 4])
-    expect(network.refused).toEqual(Array(4).fill('address-circuits'))
+  // Found by review: bounded by address, one link could take all of them, and a whole /48 with it.
+  test('of a client’s link are so many, until some end; other links of its address have their own', async () => {
+    network.mostOfClientLink = limits.circuitsPerClientLink
+    const address = '198.51.100.1'
     const table = new CircuitTable()
     network.connect(table, 'entry', 'client', address)
+    const [first] = [await network.grow(table, 'entry'), await network.grow(table, 'entry')]
+    await network.grow(table, 'entry')
+    await network.grow(table, 'entry')
     expect(await codeOfAsync(() => network.grow(table, 'entry'))).toBe('limit-reached')
-    expect(network.relay('entry').core.counts.handshakes.get('limit-reached')).toBe(5)
-    expect(await begin(20, other)).toBe(12)
-    network.wires[0]?.cut()
-    await network.settle()
-    expect([await begin(20, address), await begin(1, other), await begin(1, address)]).toEqual([8, 0, 0])
-    expect(new Set(network.refused)).toEqual(new Set(['address-circuits']))
+    expect([network.refused, network.circuits]).toEqual([['client-circuits'], 4])
+    expect(network.relay('entry').core.counts.handshakes.get('limit-reached')).toBe(1)
+    expect([await begin(20, address), await begin(20, address)]).toEqual([4, 4])
+    // What the client gives up has made room when its next one comes.
+    first.close()
+    expect((await network.grow(table, 'entry')).error).toBeUndefined()
+    expect(new Set(network.refused)).toEqual(new Set(['client-circuits']))
   })
 
-  test('of a relay are not bound by that, and take nothing of its address; one that is not listed is a client', async () => {
-    network.mostCircuitsOfClient = 12
+  test('of a relay’s link are not bound by that; one that is not listed is a client', async () => {
+    network.mostOfClientLink = limits.circuitsPerClientLink
     network.unknown.add('other')
     const address = '198.51.100.1'
-    expect([await begin(20, address, 'middle'), await begin(20, address, 'middle')]).toEqual([20, 20])
-    expect([await begin(20, address, 'other'), await begin(1, address)]).toEqual([12, 0])
-    expect([await begin(1, address, 'middle'), network.refused]).toEqual([1, Array(9).fill('address-circuits')])
+    expect([await begin(20, address, 'middle'), network.refused]).toEqual([20, []])
+    expect([await begin(20, address, 'other'), network.refused]).toEqual([4, Array(16).fill('client-circuits')])
   })
 
   test('that another relay refuses go over a further link, which another of its workers may have', async () => {

@@ -31,18 +31,25 @@ export interface ProofContext {
   readonly now: number
 }
 
-/**
- * The identity of whoever made `proof` for this relay; undefined where it is none, or for another, or not of now. Whether that
- * is a relay of the network is another question.
- */
-export async function provenBy(proof: string, { crypto, dialled, now }: ProofContext): Promise<Uint8Array | undefined> {
+export interface LinkProof {
+  /** Of whoever made it. Whether that is a relay of the network is another question. */
+  readonly identity: Uint8Array
+  /** By how many milliseconds the clock that it was made by is ahead of this one. */
+  readonly ahead: number
+  /** Whether that is so little that it may be of now. */
+  readonly isOfNow: boolean
+}
+
+/** What `proof` proves to this relay; undefined where it is none, or for another. */
+export async function readProof(proof: string, { crypto, dialled, now }: ProofContext): Promise<LinkProof | undefined> {
   const bytes = decode(proof)
   if (bytes === undefined) return undefined
   const identity = bytes.slice(0, size.key)
   const time = bytes.subarray(size.key, size.key + timeSize)
-  if (Math.abs(readU64(time, 0) - now) > reach) return undefined
   const signature = bytes.subarray(size.key + timeSize)
-  return (await crypto.sign.verify(identity, concat(label, dialled, time), signature)) ? identity : undefined
+  if (!(await crypto.sign.verify(identity, concat(label, dialled, time), signature))) return undefined
+  const ahead = readU64(time, 0) - now
+  return { identity, ahead, isOfNow: Math.abs(ahead) <= reach }
 }
 
 /** What is no proof proves nothing: its sender is taken for a client. */

@@ -98,7 +98,7 @@ export function createRelay(host: CircuitHost, bounds: RelayBounds, onForwarded?
 
   function limitOf(table: CircuitTable, { source, isRelay }: Owner): Refusal | undefined {
     if (table.size >= limits.circuitsPerLink) return 'link-circuits'
-    if (circuits.of(source) >= bounds.circuitsOfClient && !isRelay()) return 'address-circuits'
+    if (table.size >= bounds.circuitsOfClientLink && !isRelay()) return 'client-circuits'
     return isFair(circuits.of(source), bounds.circuits - meter.circuits) ? undefined : 'circuit-share'
   }
 

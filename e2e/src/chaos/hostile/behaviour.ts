@@ -17,3 +17,6 @@ export interface Behaviour {
   /** Does it, lets go of everything, and says in words what the relay did. @throws Error where it did nothing */
   run(scene: Scene): Promise<string>
 }
+
+/** Circuits that a relay gives one link of a client. */
+export const circuitsPerLink = 4

@@ -1,37 +1,46 @@
 /** A hostile client that takes all it gets of the links between two other relays, and holds it without sending anything. */
 import { setTimeout } from 'node:timers/promises'
-import type { Behaviour, Scene } from './behaviour.ts'
+import { type Behaviour, circuitsPerLink, type Scene } from './behaviour.ts'
 import { HostileCircuit } from './circuit.ts'
 import { HostileLink } from './link.ts'
 import { codeName, message, type Party } from './wire.ts'
 
-/** What one address has of an entry. */
-const circuitsPerAddress = 100
+/** Over 50 links one address has 200 circuits, for which it takes three minutes; two have most of these at once. */
+const attackers = [249, 250]
+const linksPerAttacker = 17
 /** Where nobody was given another branch it may be that too much was asked for at once: then it is tried again after this. */
-const pause = 2000
+const pause = 1000
 
 type Path = Pick<Scene, 'relay' | 'middle' | 'gateway'>
 
 export const branchFlood: Behaviour = {
   name: 'branch flood',
-  expected: /^1 of an entry, 32 of a middle; beside one address with (8|9|10|11)[0-9]{2} a newcomer has [3-9]$/,
+  expected: /^1 of an entry, 32 of a middle; beside 136 circuits with (9|10|11|12)[0-9]{2} a newcomer has [2-7]$/,
   async run({ relay, middle, gateway, from }) {
-    const link = await HostileLink.open(relay, from)
-    const newcomers = await HostileLink.open(relay, otherThan(from))
+    const links: HostileLink[] = []
+    const open = async (address: string) => {
+      links.push(await HostileLink.open(relay, address))
+      return links.at(-1) as HostileLink
+    }
     try {
-      const newTrunk = (from: HostileLink) => openTrunk(from, { relay, middle, gateway })
-      const ofEntry = new Holder(await HostileCircuit.open(link, relay), middle)
-      const first = await newTrunk(link)
-      const alone = `${await takeAll([ofEntry])} of an entry, ${await takeAll([first])} of a middle`
-      const holders = [first]
-      // The entry's one is a circuit, too.
-      while (holders.length < circuitsPerAddress - 1) holders.push(await newTrunk(link))
+      const newTrunk = (link: HostileLink) => openTrunk(link, { relay, middle, gateway })
+      const newcomers = await open(from)
+      const entry = new Holder(await HostileCircuit.open(newcomers, relay), middle)
+      const ofEntry = await takeAll([entry])
+      const holders: Holder[] = []
+      for (const last of attackers) {
+        for (let opened = 0; opened < linksPerAttacker; opened++) {
+          const link = await open(from.replace(/\d+$/, String(last)))
+          for (let circuit = 0; circuit < circuitsPerLink; circuit++) holders.push(await newTrunk(link))
+        }
+      }
+      const ofMiddle = await takeAll(holders.slice(0, 1))
       await takeAll(holders)
       const held = holders.reduce((sum, holder) => sum + holder.held, 0)
-      return `${alone}; beside one address with ${held} a newcomer has ${await takeAll([await newTrunk(newcomers)])}`
+      const left = await takeAll([await newTrunk(newcomers)])
+      return `${ofEntry} of an entry, ${ofMiddle} of a middle; beside ${holders.length} circuits with ${held} a newcomer has ${left}`
     } finally {
-      link.end()
-      newcomers.end()
+      for (const link of links) link.end()
     }
   },
 }
@@ -81,9 +90,4 @@ async function takeAll(holders: readonly Holder[]): Promise<number> {
     else await setTimeout(pause)
   }
   return taken
-}
-
-/** Another address of loopback. */
-function otherThan(from: string): string {
-  return from.replace(/\d+$/, '250')
 }

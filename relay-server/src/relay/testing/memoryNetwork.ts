@@ -116,8 +116,8 @@ export class MemoryNetwork {
   nextTurn: NextTurn = (action) => action()
   /** Circuits that each relay may have. */
   mostCircuits = Number.POSITIVE_INFINITY
-  /** Circuits that each relay gives one address. */
-  mostCircuitsOfClient = Number.POSITIVE_INFINITY
+  /** Circuits that each relay gives one link that is no relay's. */
+  mostOfClientLink = Number.POSITIVE_INFINITY
   /** What each relay may have waiting. */
   queuedCells = Number.POSITIVE_INFINITY
   /** Places on links between relays that somebody took and has not left. */
@@ -277,15 +277,15 @@ export class MemoryNetwork {
   #bounds(name: string): RelayBounds {
     const onRefused = (refusal: Refusal) => void this.refused.push(refusal)
     const generous = new HandshakeGate({ crypto: nativeCrypto, clock: this.clock, perSecond: 1e9, onRefused })
-    const [circuits, circuitsOfClient] = [() => this.mostCircuits, () => this.mostCircuitsOfClient]
+    const [circuits, ofClientLink] = [() => this.mostCircuits, () => this.mostOfClientLink]
     const queuedCells = () => this.queuedCells
     return {
       handshakes: { link: () => (this.gates.get(name) ?? generous).link() },
       get circuits() {
         return circuits()
       },
-      get circuitsOfClient() {
-        return circuitsOfClient()
+      get circuitsOfClientLink() {
+        return ofClientLink()
       },
       get queuedCells() {
         return queuedCells()
