@@ -198,7 +198,6 @@ describe.each(chains)('chain %i', (chain) => {
         const [ours, direct] = await Promise.all([endpoint(), node()].map((url) => resultOf(url, 'eth_blockNumber')))
         return ours === direct
       })
-      await turnOf(account)
       const [number, balance, code, fee] = await Promise.all([
         provider.getBlockNumber(),
         provider.getBalance(account),
@@ -215,7 +214,6 @@ describe.each(chains)('chain %i', (chain) => {
       const gift = await signGift(wallet.address as Hex)
       await resultOf(node(), 'eth_sendRawTransaction', [gift])
       await receiptOf(node(), keccak256(gift))
-      await turnOf(wallet.address)
       const sent = await wallet.sendTransaction({ to: stranger, value: ethersParseEther('0.25') })
       const receipt = await sent.wait()
       expect(receipt?.status).toBe(1)
@@ -223,14 +221,6 @@ describe.each(chains)('chain %i', (chain) => {
       provider.destroy()
     }
   })
-
-  /** One account after the other is asked for where no watch says it yet: who asks too early is told to try again. */
-  async function turnOf(address: string): Promise<void> {
-    await until('it is the account’s turn', async () => {
-      const answer = await ask(endpoint(), 'eth_getTransactionCount', [address, 'pending'])
-      return answer.error === undefined
-    })
-  }
 
   async function signGift(to: Hex): Promise<Hex> {
     const sender = fundedAccount(4)

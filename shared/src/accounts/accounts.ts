@@ -190,8 +190,8 @@ export class Accounts {
   async #inTurn(account: Address, request: AccountRequest, { ask, askLater, comesAt }: Ways): Promise<Outcome> {
     const pause = this.#turns.pauseOf(request.site, account)
     if (pause === 0) return ask()
-    if (comesAt !== undefined) throw stillApart(pause)
     if (this.#isAtOnce) return ask()
+    if (comesAt !== undefined) throw stillApart(pause)
     const subject = subjectOf(request.chain, account)
     const isPassing = isPassingNonce(request)
     const question = { parts: [askLater], join: ([only]: readonly Outcome[]) => only as Outcome, subject, isPassing }

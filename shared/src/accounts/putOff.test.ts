@@ -109,6 +109,15 @@ describe('a call for one account', () => {
     }
     expect(sent(stage)).toEqual([a, b, a].map((account) => `account ${account}: eth_call`))
   })
+
+  // Found by a test that failed now and then: it was refused where its watch had begun and had no value yet.
+  it('does so, too, where a watch will say it soon', async () => {
+    const stage = await setStage({ accounts: 2, settings: { coldSpread: 0 } })
+    for (const account of [a, b]) {
+      const outcome = await ask(stage, 'eth_getTransactionCount', [account, 'latest'])
+      expect(outcome).toMatchObject({ result: expect.stringMatching(/^0x/) })
+    }
+  })
 })
 
 describe('a call for several accounts', () => {
