@@ -1,12 +1,9 @@
 /** Who is to blame for branches of accounts that are lost before anything came of them, and how soon another way is taken. */
 import { accountGroup } from '@nightjar/shared/accounts'
-import type { ErrorCode } from '@nightjar/shared/errors'
+import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { minute, second } from '@nightjar/shared/runtime'
-import { nativeCrypto } from '@nightjar/shared-node/crypto'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { freshState } from '../state/store.ts'
-import { createClient } from './client.ts'
-import { TestNetwork } from './testing/network.ts'
+import { describe, expect, test } from 'vitest'
+import { startFollowing } from './testing/follow.ts'
 import type { FakeRelay } from './testing/relay.ts'
 
 const group = accountGroup(`0x${'07'.repeat(20)}`)
@@ -14,13 +11,8 @@ const call = { method: 'eth_call' }
 
 /** An account's client, its gateway, and how often each gateway is greeted. */
 async function start() {
-  const net = await TestNetwork.create({ relays: 12, gateways: 4 })
-  const state = freshState(nativeCrypto.randomBytes)
-  const { clock, dial } = net
-  const client = createClient({ crypto: nativeCrypto, clock, dial, state, network: () => net.network })
-  onTestFinished(() => client.stop())
-  client.start()
-  await net.settle()
+  const { net, client } = await startFollowing(4, 12)
+  const { clock } = net
   const own = net.named(client.gateways(group, 1)[0]?.relay.name as string)
   const greeted: string[] = []
   for (const each of net.relays) {
@@ -145,6 +137,16 @@ test('trunks that share a middle, as all others were gone, part once one is back
     await net.clock.elapse(second / 4)
   }
   expect(new Set(middles()).size).toBe(1)
+  // Nothing is looked up for that in a document that is not valid any more: it would end the process.
+  const { network } = net
+  Object.defineProperty(net, 'network', {
+    configurable: true,
+    get() {
+      throw new NightjarError('document-expired')
+    },
+  })
+  await net.clock.elapse(1 * minute)
+  Object.defineProperty(net, 'network', { value: network })
   for (const name of before) net.named(name).up = true
   for (let minutes = 0; minutes < 3; minutes++) {
     await net.clock.elapse(1 * minute)

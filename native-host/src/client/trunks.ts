@@ -81,13 +81,16 @@ export class Trunks {
     this.#warmSpareGuards()
   }
 
-  /** Trunks that came to go over one middle, as all others were passed over: once one is not, one of them leaves for it. */
+  /**
+   * Trunks that came to go over one middle, as all others were passed over: once one is not, one of them leaves for it. By what
+   * is pinned already: without a valid network document nothing new is chosen, and nothing is moved.
+   */
   #part(): void {
-    const shared = this.#slots.find(({ trunk }, index) => {
-      const isShared = this.#slots.some(
-        (other) => other !== this.#slots[index] && other.trunk?.middle === trunk?.middle,
-      )
-      return trunk !== undefined && isShared && this.#chooseMiddle(this.#pins().middles, index) !== trunk.middle
+    const middles = this.#pinned?.pins.middles ?? []
+    const shared = this.#slots.find((slot, index) => {
+      const middle = slot.trunk?.middle
+      const isShared = this.#slots.some((other) => other !== slot && other.trunk?.middle === middle)
+      return middle !== undefined && isShared && this.#chooseMiddle(middles, index) !== middle
     })
     shared?.move()
   }
