@@ -4,6 +4,7 @@
  *
  * Where only a gateway's word says so, it binds until the watch has come so far that it would show the same if it was true.
  */
+import { LRUCache } from 'lru-cache'
 import type { Address } from '../wallet/index.ts'
 import type { Place } from './receiptProof.ts'
 import type { State } from './state.ts'
@@ -23,8 +24,7 @@ interface Told {
 const none = { number: 0, hash: '' }
 
 export class Nonces {
-  /** What was told last is last. */
-  readonly #told = new Map<Address, Told>()
+  readonly #told = new LRUCache<Address, Told>({ max: mostAccounts })
 
   /** Somebody was told that a transaction of the account is in that block. @returns whether none so new was told before */
   mined(account: Address, { number, hash }: Pick<Place, 'number' | 'hash'>): boolean {
@@ -45,7 +45,7 @@ export class Nonces {
    * @param ahead a block that no honest gateway has yet
    */
   isOld(account: Address, state: Pick<State, 'number' | 'nonce'>, ahead: number): boolean {
-    const told = this.#told.get(account)
+    const told = this.#told.peek(account)
     if (told === undefined) return false
     if (told.minedIn.number > ahead) told.minedIn = { number: ahead, hash: '' }
     if (state.number < told.minedIn.number) return true
@@ -71,12 +71,7 @@ export class Nonces {
 
   #of(account: Address): Told {
     const told = this.#told.get(account) ?? { minedIn: none, nonce: 0, trial: undefined }
-    this.#told.delete(account)
     this.#told.set(account, told)
-    for (const oldest of this.#told.keys()) {
-      if (this.#told.size <= mostAccounts) break
-      this.#told.delete(oldest)
-    }
     return told
   }
 }

@@ -3,6 +3,7 @@
  * asked for directly. Wallets that ask for one account after the other, each by itself, would else show which belong
  * together: on one chain as on several, as who looks at another chain is still at the same account.
  */
+import { LRUCache } from 'lru-cache'
 import { type Clock, second } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 
@@ -14,7 +15,7 @@ const mostSites = 1000
 /** By who asks: which account the user of one is at says nothing of another's. */
 export class Turns {
   readonly #clock: Clock
-  readonly #turns = new Map<string, Turn>()
+  readonly #turns = new LRUCache<string, Turn>({ max: mostSites })
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -32,12 +33,7 @@ export class Turns {
 
   #at(site: string): Turn {
     const turn = this.#turns.get(site) ?? new Turn(this.#clock)
-    this.#turns.delete(site)
     this.#turns.set(site, turn)
-    for (const oldest of this.#turns.keys()) {
-      if (this.#turns.size <= mostSites) break
-      this.#turns.delete(oldest)
-    }
     return turn
   }
 }

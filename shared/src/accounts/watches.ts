@@ -1,4 +1,5 @@
 /** What is watched, on all chains; and which block the wallet was told as the newest, which never goes back by itself. */
+import { LRUCache } from 'lru-cache'
 import type { Address } from '../wallet/index.ts'
 import { type Asker, ChainWatches } from './chainWatches.ts'
 import type { AccountsContext } from './context.ts'
@@ -14,7 +15,7 @@ export class Watches {
   readonly #trust: Trust
   readonly #chains = new Map<number, ChainWatches>()
   /** By chain, the newest block that the wallet was told. */
-  readonly #told = new Map<number, number>()
+  readonly #told = new LRUCache<number, number>({ max: mostTold })
 
   constructor(context: AccountsContext, trust: Trust) {
     this.#context = context
@@ -68,12 +69,7 @@ export class Watches {
   }
 
   tell(chain: number, number: number): number {
-    this.#told.delete(chain)
     this.#told.set(chain, number)
-    for (const oldest of this.#told.keys()) {
-      if (this.#told.size <= mostTold) break
-      this.#told.delete(oldest)
-    }
     return number
   }
 

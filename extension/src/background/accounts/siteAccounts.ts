@@ -11,6 +11,7 @@ import type { Crypto } from '@nightjar/shared/crypto'
 import type { Call, Outcome } from '@nightjar/shared/rpc'
 import type { Clock } from '@nightjar/shared/runtime'
 import { type Address, OwnAccounts } from '@nightjar/shared/wallet'
+import { LRUCache } from 'lru-cache'
 import type { ShownAccounts } from '../../messages/shown.ts'
 import { unforeseen } from '../random.ts'
 import type { PrivateRequests } from '../requests/privateRequests.ts'
@@ -59,7 +60,7 @@ export class SiteAccounts {
   readonly #requests: SiteAccountsOptions['requests']
   readonly #choices: SiteAccountsOptions['choices']
   /** What is known where: a site learns of no account that another site or the wallet's own polls made known. */
-  readonly #own = new Map<string, OwnAccounts>()
+  readonly #own = new LRUCache<string, OwnAccounts>({ max: mostSites })
   readonly #lies: Lie[] = []
 
   constructor({ clock, crypto, keyed, requests, choices, onChange }: SiteAccountsOptions) {
@@ -120,12 +121,7 @@ export class SiteAccounts {
 
   #ownAt(origin: string): OwnAccounts {
     const own = this.#own.get(origin) ?? new OwnAccounts()
-    this.#own.delete(origin)
     this.#own.set(origin, own)
-    for (const oldest of this.#own.keys()) {
-      if (this.#own.size <= mostSites) break
-      this.#own.delete(oldest)
-    }
     return own
   }
 }

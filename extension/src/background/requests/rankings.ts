@@ -9,6 +9,7 @@ import { independenceOf, shareOf } from '@nightjar/shared/accounts'
 import type { Network, Relay } from '@nightjar/shared/directory'
 import { NightjarError } from '@nightjar/shared/errors'
 import { type Clock, minute, second } from '@nightjar/shared/runtime'
+import { LRUCache } from 'lru-cache'
 import type { Carriers } from '../host/bridgeCarrier.ts'
 
 /** How long a request waits for the daemon to be there (again). */
@@ -41,7 +42,7 @@ export class Rankings {
   readonly #options: RankingsOptions
   readonly #rankings = new Map<string, Ranking>()
   /** By group: gateways that said what is false. In memory only: what was asked is not for the disk. */
-  readonly #liars = new Map<string, Set<string>>()
+  readonly #liars = new LRUCache<string, Set<string>>({ max: mostLiedTo })
 
   constructor(options: RankingsOptions) {
     this.#options = options
@@ -75,12 +76,7 @@ export class Rankings {
   /** From now on the group does not ask that gateway. */
   distrust(group: string, gateway: string): void {
     const liars = this.#liars.get(group) ?? new Set()
-    this.#liars.delete(group)
     this.#liars.set(group, liars.add(gateway))
-    for (const oldest of this.#liars.keys()) {
-      if (this.#liars.size <= mostLiedTo) break
-      this.#liars.delete(oldest)
-    }
   }
 
   /** What the daemon said holds no more. */
