@@ -35,6 +35,8 @@ export interface BranchOptions {
   readonly relay: Relay
   /** What is between that and the trunk. */
   readonly inner: Relay | undefined
+  /** The trunk's. */
+  readonly middle: Relay
   /** A number in [0, 1). */
   random(): number
 }
@@ -42,6 +44,7 @@ export interface BranchOptions {
 export abstract class Branch {
   readonly relay: Relay
   readonly inner: Relay | undefined
+  readonly middle: Relay
   readonly slot: TrunkSlot
   protected readonly hop: Hop
   protected readonly clock: Clock
@@ -49,15 +52,16 @@ export abstract class Branch {
   #leaving = false
   /** Its relay has not proved who it is. */
   hasFailedProof = false
-  /** Something came of it that was asked on it. */
-  hasAnswered = false
+  #hasAnswered = false
+  readonly #answeredListeners: (() => void)[] = []
   readonly #leavingListeners: (() => void)[] = []
   /** In the clock's elapsed milliseconds. */
   lastUsed: number
 
-  constructor({ clock, slot, relay, inner, random }: BranchOptions, hop: Hop) {
+  constructor({ clock, slot, relay, inner, middle, random }: BranchOptions, hop: Hop) {
     this.relay = relay
     this.inner = inner
+    this.middle = middle
     this.slot = slot
     this.hop = hop
     this.clock = clock
@@ -111,6 +115,23 @@ export abstract class Branch {
 
   get error(): NightjarError | undefined {
     return this.hop.error
+  }
+
+  /** Whether something came of it that was asked on it. */
+  get hasAnswered(): boolean {
+    return this.#hasAnswered
+  }
+
+  protected answered(): void {
+    if (this.#hasAnswered) return
+    this.#hasAnswered = true
+    for (const listener of this.#answeredListeners.splice(0)) listener()
+  }
+
+  /** Told once, when the first answer has come. */
+  onAnswered(listener: () => void): void {
+    if (this.#hasAnswered) listener()
+    else this.#answeredListeners.push(listener)
   }
 
   /** Told once, when it is time to leave it. It stays while something runs on it, or is followed. */
@@ -182,13 +203,17 @@ export interface Way {
 }
 
 /**
- * A hop to the relay on the slot's trunk.
+ * A hop to the relay on the slot's trunk, and that one's middle.
  * @param onInnerFailed told before it throws because of the inner middle
  * @throws NightjarError where the trunk is not up, or a relay cannot be reached
  */
-export async function extendTo(clock: Clock, { slot, inner, relay }: Way, onInnerFailed: () => void): Promise<Hop> {
+export async function extendTo(
+  clock: Clock,
+  { slot, inner, relay }: Way,
+  onInnerFailed: () => void,
+): Promise<{ readonly hop: Hop; readonly middle: Relay }> {
   if (slot.trunk === undefined) throw slot.lastError ?? new NightjarError('network-unreachable')
-  const { hop } = slot.trunk
+  const { hop, middle } = slot.trunk
   const keyOf = (each: Relay) => responderOf(each, 'onion', clock.now())
   const innerKeyOf = (each: Relay) => {
     try {
@@ -200,9 +225,9 @@ export async function extendTo(clock: Clock, { slot, inner, relay }: Way, onInne
   }
   slot.busy += 1
   try {
-    if (inner === undefined) return await hop.extend(keyOf(relay))
+    if (inner === undefined) return { hop: await hop.extend(keyOf(relay)), middle }
     const end = keyOf(relay)
-    return await hop.extendThrough(innerKeyOf(inner), end, onInnerFailed)
+    return { hop: await hop.extendThrough(innerKeyOf(inner), end, onInnerFailed), middle }
   } catch (error) {
     throw asNightjarError(error)
   } finally {

@@ -6,19 +6,21 @@ import { carrierOf, question, startBranches, watch } from './testing/branches.ts
 
 describe('whose fault it is', () => {
   test('a gateway that cannot be reached: counted, and tried again at the next use', async () => {
-    const { net, get, gateway, failures } = await startBranches()
+    const { net, get, gateway, failures, ask } = await startBranches()
     gateway.up = false
     expect(await codeOfAsync(() => net.run(get()))).toBe('connect-failed')
     expect(failures()).toBe(1)
     gateway.up = true
-    await net.run(get())
+    const branch = await net.run(get())
+    expect(failures()).toBe(1)
+    await ask(branch)
     expect(failures()).toBe(0)
   })
 
   test.each(['onionKeys', 'envelopeKeys'] as const)(
     'a gateway that has not the key of its %s: counted once each time, until it has',
     async (use) => {
-      const { net, branches, gateway, failures, open } = await startBranches()
+      const { net, branches, gateway, failures, open, ask } = await startBranches()
       const { publicKey } = await nativeCrypto.dh.generate()
       const pretended = { ...gateway.relay, [use]: gateway.relay[use].map((key) => ({ ...key, key: publicKey })) }
       for (const count of [1, 2, 3]) {
@@ -26,7 +28,7 @@ describe('whose fault it is', () => {
         expect(failures()).toBe(count)
       }
       expect([open.all, gateway.hops.size]).toEqual([[], 0])
-      await net.run(branches.get('me', gateway.relay))
+      await ask(await net.run(branches.get('me', gateway.relay)))
       expect(failures()).toBe(0)
     },
   )

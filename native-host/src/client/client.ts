@@ -157,8 +157,14 @@ export function createClient(options: ClientOptions): Client {
     onChange,
     onGreeted: keepMet,
   })
-  const branches = new Branches(sealingOn(openBranches, { crypto, clock, health, random }))
+  const branches = new Branches(
+    sealingOn(openBranches, { crypto, clock, health, random }, (group, { id }) => distrust(group, id)),
+  )
   const exits = new Exits({ crypto, clock, health, openBranches, trunks, state, network })
+
+  function distrust(group: string, identity: string): void {
+    distrusted.set(group, (distrusted.get(group) ?? new Set()).add(identity))
+  }
 
   function relayOf(identity: string): Relay | undefined {
     try {
@@ -295,22 +301,17 @@ export function createClient(options: ClientOptions): Client {
     },
 
     distrust(group, chain, gateway) {
-      const relay = gateway === '' ? gateways(group, chain)[0] : network().byIdentity.get(gateway)
-      if (relay === undefined) return ''
-      distrusted.set(group, (distrusted.get(group) ?? new Set()).add(relay.id))
-      return relay.name
+      const identity = gateway === '' ? gateways(group, chain)[0]?.id : gateway
+      if (identity === undefined) return ''
+      distrust(group, identity)
+      return relayOf(identity)?.name ?? ''
     },
 
     nameOf: (identity) => relayOf(identity)?.name ?? '',
 
     operatorOf: (identity) => relayOf(identity)?.operator,
 
-    async exchange(branch, record) {
-      const answer = await counted(branch.exchange(record))
-      // Nobody asks on a branch whose gateway has not proved who it is.
-      health.worked(branch.relay)
-      return answer
-    },
+    exchange: (branch, record) => counted(branch.exchange(record)),
 
     gateways(group, chain) {
       return gateways(group, chain).map((relay) => ({ relay, avoided: health.isAvoided(relay) }))

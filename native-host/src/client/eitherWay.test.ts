@@ -95,3 +95,20 @@ test('where both fail, how the second did; the only one, how that did', async ()
   only.fail('alone')
   expect(await single).toBe('alone')
 })
+
+test('what keeps the second from being tried fails it, and the first is not needed', async () => {
+  const one = way()
+  const result = eitherWay(clock, 2 * second, {
+    first: () => one.promise,
+    second: () => {
+      throw new Error('no document')
+    },
+    onNotNeeded: (each) => void notNeeded.push(each),
+  })
+  const failure = result.catch((error: Error) => error.message)
+  await clock.elapse(2000)
+  expect(await failure).toBe('no document')
+  one.succeed('one')
+  await turn()
+  expect(notNeeded).toEqual(['one'])
+})

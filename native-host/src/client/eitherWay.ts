@@ -16,7 +16,7 @@ export interface Ways<T> {
 export async function eitherWay<T>(clock: Clock, late: number, ways: Ways<T>): Promise<T> {
   const first = ways.first()
   if (await comesTo(clock, late, first)) return first
-  const second = ways.second()
+  const second = begin(ways, first)
   if (second === undefined) return first
   try {
     const result = await Promise.any([first, second])
@@ -24,6 +24,16 @@ export async function eitherWay<T>(clock: Clock, late: number, ways: Ways<T>): P
     return result
   } catch {
     return second
+  }
+}
+
+/** @throws what keeps the second from being tried; then the first is not needed either */
+function begin<T>({ second, onNotNeeded }: Ways<T>, first: Promise<T>): Promise<T> | undefined {
+  try {
+    return second()
+  } catch (error) {
+    first.then(onNotNeeded, ignore)
+    throw error
   }
 }
 

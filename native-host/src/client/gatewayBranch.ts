@@ -62,7 +62,7 @@ export class GatewayBranch extends Branch implements Carrier {
       // Looked at in the same step in which the stream is opened, or others would take the place meanwhile.
       while (!this.#hasFreeStream()) await new Promise<void>((resolve) => this.#freed.push(resolve))
       const answer = await this.#send(service.rpc, record, recordSize(limits.answerCells), answerTimeout)
-      this.hasAnswered = true
+      this.answered()
       return answer
     } finally {
       this.#running -= 1
@@ -88,7 +88,7 @@ export class GatewayBranch extends Branch implements Carrier {
       onRecord: (each) => {
         if (!this.#followers.has(leave)) return
         this.lastUsed = this.clock.elapsed()
-        this.hasAnswered = true
+        this.answered()
         handler.onRecord(each)
       },
       onEnd: end,

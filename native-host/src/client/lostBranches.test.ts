@@ -2,9 +2,10 @@
 import { accountGroup } from '@nightjar/shared/accounts'
 import { type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { minute, second } from '@nightjar/shared/runtime'
+import { networkOf } from '@nightjar/shared/testing'
 import { describe, expect, test } from 'vitest'
 import { startFollowing } from './testing/follow.ts'
-import type { FakeRelay } from './testing/relay.ts'
+import type { FakeHop, FakeRelay } from './testing/relay.ts'
 
 const group = accountGroup(`0x${'07'.repeat(20)}`)
 const call = { method: 'eth_call' }
@@ -124,6 +125,111 @@ describe('an inner middle that says that the branch was given up', () => {
     await net.settle()
     expect([ends, own.followed.length]).toEqual([['link-lost'], 1])
   })
+})
+
+// Found by review: it took an account to an inner middle of its choice, in no time, and to another gateway.
+describe('a trunk’s middle that lets an account greet its gateway and then', () => {
+  /** Calls `meddle` with each cell for a branch over the first middle that the account uses, once its gateway has replied. */
+  async function behindMiddle(meddle: (child: FakeHop, pass: () => void) => void, onUp?: FakeRelay['onUp']) {
+    const stage = await start()
+    const { net, client } = stage
+    const heard = new Map<FakeHop, number>()
+    let hostile: string | undefined
+    for (const { middle } of client.status().trunks) {
+      const relay = net.named(middle.name)
+      relay.onUp = (child, pass) => {
+        heard.set(child, (heard.get(child) ?? 0) + 1)
+        if (onUp === undefined) pass()
+        else onUp(child, pass)
+      }
+      relay.onDown = (child, pass) => {
+        hostile ??= middle.name
+        // Two EXTENDED cells of the branch, and the reply.
+        const isGreeted = (heard.get(child) ?? 0) >= 3
+        if (middle.name === hostile && isGreeted) meddle(child, pass)
+        else pass()
+      }
+    }
+    return stage
+  }
+
+  test('cuts the branch, is not asked again for the next: the other trunk leads to the same gateway', async () => {
+    const through: string[] = []
+    const { own, greeted, ask } = await behindMiddle((child) => {
+      through.push(child.owner.relay.name)
+      child.end('link-lost')
+    })
+    expect(await ask()).toBe(own.relay.name)
+    expect([through.length, greeted]).toEqual([1, [own.relay.name, own.relay.name]])
+  })
+
+  test('cuts it after an answer, again and again, is not asked again for the next', async () => {
+    const through: string[] = []
+    const answered = new Set<FakeHop>()
+    const { own, ask, net } = await behindMiddle((child, pass) => {
+      if (!answered.has(child)) {
+        answered.add(child)
+        return pass()
+      }
+      through.push(child.owner.relay.name)
+      child.end('link-lost')
+    })
+    for (let times = 0; times < 8; times++) {
+      expect(await ask()).toBe(own.relay.name)
+      await net.clock.elapse(3 * minute)
+    }
+    expect(through.length).toBe(1)
+  })
+
+  test('holds the question until it is noticed, and has it look like the gateway’s silence, moves nobody', async () => {
+    const held = new Map<FakeHop, { readonly since: number; readonly cells: (() => void)[] }>()
+    const letUp = new Set<FakeHop>()
+    const stage = await behindMiddle(
+      (child, pass) => {
+        const { clock } = stage.net
+        const before = held.get(child) ?? { since: clock.elapsed(), cells: [] }
+        held.set(child, before)
+        before.cells.push(pass)
+        if (clock.elapsed() - before.since >= 1.5 * second) for (const cell of before.cells.splice(0)) cell()
+      },
+      (child, pass) => {
+        // The inner middle's PONG alone.
+        if (!held.has(child)) return pass()
+        if (letUp.has(child)) return
+        letUp.add(child)
+        pass()
+      },
+    )
+    const { own, greeted, ask } = stage
+    expect(await ask()).toBe(own.relay.name)
+    expect(new Set(greeted)).toEqual(new Set([own.relay.name]))
+  })
+})
+
+// Found by review: it was asked for good, and nobody else was.
+test('a gateway whose answers cannot be opened is left at once, and not asked again', async () => {
+  const { net, client, own, ask } = await start()
+  const next = client.gateways(group, 1)[1]?.relay.name
+  own.garbles = true
+  for (let times = 0; times < 3; times++) {
+    expect(await ask()).toBe(next)
+    await net.clock.elapse(5 * minute)
+  }
+  expect(own.asked).toHaveLength(1)
+})
+
+// Found by review: each network document has other objects for the same relays.
+test('trunks do not come to share a middle after a new network document', async () => {
+  const { net, client } = await start()
+  const middles = () => client.status().trunks.map(({ middle }) => middle.name)
+  const { hash, version } = net.network
+  net.network = { ...networkOf(net.relays.map(({ relay }) => ({ ...relay }))), hash, version: version + 1 }
+  net.named(middles()[1] as string).kill()
+  for (let quarters = 0; quarters < 80; quarters++) {
+    await net.settle()
+    await net.clock.elapse(second / 4)
+  }
+  expect(new Set(middles()).size).toBe(2)
 })
 
 // Found by review: they stayed so until one of them was lost.

@@ -43,7 +43,15 @@ interface Opening {
   readonly standing: readonly TrunkSlot[]
   readonly tried: Way[]
   /** What was said of the relay at the end, once for each way. */
-  readonly says: NightjarError[]
+  readonly says: { readonly error: NightjarError; readonly middle: string }[]
+}
+
+/** On which way a branch was lost: identities. */
+interface LostOn {
+  readonly middle: string
+  readonly inner: string
+  /** Nothing had come of it, and its inner middle stands. */
+  readonly mayBeEnds: boolean
 }
 
 export interface OpenBranchesOptions {
@@ -64,8 +72,8 @@ export class OpenBranches {
   readonly #options: OpenBranchesOptions
   readonly #open = new Set<Branch>()
   readonly #places = new Places(this.#open)
-  /** By the identity of a relay: behind which inner middle a branch to it was lost since one last came to anything. */
-  readonly #lostBehind = new Map<string, string>()
+  /** By the identity of the relay at the end: how a branch of an account to it was lost last. */
+  readonly #lostOn = new Map<string, LostOn>()
   /** One failure is that of all who waited for the same relay on a trunk, and counts once. */
   readonly #counted = new WeakSet<NightjarError>()
 
@@ -81,14 +89,15 @@ export class OpenBranches {
   /**
    * A new branch, made of its hop by `make`. What fails or hangs over one trunk is tried over the other, and through another
    * inner middle: what one relay says of the next, or lets through of what that says, it alone says, and it could move the
-   * group to another gateway by that. So the relay at the end is blamed where two ways say so, or there is no other.
+   * group to another gateway by that, or to an inner middle that it works with. So the relay at the end is blamed where two
+   * ways say so that have no relay in common but the entry, or there is no other.
    * @throws NightjarError `network-unreachable`, or why the relay cannot be reached
    */
   async open<T extends { readonly branch: Branch }>(destination: Destination, make: Make<T>): Promise<T> {
     const { clock, slotsFor } = this.#options
     const standing = await slotsFor(destination.group)
     const opening: Opening = { destination, standing, tried: [], says: [] }
-    const slot = this.#places.on(fittingOf(destination.relay, standing))
+    const slot = this.#places.on(this.#orderFor(destination, fittingOf(destination.relay, standing)))
     const [inner] = this.#innersFor(destination, slot)
     const next = () => {
       const way = this.#nextWay(opening)
@@ -99,7 +108,7 @@ export class OpenBranches {
       second: next,
       onNotNeeded: ({ branch }) => branch.close(),
     }).catch((error: unknown) => this.#goOn(opening, next, asNightjarError(error)))
-    this.#keep(opened.branch)
+    this.#keep(opened.branch, standing)
     return opened
   }
 
@@ -124,10 +133,17 @@ export class OpenBranches {
     for (const branch of this.#open) branch.retire()
   }
 
+  /** An account's begins where the last one was not lost: a middle could else choose which inner middle it comes to. */
+  #orderFor({ relay, hidesMiddle }: Destination, slots: readonly TrunkSlot[]): readonly TrunkSlot[] {
+    const lost = hidesMiddle ? this.#lostOn.get(relay.id) : undefined
+    const isThere = ({ trunk }: TrunkSlot) => trunk?.middle.id === lost?.middle
+    return [...slots.filter((slot) => !isThere(slot)), ...slots.filter(isThere)]
+  }
+
   /** Where the first two ways failed: others, as long as not two of them were the word of the relay at the end. */
   async #goOn<T>(opening: Opening, next: () => Promise<T> | undefined, failure: NightjarError): Promise<T> {
     let last = failure
-    while (opening.says.length < 2 && opening.destination.hidesMiddle) {
+    while (opening.destination.hidesMiddle && (opening.says.length < 2 || this.#couldTellOther(opening))) {
       const attempt = next()
       if (attempt === undefined) break
       try {
@@ -137,12 +153,24 @@ export class OpenBranches {
       }
     }
     this.#judge(opening)
-    throw opening.says.at(-1) ?? last
+    throw opening.says.at(-1)?.error ?? last
+  }
+
+  /** Whether a trunk stands, and has room, whose middle has not brought any word of the relay at the end. */
+  #couldTellOther({ destination: { relay }, standing, says }: Opening): boolean {
+    return fittingOf(relay, standing).some((slot) => {
+      const { trunk } = slot
+      const isNew = trunk !== undefined && says.every(({ middle }) => middle !== trunk.middle.id)
+      return isNew && this.#places.spareOn([slot]) !== undefined
+    })
   }
 
   /** Blames the relay at the end. What is `busy` over the only way that there is now may well be that way. */
-  #judge({ destination: { relay }, standing, tried, says }: Opening): void {
-    const said = says.at(-1)
+  #judge(opening: Opening): void {
+    const { destination, standing, tried, says } = opening
+    const { relay } = destination
+    const said = says.at(-1)?.error
+    if (destination.hidesMiddle && this.#couldTellOther(opening)) return
     const couldBeOther = fittingOf(relay, standing).length > 1 || standing.length < trunkCount
     const isOneWay = new Set(tried.map(({ slot }) => slot)).size === 1 && couldBeOther
     if (said === undefined || (said.code === 'busy' && says.length === 1 && isOneWay)) return
@@ -178,14 +206,13 @@ export class OpenBranches {
     tried.push(way)
     let isInners = false
     try {
-      const hop = await extendTo(clock, way, () => {
+      const { hop, middle } = await extendTo(clock, way, () => {
         isInners = true
       })
       hop.onClosed(() => {
         isInners ||= inner !== undefined && hop.parent?.error !== undefined
       })
-      const opened = await make({ clock, random, ...way }, hop)
-      if (inner !== undefined) health.worked(inner)
+      const opened = await make({ clock, random, middle, ...way }, hop)
       health.tookNew(relay)
       return opened
     } catch (cause) {
@@ -194,7 +221,7 @@ export class OpenBranches {
       const isFull = error.code === 'limit-reached' && slot.trunk?.hop.canExtend === false
       const isLost = trunk === undefined || slot.trunk === undefined || trunk.hop.error !== undefined
       if (isLost || isFull) throw error
-      if (!isInners) says.push(error)
+      if (!isInners) says.push({ error, middle: trunk.middle.id })
       else if (inner !== undefined && error.code !== 'busy') this.#blame(inner, error)
       throw error
     } finally {
@@ -209,7 +236,7 @@ export class OpenBranches {
     this.#options.health.failed(relay)
   }
 
-  #keep(branch: Branch): void {
+  #keep(branch: Branch, standing: readonly TrunkSlot[]): void {
     if (branch.error !== undefined) return
     this.#open.add(branch)
     this.#options.onChange?.()
@@ -219,32 +246,40 @@ export class OpenBranches {
     if (inner === undefined) branch.onGoaway((seconds) => health.drains(relay, seconds))
     // That the relay at the end drains only this one says: the next way will tell.
     else branch.innerHop?.onGoaway((seconds) => health.drains(inner, seconds))
+    branch.onAnswered(() => {
+      const lost = this.#lostOn.get(relay.id)
+      if (lost !== undefined) this.#lostOn.set(relay.id, { ...lost, mayBeEnds: false })
+      health.worked(relay)
+      if (inner !== undefined) health.worked(inner)
+    })
     branch.onClosed((error) => {
       idle.cancel()
       this.#open.delete(branch)
       // In a moment: whoever ends a branch ends the hop before it next.
       queueMicrotask(() => this.#places.leave(branch))
       this.#options.onChange?.()
-      this.#blameForLoss(branch, error.code)
+      this.#blameForLoss(branch, error.code, standing)
     })
   }
 
   /**
    * Once for the branch, however many requests were lost with it, and not where its trunk is lost or it was given up on this
-   * side. The relay before the end may lie about that. It is passed over, and the next way tells; the relay at the end is, too,
-   * where one behind another inner middle was lost before.
+   * side. The relays before the end may lie about that. The inner middle is passed over, and the next way tells; the relay at
+   * the end is, too, where one was lost before over another trunk and another inner middle.
    */
-  #blameForLoss({ relay, inner, trunkHop, innerHop, hasAnswered, hasFailedProof }: Branch, code: ErrorCode): void {
+  #blameForLoss(branch: Branch, code: ErrorCode, standing: readonly TrunkSlot[]): void {
+    const { relay, inner, middle, trunkHop, innerHop, hasAnswered, hasFailedProof } = branch
     const { health } = this.#options
-    if (hasAnswered) this.#lostBehind.delete(relay.id)
     if (trunkHop === undefined || trunkHop.error !== undefined || code === 'branch-retired') return
     // That it has not proved who it is nobody before it can bring about.
     if (inner === undefined || hasFailedProof) return health.failed(relay)
     health.failed(inner)
-    if (hasAnswered || innerHop?.error !== undefined) return
-    const before = this.#lostBehind.get(relay.id)
-    this.#lostBehind.set(relay.id, inner.id)
-    if (before !== undefined && before !== inner.id) health.failed(relay)
+    const mayBeEnds = !hasAnswered && innerHop?.error === undefined
+    const before = this.#lostOn.get(relay.id)
+    this.#lostOn.set(relay.id, { middle: middle.id, inner: inner.id, mayBeEnds })
+    if (!mayBeEnds || before?.mayBeEnds !== true || before.inner === inner.id) return
+    const isOther = ({ trunk }: TrunkSlot) => trunk !== undefined && trunk.middle.id !== middle.id
+    if (before.middle !== middle.id || !fittingOf(relay, standing).some(isOther)) health.failed(relay)
   }
 
   #closeWhenIdle(branch: Branch): Timer {

@@ -67,6 +67,17 @@ describe('a trunk', () => {
     expect(net.named('r0').hops.size).toBe(0)
   })
 
+  test('whose middle has no valid key blames the middle, and leaves nothing at the entry', async () => {
+    const { net, slot, failures } = await start()
+    const { relay } = net.named('r1')
+    const onionKeys = relay.onionKeys.map((key) => ({ ...key, validAfter: net.clock.now() + hour }))
+    Object.assign(relay, { onionKeys })
+    slot.start()
+    await net.settle()
+    expect(slot.lastError?.code).toBe('unknown-key')
+    expect([failures('r0'), failures('r1'), net.named('r0').hops.size]).toEqual([0, 1, 0])
+  })
+
   test('whose entry dies while it extends blames the entry', async () => {
     const { net, slot, failures } = await start()
     net.named('r1').silent = true

@@ -124,13 +124,13 @@ export class TrunkSlot {
   }
 
   async #open({ entry, middle }: { entry: Relay; middle: Relay }): Promise<void> {
-    const { clock, health } = this.#options
+    const { health } = this.#options
     const { table, entryHop } = await this.#openEntry(entry).catch((error: unknown) => {
       health.failed(entry)
       throw error
     })
     health.worked(entry)
-    const hop = await entryHop.extend(responderOf(middle, 'onion', clock.now())).catch((error: unknown) => {
+    const hop = await this.#extend(entryHop, middle).catch((error: unknown) => {
       health.failed(entryHop.error === undefined ? middle : entry)
       entryHop.close()
       throw error
@@ -146,6 +146,10 @@ export class TrunkSlot {
     hop.onClosed((error) => this.#lost(trunk, error))
     entryHop.onGoaway((seconds) => this.#leave(trunk, entry, seconds))
     hop.onGoaway((seconds) => this.#leave(trunk, middle, seconds))
+  }
+
+  async #extend(entryHop: Hop, middle: Relay): Promise<Hop> {
+    return entryHop.extend(responderOf(middle, 'onion', this.#options.clock.now()))
   }
 
   async #openEntry(entry: Relay): Promise<{ table: CircuitTable; entryHop: Hop }> {

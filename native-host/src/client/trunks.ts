@@ -44,8 +44,8 @@ export class Trunks {
   readonly #links: GuardLinks
   readonly #slots: readonly TrunkSlot[]
   readonly #waiting = new Set<() => void>()
-  /** By slot: what its next trunk is being built with, or the last one was. */
-  readonly #chosen: Relay[] = []
+  /** By slot: the identity of what its next trunk is being built with, or the last one was. Each network document has other objects. */
+  readonly #chosen: string[] = []
   #everUp = false
   #pinned: { version: number; pins: Pins } | undefined
 
@@ -58,7 +58,7 @@ export class Trunks {
       const choose = () => {
         const { guards, middles } = this.#pins()
         const middle = this.#chooseMiddle(middles, index)
-        this.#chosen[index] = middle
+        this.#chosen[index] = middle.id
         return { entry: health.sort(guards)[0] as Relay, middle }
       }
       return new TrunkSlot({ clock, context, links, health, choose, onChange: () => this.#onChange(), random })
@@ -89,8 +89,8 @@ export class Trunks {
     const middles = this.#pinned?.pins.middles ?? []
     const shared = this.#slots.find((slot, index) => {
       const middle = slot.trunk?.middle
-      const isShared = this.#slots.some((other) => other !== slot && other.trunk?.middle === middle)
-      return middle !== undefined && isShared && this.#chooseMiddle(middles, index) !== middle
+      const isShared = this.#slots.some((other) => other !== slot && other.trunk?.middle.id === middle?.id)
+      return middle !== undefined && isShared && this.#chooseMiddle(middles, index).id !== middle.id
     })
     shared?.move()
   }
@@ -191,7 +191,7 @@ export class Trunks {
     if (!health.isAvoided(own)) return own
     const inUse = this.#chosen.filter((_, other) => other !== index)
     const ranked = health.sort(middles)
-    const others = ranked.filter((relay) => !inUse.includes(relay))
+    const others = ranked.filter(({ id }) => !inUse.includes(id))
     const isGood = (relay: Relay) => !health.isAvoided(relay)
     return others.find(isGood) ?? ranked.find(isGood) ?? others[0] ?? (ranked[0] as Relay)
   }
@@ -211,9 +211,9 @@ export class Trunks {
   }
 
   #warmSpareGuards(): void {
-    const entries = this.standing.map(({ entry }) => entry)
+    const entries = this.standing.map(({ entry }) => entry.id)
     for (const guard of this.#pinned?.pins.guards ?? []) {
-      if (!entries.includes(guard) && !this.#options.health.isAvoided(guard)) this.#links.warm(guard)
+      if (!entries.includes(guard.id) && !this.#options.health.isAvoided(guard)) this.#links.warm(guard)
     }
   }
 }

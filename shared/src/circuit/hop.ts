@@ -215,8 +215,9 @@ export class Hop {
     if (this.#error !== undefined) return
     this.#error = error
     if (this.#parent !== undefined) this.#parent.hop.#children.delete(this.#parent.branch)
-    // What ends with the hop before it was lost, and not replaced.
-    const below = error.code === 'branch-retired' ? new NightjarError('link-lost', { cause: error }) : error
+    // What ends with the hop before it was lost, and not replaced; but one that is there for it alone ends at the same time.
+    const isReplaced = error.code === 'branch-retired' && !this.#isBetween
+    const below = isReplaced ? new NightjarError('link-lost', { cause: error }) : error
     for (const child of [...this.#children.values()]) child.fail(below)
     this.#extending.pending?.close(error)
     this.streams.closeAll(error.code === 'done' ? 'cancelled' : error.code)

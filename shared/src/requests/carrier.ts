@@ -23,7 +23,7 @@ export interface Carrier {
   follow(record: Uint8Array, cells: number, handler: FollowHandler): Following
   /**
    * Takes nothing new; closes once what is under way has ended. At once, and to the gateway's account, where that
-   * `failed` to prove who it is.
+   * `failed` to prove who it is, or to answer as that.
    */
   retire(failed?: boolean): void
 }

@@ -28,6 +28,8 @@ export interface SealedBranchOptions {
   readonly clock: Clock
   /** A number in [0, 1), for its times. */
   random(): number
+  /** The gateway sent what is no answer: what carries it lets through nothing that others have changed. */
+  onUnreadable?(): void
 }
 
 export interface OutcomeHandler {
@@ -84,7 +86,13 @@ export class SealedBranch {
     const asked = counterOf(record)
     this.#running += 1
     try {
-      return decodeAnswer(this.#session.open(await this.carrier.exchange(record), asked))
+      const answer = await this.carrier.exchange(record)
+      try {
+        return decodeAnswer(this.#session.open(answer, asked))
+      } catch (error) {
+        this.#giveUp()
+        throw error
+      }
     } finally {
       this.#running -= 1
       this.#wipeWhenUnused()
@@ -93,7 +101,7 @@ export class SealedBranch {
 
   /**
    * Asks once for many answers, each padded to `question.cells`. An answer that cannot be opened, or that comes after a
-   * later one, ends it.
+   * later one, ends the branch.
    */
   follow(question: Question, handler: OutcomeHandler): Following {
     const sealed = this.#seal(question)
@@ -116,7 +124,8 @@ export class SealedBranch {
           last = counter
         } catch (error) {
           following.stop()
-          return end(asNightjarError(error).code)
+          end(asNightjarError(error).code)
+          return this.#giveUp()
         }
         if (!isOver) handler.onOutcome(outcome)
       },
@@ -134,6 +143,12 @@ export class SealedBranch {
 
   retire(): void {
     this.carrier.retire()
+  }
+
+  /** What came was no answer. */
+  #giveUp(): void {
+    this.#options.onUnreadable?.()
+    this.carrier.retire(true)
   }
 
   #keep(): void {

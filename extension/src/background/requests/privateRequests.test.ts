@@ -192,7 +192,8 @@ describe('records on their way back', () => {
     const ids = [page.ask('eth_feeHistory'), page.ask('net_listening')]
     await turn()
     // Both were asked again.
-    expect(daemon.asked.slice(1).map(({ method }) => method)).toEqual([...expected, ...expected])
+    const asked = daemon.asked.slice(1).map(({ method }) => method)
+    expect([asked.slice(0, 2), asked.slice(2).sort()]).toEqual([expected, expected])
     expect(ids.map((id) => page.answerTo(id)?.result)).toEqual(expected.map((method) => `${method} of 1`))
   })
 

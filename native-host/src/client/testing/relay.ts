@@ -70,6 +70,13 @@ export class FakeRelay {
   refuses: ErrorCode | 'without a word' | undefined
   /** Milliseconds that it takes to each EXTEND. */
   extendsTake = 0
+  /** As a middle: has it decide what becomes of a cell for a branch, or from one; `pass` lets it go on. */
+  onDown: ((child: FakeHop, pass: () => void) => void) | undefined
+  onUp: ((child: FakeHop, pass: () => void) => void) | undefined
+  /** Milliseconds that a KEEP takes to it. */
+  keepLatency = 0
+  /** Its answers cannot be opened. */
+  garbles = false
   /** EXTENDs that it was asked for. */
   extendsAsked = 0
   /** Network document that it believes in. */
@@ -166,7 +173,11 @@ export class FakeHop {
     if (branch === 0) return this.#handle(decodeMessage(inner))
     const onward = new Uint8Array(cellBodySize)
     onward.set(inner)
-    this.children.get(branch)?.receive(onward)
+    const child = this.children.get(branch)
+    if (child === undefined) return
+    const pass = () => child.receive(onward)
+    if (this.owner.onDown !== undefined && this.#depth === 2) this.owner.onDown(child, pass)
+    else pass()
   }
 
   /** Forgets the hop and all behind it, and tells the one before. */
@@ -207,7 +218,7 @@ export class FakeHop {
     const child = this.children.get(branch)
     if (child === undefined) return
     child.isKept = true
-    this.#around.clock.after(seconds * second, () => child.end('branch-retired'))
+    this.#around.clock.after(seconds * second + this.owner.keepLatency, () => child.end('branch-retired'))
   }
 
   async #grow(branch: number, target: FakeRelay, hello: Uint8Array): Promise<void> {
@@ -221,7 +232,11 @@ export class FakeHop {
     if (target.silent) return
     const { reply, keys } = await answerHandshake(crypto, hello, target.secrets(target.onion))
     const child = new FakeHop(this.#around, target, this.#depth + 1, keys, {
-      up: (body) => this.#sendInner(body, branch),
+      up: (body) => {
+        const pass = () => this.#sendInner(body, branch)
+        if (this.owner.onUp !== undefined && this.#depth === 2) this.owner.onUp(child, pass)
+        else pass()
+      },
       onEnd: (code) => {
         this.children.delete(branch)
         if (code !== 'done') this.#sendClosed(branch, code)
@@ -303,7 +318,9 @@ function gatewayService(owner: FakeRelay): Accept {
     owner.asked.push(question)
     const text = encodeAnswer(await owner.answer(question))
     const cells = sizeClass(text.length, { minimum: 1, maximum: limits.answerCells, tooLarge: 'answer-too-large' })
-    stream.send(open.seal(text, cells, counterOf(record)), true)
+    const sealed = open.seal(text, cells, counterOf(record))
+    if (owner.garbles) sealed[sealed.length - 1] = (sealed[sealed.length - 1] ?? 0) ^ 1
+    stream.send(sealed, true)
   }
 
   function follow(stream: Stream, open: EnvelopeSession, record: Uint8Array): Followed {
