@@ -92,8 +92,8 @@ export class AccountQuestions {
     if (answered !== undefined) return answered
     const outcome = await this.#send(asked, proven)
     const told = 'result' in outcome ? outcome.result : null
-    const isLatest = question?.what === 'nonce' && question.block === 'latest'
-    if (isLatest && isSafeQuantity(told)) watches?.told(question.account, Number(told))
+    if (question?.what === 'nonce' && isSafeQuantity(told) && watches !== undefined)
+      return { result: quantityOf(watches.toldNonce(question, Number(told))) }
     const isUntold = receipt?.receipt === null && call.method === 'eth_getTransactionByHash'
     return isUntold ? withoutBlock(outcome) : outcome
   }

@@ -11,7 +11,7 @@ import { type Outcome, watchMethod } from '../rpc/index.ts'
 import { pause, second, type Timer } from '../runtime.ts'
 import type { Address } from '../wallet/index.ts'
 import { type AccountsContext, accountGroup, watchCells } from './context.ts'
-import { type Grid, secretSchedule } from './grid.ts'
+import { type Grid, secretDelay, secretSchedule } from './grid.ts'
 import type { Heads } from './heads.ts'
 import { namesIn, readParts, readProven } from './reading.ts'
 import { Registration } from './registration.ts'
@@ -29,6 +29,8 @@ const patientSlots = 3
 const mostBehind = 2
 /** The same for a block that all accounts have: each may have missed one. */
 const recent = 4
+/** How long after its delay its gateway may tell of a block before nobody waits for that: it reads, and the path takes time. */
+const allowance = 2 * second
 
 export interface AccountWatchOptions {
   readonly context: AccountsContext
@@ -44,6 +46,7 @@ export interface AccountWatchOptions {
 export class AccountWatch {
   readonly #options: AccountWatchOptions
   #grid: Grid
+  #delay: number
   #registration: Registration
   /** By number of the block. */
   readonly #states = new Map<number, State>()
@@ -53,6 +56,8 @@ export class AccountWatch {
   readonly #liars = new Set<string>()
   /** Of the block that its latest value was told of. */
   told = 0
+  /** When a block of which it had a value was last replaced, in the clock's elapsed milliseconds. */
+  #replacedAt = 0
   #silentSlots = 0
   #isSilent = false
   #isStopped = false
@@ -66,6 +71,7 @@ export class AccountWatch {
   constructor(options: AccountWatchOptions) {
     this.#options = options
     this.#grid = options.grid
+    this.#delay = this.#delayIn(options.grid)
     this.#registration = this.#registrationFor(options.grid)
   }
 
@@ -112,18 +118,37 @@ export class AccountWatch {
     return this.#states.get(number)
   }
 
-  /** Whether the block is one of the last few of the grid. */
-  isRecent(number: number): boolean {
-    return number >= (this.#options.heads.newestOn(this.#grid) ?? 0) - recent * this.#grid.stride
+  /** The last few blocks of the grid, the newest first. */
+  get recent(): readonly number[] {
+    const newest = this.#options.heads.newestOn(this.#grid) ?? 0
+    const numbers = Array.from({ length: recent + 1 }, (_, index) => newest - index * this.#grid.stride)
+    return numbers.filter((number) => number > 0)
   }
 
-  /** Drops what was said of a block that is no longer the chain's. */
-  onReplaced(number: number, hash: string): void {
-    if (this.#states.get(number)?.hash === hash) return
+  /**
+   * Whether others need not wait for it at that block: its gateway has told of it, or should have by now, as far as its delay
+   * and the time when heads came say. Nothing but that is left to the gateway, be it early or late, but for the allowance.
+   */
+  isPast(number: number): boolean {
+    const { context, heads } = this.#options
+    const { stride, slot } = this.#grid
+    const begun = context.clock.elapsed() - this.#delay
+    const ended = begun - Math.min(allowance, slot)
+    const wasKnown = (time: number) => number <= (heads.newestAt(time) ?? 0)
+    if (this.#states.has(number)) return wasKnown(begun)
+    // What was replaced is read again, as late as before.
+    return number % stride === 0 && ended >= this.#replacedAt && wasKnown(ended)
+  }
+
+  /** Drops what was said of a block that is no longer the chain's. @returns whether anything was */
+  onReplaced(number: number, hash: string): boolean {
+    if (this.#states.get(number)?.hash === hash) return false
     if (this.told >= number) this.told = 0
-    if (!this.#states.delete(number)) return
+    if (!this.#states.delete(number)) return false
+    this.#replacedAt = this.#options.context.clock.elapsed()
     this.#numbers = undefined
     this.#options.onChange()
+    return true
   }
 
   #onPush(outcome: Outcome, gateway: string): boolean {
@@ -238,9 +263,15 @@ export class AccountWatch {
       this.#renewal = undefined
       this.#registration.stop()
       this.#grid = grid
+      this.#delay = this.#delayIn(grid)
       this.#registration = this.#registrationFor(grid)
       this.#registration.start()
     })
+  }
+
+  #delayIn(grid: Grid): number {
+    const { context, chain, account } = this.#options
+    return secretDelay(context, grid, { chain, subject: account })
   }
 
   #registrationFor(grid: Grid): Registration {

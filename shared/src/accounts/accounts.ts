@@ -6,7 +6,7 @@
  * Left out: who the callers are. A site, or a wallet at the endpoint, is a group for what names no account.
  */
 import { hex } from '../bytes/index.ts'
-import { NightjarError } from '../errors/index.ts'
+import { asNightjarError, NightjarError } from '../errors/index.ts'
 import type { Call, Json, Outcome } from '../rpc/index.ts'
 import { pause } from '../runtime.ts'
 import {
@@ -148,11 +148,19 @@ export class Accounts {
     const { chain, call, own } = request
     const named = own.namedIn(call).length
     if (named > 1) this.#trust.link({ reason: 'transfer', accounts: named, isSent: true })
-    const outcome = await this.#send(accountGroup(sender), request)
-    this.#later.drop(subjectOf(chain, sender))
     const hash = transactionOf(call)?.hash
-    if ('result' in outcome && hash !== undefined) void this.#watches.open(chain)?.watchReceipt(hash, sender)
-    return outcome
+    let mayBeOut = false
+    try {
+      const outcome = await this.#send(accountGroup(sender), request)
+      mayBeOut = 'result' in outcome
+      return outcome
+    } catch (error) {
+      mayBeOut = asNightjarError(error).code === 'outcome-unknown'
+      throw error
+    } finally {
+      this.#later.drop(subjectOf(chain, sender))
+      if (mayBeOut && hash !== undefined) void this.#watches.open(chain)?.watchReceipt(hash, sender)
+    }
   }
 
   /** What the transaction costs that is about to be sent: it goes where that will go. */

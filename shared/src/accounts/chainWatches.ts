@@ -33,7 +33,7 @@ export interface ChainWatchesOptions {
   readonly context: AccountsContext
   readonly chain: number
   readonly trust: Trust
-  /** The block of that number is another one now. */
+  /** The block of that number is another one now, and what was known of an account there is dropped. */
   onReplaced(number: number): void
   /** Nothing is watched any more. */
   onOver(): void
@@ -85,16 +85,18 @@ export class ChainWatches {
   }
 
   /**
-   * The newest block for which every account that was read by then can be answered; undefined where that is none of the last
-   * few. Those that come back from an outage have such a block before it, too.
+   * The newest block for which every account that was read by then can be answered, or should be by now; undefined where that
+   * is none of the last few. Those that come back from an outage have such a block before it, too.
+   *
+   * When its own gateway tells of a block shows in no other's: what the wallet is told it names in its calls for all accounts, and
+   * two gateways that work together would find out which belong together. Where there is one account, it is waited for.
    */
   get head(): number | undefined {
-    const watches = this.#live()
-    const numbers = watches.map((watch) => watch.numbers)
-    const [candidates = []] = numbers.toSorted(([one = 0], [other = 0]) => one - other)
-    const isAnswered = (number: number) =>
-      watches.every((watch, index) => watch.at(number) !== undefined || (numbers[index]?.at(-1) ?? 0) > number)
-    return candidates.find((number) => watches[0]?.isRecent(number) === true && isAnswered(number))
+    const isAlone = this.#accounts.size === 1
+    const watches = isAlone ? this.#live() : this.#watches().filter(({ numbers }) => numbers.length > 0)
+    const isPast = (watch: AccountWatch, number: number) =>
+      (watch.numbers.at(-1) ?? 0) > number || (isAlone ? watch.at(number) !== undefined : watch.isPast(number))
+    return watches[0]?.recent.find((number) => watches.every((watch) => isPast(watch, number)))
   }
 
   /** The wallet asks for the account, which is watched from some time soon on. @returns whether it is, or will be */
@@ -128,14 +130,14 @@ export class ChainWatches {
     if (block === 'latest') {
       const latest = await this.#latest(account, watch, isAtStake)
       if (latest !== undefined) watch.told = latest.number
-      return this.#atStake(latest, isAtStake)
+      return this.#atStake(account, latest, isAtStake)
     }
     if (block > newest && watch.isLive) {
       const { slot } = await this.heads.grid()
       const isThere = () => (watch.numbers[0] ?? 0) >= block || !watch.isLive
       await this.#changes.until(isThere, patientSlots * slot)
     }
-    return this.#atStake(watch.at(block), isAtStake)
+    return this.#atStake(account, watch.at(block), isAtStake)
   }
 
   /** Never older than what was told before. What a watch knew when it was lost is not the latest for long. */
@@ -151,9 +153,10 @@ export class ChainWatches {
     return this.#nonces.isOld(account, latest, ahead) ? undefined : latest
   }
 
-  /** Its gateway was asked for the account's latest nonce: see Nonces.told. */
-  told(account: Address, nonce: number): void {
-    this.#nonces.told(account, nonce)
+  /** Its gateway was asked for the account's nonce, and said that. @returns what may be told: a gateway may be behind */
+  toldNonce({ account, block }: LocalQuestion, nonce: number): number {
+    if (block === 'latest') this.#nonces.told(account, nonce)
+    return Math.max(nonce, this.#nonces.leastAt(account, block === 'latest' ? (this.heads.newest ?? 0) : block))
   }
 
   /**
@@ -201,7 +204,7 @@ export class ChainWatches {
       // That gateway is left by now; the next one may be right.
       return read()
     })
-    return this.#atStake(state, isAtStake)
+    return this.#atStake(account, state, isAtStake)
   }
 
   /** From now on the receipt is watched. */
@@ -239,8 +242,12 @@ export class ChainWatches {
     this.heads.stop()
   }
 
+  #watches(): readonly AccountWatch[] {
+    return [...this.#accounts.values()].flatMap(({ watch }) => watch ?? [])
+  }
+
   #live(): readonly AccountWatch[] {
-    return [...this.#accounts.values()].flatMap(({ watch }) => (watch?.isLive === true ? [watch] : []))
+    return this.#watches().filter(({ isLive }) => isLive)
   }
 
   async #watch(account: Address): Promise<AccountWatch> {
@@ -268,21 +275,26 @@ export class ChainWatches {
     return hasValue() ? schedule()?.watch : undefined
   }
 
-  async #atStake(state: State | undefined, isAtStake: boolean): Promise<State | undefined> {
+  async #atStake(account: Address, state: State | undefined, isAtStake: boolean): Promise<State | undefined> {
     if (state === undefined || !isAtStake) return state
+    // Its gateway proves nothing; what it says when it is asked is compared, too.
+    const isRefuted = state.trust === 'unverified' && Number(state.nonce) < this.#nonces.leastAt(account, state.number)
+    if (isRefuted) return undefined
     const agreement = await this.heads.agree(state.number, state.hash, true)
     if (agreement.kind === 'disputed') throw new NightjarError('answer-refuted')
     const isOther = agreement.kind !== 'unconfirmed' && agreement.hash !== state.hash
     if (isOther) throw new NightjarError('answer-refuted')
     const isSure = agreement.kind === 'agreed' && agreement.operators >= atStake
-    return isSure ? state : { ...state, trust: 'unverified' }
+    if (!isSure) return { ...state, trust: 'unverified' }
+    if (state.trust === 'verified') this.#nonces.toldVerified(account, state)
+    return state
   }
 
   #replaced(number: number, hash: string): void {
-    for (const { watch } of this.#accounts.values()) watch?.onReplaced(number, hash)
+    const dropped = this.#watches().filter((watch) => watch.onReplaced(number, hash))
     this.#nonces.onReplaced(number, hash)
     for (const watch of this.#receipts.values()) watch.onReplaced(number, hash)
-    this.#options.onReplaced(number)
+    if (dropped.length > 0) this.#options.onReplaced(number)
     this.#changes.notify()
   }
 

@@ -61,21 +61,36 @@ export interface Schedule {
   readonly secret: string
 }
 
+export interface Watched {
+  readonly chain: number
+  /** No two of a chain are the same. */
+  readonly subject: string
+}
+
 /**
  * How something is watched on the grid, at the gateway of that identity. The delay in each slot is its own; the secret shows
  * its gateway that it is the same client who asks for it on another branch, or after a loss, and takes up what went on there.
  * Both outlive restarts: what a client watched before would else come back as something new, all of it within half an hour.
  * With the secret another gateway could ask this one whether the watch goes on: so each is told one of its own.
- * @param subject what is watched: no two of a chain are the same
  */
 export function secretSchedule(
-  { keyed }: Pick<AccountsContext, 'keyed'>,
-  { stride, longestDelay }: Grid,
-  { chain, subject }: { readonly chain: number; readonly subject: string },
+  context: Pick<AccountsContext, 'keyed'>,
+  grid: Grid,
+  watched: Watched,
 ): (gateway: string) => Schedule {
-  const name = `${chain} ${subject} ${stride} ${longestDelay}`
-  const delay = Math.floor((readU32(keyed(name), 0) / 2 ** 32) * longestDelay)
-  return (gateway) => ({ stride, delay, secret: hex(keyed(`${name} ${gateway}`).subarray(0, 16)) })
+  const { stride } = grid
+  const delay = secretDelay(context, grid, watched)
+  const name = secretName(grid, watched)
+  return (gateway) => ({ stride, delay, secret: hex(context.keyed(`${name} ${gateway}`).subarray(0, 16)) })
+}
+
+/** Milliseconds from a block of the grid to when it is read. */
+export function secretDelay({ keyed }: Pick<AccountsContext, 'keyed'>, grid: Grid, watched: Watched): number {
+  return Math.floor((readU32(keyed(secretName(grid, watched)), 0) / 2 ** 32) * grid.longestDelay)
+}
+
+function secretName({ stride, longestDelay }: Grid, { chain, subject }: Watched): string {
+  return `${chain} ${subject} ${stride} ${longestDelay}`
 }
 
 /** How far apart the blocks of rounds are. */

@@ -70,6 +70,15 @@ describe('heads of which none could be followed for long', () => {
     expect(others.length).toBeLessThan(70)
   })
 
+  it('and of which all others are gone for good are told by the one that is left', async () => {
+    const stage = await warm()
+    setFault(stage, { isNone: true }, [1, 2])
+    for (const index of [1, 2]) stage.gateways.loseBranches(`heads ${index}`)
+    await stage.clock.elapse(5 * minute)
+    const newest = await stage.settled(stage.ask('eth_blockNumber'))
+    expect(stage.chain.head.number - Number((newest as { readonly result: string }).result)).toBeLessThan(3)
+  })
+
   it('are not asked for any more once nothing is watched', async () => {
     const stage = await afterOutage()
     stage.accounts.stop()

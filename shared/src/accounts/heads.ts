@@ -5,11 +5,13 @@
  */
 import { type Header, type Hex, type Receipt, verifyHeader } from '../proofs/index.ts'
 import { second, type Timer } from '../runtime.ts'
+import { type Agreement, fits } from './agreement.ts'
 import { BlockLists, type ListsPlace } from './blockLists.ts'
 import { Changes } from './changes.ts'
 import type { AccountsContext } from './context.ts'
 import { type Grid, gridOf, knownBlockTime, measuredBlockTime, onGrid, usualBlockTime } from './grid.ts'
 import { type Block, HeadFollower } from './headFollower.ts'
+import { Newest } from './newest.ts'
 import type { Trust } from './trust.ts'
 
 /** How long one waits for a gateway that has not got as far as another. */
@@ -21,21 +23,6 @@ const remembered = 256
 const usual = 2
 /** Operators that have to agree where there is value at stake. */
 export const atStake = 3
-
-export type Agreement =
-  /** `header` is missing where its form is not known (another kind of chain): then nothing can be checked against it. */
-  | {
-      readonly kind: 'agreed'
-      readonly hash: string
-      readonly header: Header | undefined
-      /** How many operators say so: two at least. */
-      readonly operators: number
-    }
-  /** The network has one operator to ask. */
-  | { readonly kind: 'alone'; readonly hash: string }
-  /** Nobody has it, or one alone, and others, who are there, do not have it yet. */
-  | { readonly kind: 'unconfirmed' }
-  | { readonly kind: 'disputed' }
 
 export interface HeadsOptions {
   readonly context: AccountsContext
@@ -52,6 +39,7 @@ export class Heads {
   readonly #followers: HeadFollower[] = []
   readonly #headers = new Map<string, Header | undefined>()
   readonly #lists = new BlockLists()
+  readonly #newest: Newest
   /** Milliseconds from block to block; undefined until it is measured where it is not known. */
   #blockTime: number | undefined
   #isMeasuring = false
@@ -61,12 +49,15 @@ export class Heads {
   #replacements = 0
   /** Numbers of blocks about which followers differ. */
   readonly #suspected = new Set<number>()
+  /** Numbers of blocks that one follower took back and another may still have. */
+  readonly #contested = new Set<number>()
   #look: Timer | undefined
   #isStopped = false
 
   constructor(options: HeadsOptions) {
     this.#options = options
     this.#changes = new Changes(options.context.clock)
+    this.#newest = new Newest(options.context.clock)
     this.#blockTime = knownBlockTime(options.chain)
   }
 
@@ -94,14 +85,12 @@ export class Heads {
 
   /** Number of the newest block that two operators have; that one has, where there is no other. */
   get newest(): number | undefined {
-    const numbers = new Map<string | undefined, number>()
-    for (const { newest } of this.#followers) {
-      if (newest === undefined) continue
-      const operator = this.#options.context.operatorOf(newest.gateway)
-      numbers.set(operator, Math.max(newest.number, numbers.get(operator) ?? 0))
-    }
-    const [first, second] = [...numbers.values()].sort((one, other) => other - one)
-    return second ?? (this.#isOneAlone ? first : undefined)
+    return this.#newest.number
+  }
+
+  /** The same at that time, in the clock's elapsed milliseconds; undefined where that is not known. */
+  newestAt(time: number): number | undefined {
+    return this.#newest.at(time)
   }
 
   /**
@@ -126,7 +115,7 @@ export class Heads {
   async agree(number: number, expected?: string, isAtStake = false): Promise<Agreement> {
     if (isAtStake) this.#addThird()
     const asked = this.#followers.length
-    const agreement = await this.#settle(number, expected)
+    const agreement = await this.#settle(number, (judged) => fits(judged, expected))
     if (agreement.kind === 'agreed' || asked >= atStake || this.#isStopped) return agreement
     this.#addThird()
     return this.#judge(number)
@@ -152,6 +141,7 @@ export class Heads {
         for (const other of this.#followers) other.hurry()
       },
       onFailed: () => {
+        this.#noteNewest()
         this.#changes.notify()
         if (!follower.isThere) this.#addThird()
       },
@@ -163,6 +153,8 @@ export class Heads {
 
   #onHead(follower: HeadFollower): void {
     void this.#measure(follower)
+    this.#noteNewest()
+    this.#judgeContested()
     this.#changes.notify()
     this.#options.onHead()
     const furthest = Math.max(...this.#followers.map(({ newest }) => newest?.number ?? 0))
@@ -174,14 +166,25 @@ export class Heads {
     })
   }
 
-  /** The judgement that fits, or the last one within the time that they have. */
-  async #settle(number: number, expected?: string): Promise<Agreement> {
+  #noteNewest(): void {
+    const numbers = new Map<string | undefined, number>()
+    for (const { newest, isThere } of this.#followers) {
+      if (newest === undefined || !isThere) continue
+      const operator = this.#options.context.operatorOf(newest.gateway)
+      numbers.set(operator, Math.max(newest.number, numbers.get(operator) ?? 0))
+    }
+    this.#newest.take([...numbers.values()], this.#isOneAlone)
+  }
+
+  /** The first judgement that is enough, or the last one within the time that they have. */
+  async #settle(number: number, isEnough: (judged: Agreement) => boolean): Promise<Agreement> {
     const { clock } = this.#options.context
     const until = clock.elapsed() + patience
     for (;;) {
       const seen = this.#replacements
       const agreement = await this.#judge(number)
-      if (fits(agreement, expected)) return agreement
+      // However often blocks are said to be replaced: one gateway can say so for ever.
+      if (isEnough(agreement) || clock.elapsed() >= until) return agreement
       if (!(await this.#changes.until(() => this.#replacements > seen, until - clock.elapsed()))) return agreement
     }
   }
@@ -259,13 +262,35 @@ export class Heads {
     if (best !== undefined) for (const { follower, gateway } of odd) follower.leave(gateway)
   }
 
+  /** One follower says so. The others hear of a reorganisation soon; where they do not, a third tells who is right. */
   async #replaced(number: number): Promise<void> {
     this.#replacements += 1
     this.#changes.notify()
-    const agreement = await this.#settle(number)
-    if (agreement.kind === 'disputed' || this.#isStopped) return
-    // The chain may be shorter for a while: then nobody has that block.
-    this.#options.onReplaced(number, agreement.kind === 'unconfirmed' ? '' : agreement.hash)
+    const agreement = await this.#settle(number, (judged) => this.#isDecided(number, judged))
+    if (this.#isDecided(number, agreement)) return this.#conclude(number, agreement)
+    this.#addThird()
+    this.#conclude(number, await this.#judge(number))
+  }
+
+  #conclude(number: number, agreement: Agreement): void {
+    if (this.#isStopped || agreement.kind === 'disputed') return
+    if (this.#isDecided(number, agreement)) {
+      this.#options.onReplaced(number, agreement.kind === 'unconfirmed' ? '' : agreement.hash)
+    } else if (number > (this.newest ?? 0) - remembered) {
+      this.#contested.add(number)
+    }
+  }
+
+  /** Whether it says what the block is. The chain may be shorter for a while: then nobody has it. */
+  #isDecided(number: number, { kind }: Agreement): boolean {
+    return kind === 'unconfirmed' ? number > (this.newest ?? 0) : kind !== 'disputed'
+  }
+
+  /** Whoever took them back may have others in their place by now. */
+  #judgeContested(): void {
+    const contested = [...this.#contested]
+    this.#contested.clear()
+    for (const number of contested) void this.#judge(number).then((agreement) => this.#conclude(number, agreement))
   }
 
   /** Where the earlier block cannot be had the next head is another chance. */
@@ -278,11 +303,6 @@ export class Heads {
     this.#isMeasuring = false
     this.#changes.notify()
   }
-}
-
-function fits(agreement: Agreement, expected: string | undefined): boolean {
-  if (agreement.kind === 'disputed') return false
-  return expected === undefined || (agreement.kind !== 'unconfirmed' && agreement.hash === expected)
 }
 
 function hashesIn(blocks: readonly Block[]): ReadonlySet<string> {

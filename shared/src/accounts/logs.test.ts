@@ -4,9 +4,9 @@ import { type Fields, prague, verifiedOf } from '../proofs/testing/vectors.ts'
 import type { Call, Json, Outcome } from '../rpc/index.ts'
 import { second } from '../runtime.ts'
 import { FakeClock } from '../testing/index.ts'
+import type { Agreement } from './agreement.ts'
 import { BlockLists } from './blockLists.ts'
 import type { LieReport } from './context.ts'
-import type { Agreement } from './heads.ts'
 import { type LogsOptions, proveLogs, readLogs } from './logs.ts'
 
 /** Of four blocks; the second has many logs of this contract, the last one of it, and the others none. */

@@ -3,6 +3,7 @@
  * knows its account at the blocks of the grid; what its gateway says when it is asked, and a receipt, may be newer.
  *
  * Where only a gateway's word says so, it binds until the watch has come so far that it would show the same if it was true.
+ * What was verified binds until its block is replaced: no gateway that lags, or lies, takes it back.
  */
 import { LRUCache } from 'lru-cache'
 import type { Address } from '../wallet/index.ts'
@@ -12,6 +13,13 @@ import type { State } from './state.ts'
 /** Accounts of one chain of which is remembered what was told. */
 const mostAccounts = 256
 
+interface Verified {
+  readonly nonce: number
+  /** Of the first block that showed it. */
+  readonly number: number
+  readonly hash: string
+}
+
 interface Told {
   /** The newest block of which was told that a transaction of the account is in it. */
   minedIn: Pick<Place, 'number' | 'hash'>
@@ -19,9 +27,12 @@ interface Told {
   nonce: number
   /** What of that the watch has to show, by the first block that is newer than `by`. */
   trial: { readonly nonce: number; readonly by: number } | undefined
+  /** The highest nonce that was told as verified. */
+  verified: Verified
 }
 
 const none = { number: 0, hash: '' }
+const noneVerified: Verified = { ...none, nonce: 0 }
 
 export class Nonces {
   readonly #told = new LRUCache<Address, Told>({ max: mostAccounts })
@@ -38,6 +49,22 @@ export class Nonces {
   told(account: Address, nonce: number): void {
     const told = this.#of(account)
     told.nonce = Math.max(told.nonce, nonce)
+  }
+
+  /** The account's nonce at that block is told as verified. */
+  toldVerified(account: Address, { number, hash, nonce }: Pick<State, 'number' | 'hash' | 'nonce'>): void {
+    const told = this.#of(account)
+    const shown = { number, hash, nonce: Number(nonce) }
+    const { verified } = told
+    // Lower later on: then the block of the other was replaced, be it long ago.
+    const isOver = shown.number > verified.number && shown.nonce < verified.nonce
+    if (isOver || shown.nonce > verified.nonce) told.verified = shown
+  }
+
+  /** The account's nonce at that block is this one at least. */
+  leastAt(account: Address, block: number): number {
+    const { number, nonce } = this.#told.peek(account)?.verified ?? noneVerified
+    return block < number ? 0 : nonce
   }
 
   /**
@@ -66,11 +93,12 @@ export class Nonces {
   onReplaced(number: number, hash: string): void {
     for (const told of this.#told.values()) {
       if (told.minedIn.number === number && told.minedIn.hash !== hash) told.minedIn = none
+      if (told.verified.number === number && told.verified.hash !== hash) told.verified = noneVerified
     }
   }
 
   #of(account: Address): Told {
-    const told = this.#told.get(account) ?? { minedIn: none, nonce: 0, trial: undefined }
+    const told = this.#told.get(account) ?? { minedIn: none, nonce: 0, trial: undefined, verified: noneVerified }
     this.#told.set(account, told)
     return told
   }

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { last, mixed, verifiedBlock } from '../proofs/testing/vectors.ts'
 import type { Json } from '../rpc/index.ts'
 import { FakeClock } from '../testing/index.ts'
+import type { Agreement } from './agreement.ts'
 import { BlockLists, type ListsPlace } from './blockLists.ts'
-import type { Agreement } from './heads.ts'
 import { proveReceipt } from './receiptProof.ts'
 
 const receipt = mixed.receipts[1] as (typeof mixed.receipts)[number]

@@ -2,7 +2,7 @@
 import { type AccountQuestion, fitsOwnProof, type Hex, verifyAccount } from '../proofs/index.ts'
 import { type Json, type Outcome, unpackNodes } from '../rpc/index.ts'
 import type { Address } from '../wallet/index.ts'
-import type { Agreement } from './heads.ts'
+import type { Agreement } from './agreement.ts'
 import { isHash, isObject, isSafeQuantity, type JsonObject, quantityOf } from './json.ts'
 
 export interface State {

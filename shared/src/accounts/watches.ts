@@ -16,6 +16,7 @@ export class Watches {
   readonly #chains = new Map<number, ChainWatches>()
   /** By chain, the newest block that the wallet was told. */
   readonly #told = new LRUCache<number, number>({ max: mostTold })
+  #isStopped = false
 
   constructor(context: AccountsContext, trust: Trust) {
     this.#context = context
@@ -35,10 +36,10 @@ export class Watches {
     return this.#chains.get(chain)
   }
 
-  /** The chain's watches, unless too many other chains are watched. */
+  /** The chain's watches, unless too many other chains are watched, or nothing is any more. */
   open(chain: number): ChainWatches | undefined {
     const known = this.#chains.get(chain)
-    if (known !== undefined || this.#chains.size >= mostChains) return known
+    if (known !== undefined || this.#chains.size >= mostChains || this.#isStopped) return known
     const watches = new ChainWatches({
       context: this.#context,
       chain,
@@ -74,6 +75,7 @@ export class Watches {
   }
 
   stop(): void {
+    this.#isStopped = true
     for (const watches of this.#chains.values()) watches.stop()
     this.#chains.clear()
   }
