@@ -1,5 +1,6 @@
 /** A relay that drains: it says so once, takes nothing new, and what it carries goes on. */
 import { fromUtf8 } from '@nightjar/shared/bytes'
+import { goawayCell } from '@nightjar/shared/cell'
 import { CircuitTable, type Hop } from '@nightjar/shared/circuit'
 import { codeOfAsync } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
@@ -12,10 +13,10 @@ beforeEach(async () => {
 
 /** A client's path, and the seconds that each of its hops was told. */
 async function path() {
-  const { hops, table } = await network.open('entry', 'middle', 'gateway')
+  const { hops, table, wire } = await network.open('entry', 'middle', 'gateway')
   const told: [number, number][] = []
   for (const hop of hops) hop.onGoaway((seconds) => told.push([hop.depth, seconds]))
-  return { hops, table, told, last: hops.at(-1) as (typeof hops)[0] }
+  return { hops, table, wire, told, last: hops.at(-1) as (typeof hops)[0] }
 }
 
 describe.each([
@@ -74,4 +75,17 @@ test('what comes after takes a new link, to whoever listens there then', async (
   const old = network.relay('middle').outgoing[0]
   await network.relay('middle').pool.close()
   expect(old?.link.closed).toBe(true)
+})
+
+test('one that says so again and again costs one cell for each branch, and its link', async () => {
+  const { wire: client, last } = await path()
+  const wire = network.wire('middle', 'gateway')
+  client.held = true
+  for (let count = 0; count < 1000; count++) wire.far.send(goawayCell(30))
+  await network.settle()
+  // BRANCH_GOAWAY and BRANCH_CLOSED.
+  expect([client.far.sent.length, wire.near.closedWith]).toEqual([2, 'protocol-violation'])
+  client.held = false
+  await network.settle()
+  expect(last.error?.code).toBe('link-lost')
 })

@@ -4,10 +4,10 @@
  */
 import { concat, isZero, readU32, u32 } from '@nightjar/shared/bytes'
 import type { CircuitTable, Hop } from '@nightjar/shared/circuit'
-import { limits } from '@nightjar/shared/limits'
 import { pattern } from '@nightjar/shared/testing'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { limits } from '../limits/limits.ts'
 import { ask, MemoryNetwork } from './testing/memoryNetwork.ts'
 import { actionArbitrary, canGrow, Model, mostBranches, type Node, names } from './testing/model.ts'
 
@@ -16,12 +16,14 @@ function mayBeLeft(node: Node): boolean {
   return node.isKept || (node.parent !== undefined && mayBeLeft(node.parent))
 }
 
-/** Everything that was stalled goes on, and all arrives. */
+/** Everything that was stalled goes on, and all arrives; relays whose links were cut may be dialled again. */
 async function calm(network: MemoryNetwork): Promise<void> {
   for (const wire of network.wires) {
     wire.near.resume()
     wire.far.resume()
   }
+  await network.settle()
+  network.clock.advance(limits.longestDialPause)
   await network.settle()
 }
 

@@ -1,15 +1,14 @@
-import { goawayCell } from '@nightjar/shared/cell'
 import type { CircuitTable } from '@nightjar/shared/circuit'
 import type { Relay } from '@nightjar/shared/directory'
-import { NightjarError } from '@nightjar/shared/errors'
+import type { NightjarError } from '@nightjar/shared/errors'
 import { minute, second } from '@nightjar/shared/runtime'
-import { FakeClock, pattern, ScriptedLink, turn } from '@nightjar/shared/testing'
-import type { Dial, DialOptions } from '@nightjar/shared-node/link'
+import { FakeClock, pattern, type ScriptedLink, turn } from '@nightjar/shared/testing'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { limits } from '../limits/limits.ts'
 import type { Refusal } from '../limits/refusal.ts'
 import { LinkPool, type Place } from './pool.ts'
 import { describeRelay } from './testing/memoryNetwork.ts'
+import { type ScriptedDial, scriptedDials } from './testing/scriptedDials.ts'
 
 const clock = new FakeClock()
 const relay = describeRelay('middle', pattern(32), clock.now())
@@ -18,32 +17,16 @@ const other = describeRelay('gateway', pattern(32), clock.now())
 const origin = { source: '198.51.100.1', circuit: {} }
 const end = { onCell() {}, onLinkClosed() {} }
 
-interface Call {
-  readonly options: DialOptions
-  /** The link comes up. */
-  succeed(): ScriptedLink
-  fail(): void
-}
-
-let calls: Call[]
+let calls: ScriptedDial[]
 let pool: LinkPool
 let refused: Refusal[]
 beforeEach(() => {
-  calls = []
   refused = []
-  const dial: Dial = (options) =>
-    new Promise((resolve, reject) => {
-      const succeed = () => {
-        const link = new ScriptedLink(options.table)
-        options.table.attach(link)
-        resolve(link)
-        return link
-      }
-      calls.push({ options, succeed, fail: () => reject(new NightjarError('connect-failed')) })
-    })
+  const dials = scriptedDials()
+  calls = dials.calls
   const onRefused = (refusal: Refusal) => void refused.push(refusal)
   pool = new LinkPool({
-    dial,
+    dial: dials.dial,
     clock,
     idleAfter: 1234,
     onRefused,
@@ -68,7 +51,7 @@ function placed(): Promise<Place> {
 /** A link to `to` that is up. */
 async function linked(to: Relay = relay): Promise<{ table: CircuitTable; link: ScriptedLink }> {
   const pending = linkTo(to)
-  const link = (calls.at(-1) as Call).succeed()
+  const link = (calls.at(-1) as ScriptedDial).succeed()
   return { table: await pending, link }
 }
 
@@ -172,21 +155,6 @@ describe('a link that no circuit uses', () => {
     expect(link.closedWith).toBe('idle')
   })
 
-  test('that drained ends long after another was dialled, which is still known then', async () => {
-    const first = await placed()
-    first.table.onCell(goawayCell(30))
-    first.leave()
-    expect(pool.size).toBe(0)
-    const { link } = await linked()
-    first.table.link.close('draining')
-    ;(first.table.link as ScriptedLink).lose()
-    expect(pool.size).toBe(1)
-    await linkTo(relay)
-    expect(calls).toHaveLength(2)
-    await pool.close()
-    expect(link.closedWith).toBe('draining')
-  })
-
   test('is looked at no more once it is lost', async () => {
     const { link } = await linked()
     link.lose()
@@ -215,7 +183,7 @@ describe('close', () => {
     })
     await turn()
     expect(closed).toBe(false)
-    const link = (calls[0] as Call).succeed()
+    const link = (calls[0] as ScriptedDial).succeed()
     calls[1]?.fail()
     await closing
     expect(link.closedWith).toBe('draining')
@@ -329,7 +297,7 @@ describe('places', () => {
 
   test('a link that is given no more circuits counts as full for a minute: a further one is dialled', async () => {
     const pending = pool.placeTo(relay, origin)
-    const first = (calls.at(-1) as Call).succeed()
+    const first = (calls.at(-1) as ScriptedDial).succeed()
     const place = await pending
     place.refused()
     place.leave()

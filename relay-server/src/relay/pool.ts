@@ -1,18 +1,19 @@
 /**
  * Links to other relays: dialled once, shared by all circuits that go there, closed when none does any more. A further
- * one is dialled when all are full, and none for a while after a failure. Whoever is to put a circuit on one takes a place
- * first; each source (limits/sources.ts) has at most its share of them, and each circuit its share of that (limits/share.ts).
+ * one is dialled when all are full, and none for a while after a failure (dialPauses.ts). One whose relay drains is left: what is
+ * on it goes on, and what is new takes another. Whoever is to put a circuit on one takes a place first; each source
+ * (limits/sources.ts) has at most its share of them, and each circuit its share of that (limits/share.ts).
  */
 import { CircuitTable } from '@nightjar/shared/circuit'
 import type { Relay } from '@nightjar/shared/directory'
-import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
+import { asNightjarError, type ErrorCode, NightjarError } from '@nightjar/shared/errors'
 import { type Clock, minute } from '@nightjar/shared/runtime'
 import type { Dial, LinkRates } from '@nightjar/shared-node/link'
 import { limits } from '../limits/limits.ts'
 import type { OnRefused } from '../limits/refusal.ts'
 import { isFairWithin, type Places } from '../limits/share.ts'
 import { Counts, type Origin } from '../limits/sources.ts'
-import { FailedDials } from './failedDials.ts'
+import { DialPauses } from './dialPauses.ts'
 
 export interface PoolOptions {
   readonly dial: Dial
@@ -36,7 +37,10 @@ export interface Place {
 }
 
 interface OnwardLink {
-  readonly table: Promise<CircuitTable>
+  readonly table: CircuitTable
+  readonly opened: Promise<void>
+  /** In the clock's elapsed milliseconds. */
+  readonly dialledAt: number
   taken: number
   /** Until then the other relay gives it no more circuits, in the clock's elapsed milliseconds. */
   fullUntil: number
@@ -49,7 +53,9 @@ const fullFor = 1 * minute
 interface Peer {
   /** Those that new circuits may take. */
   readonly links: Set<OnwardLink>
-  /** Places by source and by circuit, those on links that drain included. */
+  /** Those that were left with circuits on them. */
+  readonly left: Set<OnwardLink>
+  /** Places by source and by circuit, those on links that were left included. */
   readonly ofSources: Counts
   readonly ofCircuits: Counts<object>
 }
@@ -57,18 +63,16 @@ interface Peer {
 export class LinkPool {
   readonly #options: PoolOptions
   readonly #peers = new Map<string, Peer>()
-  readonly #failed: FailedDials
-  /** Links to relays that drain: what is on them goes on, and what is new takes another. */
-  readonly #left = new Set<CircuitTable>()
+  readonly #pauses: DialPauses
   #closed = false
 
   constructor(options: PoolOptions) {
     this.#options = options
-    this.#failed = new FailedDials(options.clock)
+    this.#pauses = new DialPauses(options.clock)
   }
 
   get size(): number {
-    return [...this.#peers.values()].reduce((sum, { links }) => sum + links.size, 0)
+    return [...this.#peers.values()].reduce((sum, peer) => sum + openLinksOf(peer), 0)
   }
 
   /**
@@ -89,7 +93,8 @@ export class LinkPool {
       link.fullUntil = this.#options.clock.elapsed() + fullFor
     }
     try {
-      return { table: await link.table, leave, refused }
+      await link.opened
+      return { table: link.table, leave, refused }
     } catch (error) {
       leave()
       throw error
@@ -98,27 +103,28 @@ export class LinkPool {
 
   async close(): Promise<void> {
     this.#closed = true
-    const pending = [...this.#peers.values()].flatMap(({ links }) => [...links])
-    for (const { links } of this.#peers.values()) links.clear()
-    for (const { link } of [...this.#left]) link.close('draining')
-    for (const result of await Promise.allSettled(pending.map(({ table }) => table))) {
-      if (result.status === 'fulfilled') result.value.link.close('draining')
-    }
+    const all = [...this.#peers.values()].flatMap(({ links, left }) => [...links, ...left])
+    this.#peers.clear()
+    await Promise.allSettled(all.map(({ table, opened }) => opened.then(() => table.link.close('draining'))))
   }
 
   /**
    * The first that has room; a further one where none has; where there are enough, the one that was refused first.
-   * @throws NightjarError how dialling one failed just now
+   * @throws NightjarError `draining`, or why none is dialled just now
    */
   #linkFor(relay: Relay, peer: Peer): OnwardLink {
     const now = this.#options.clock.elapsed()
     const [best] = [...peer.links]
       .filter(({ taken }) => taken < limits.circuitsPerLink)
       .sort((one, other) => Math.max(one.fullUntil - now, 0) - Math.max(other.fullUntil - now, 0))
-    const isThere = best !== undefined && (best.fullUntil <= now || peer.links.size >= limits.linksPerRelay)
-    if (isThere) return best
-    const failure = this.#failed.codeOf(relay.id)
+    const mayOpen = peer.links.size < limits.linksPerRelay && openLinksOf(peer) < limits.openLinksPerRelay
+    if (best !== undefined && (best.fullUntil <= now || !mayOpen)) return best
+    const failure = this.#pauses.codeOf(relay.id)
     if (failure !== undefined) throw new NightjarError(failure)
+    if (!mayOpen) {
+      this.#options.onRefused('onward-links')
+      throw new NightjarError('draining')
+    }
     return this.#open(relay, peer)
   }
 
@@ -131,16 +137,33 @@ export class LinkPool {
       link.taken -= 1
       peer.ofSources.remove(source)
       peer.ofCircuits.remove(circuit)
+      closeLeft(peer, link)
       this.#forgetUnused(relay, peer)
     }
   }
 
   #open(relay: Relay, peer: Peer): OnwardLink {
-    const link: OnwardLink = {
-      table: this.#dial(relay, () => {
+    const forget = () => {
+      peer.links.delete(link)
+      peer.left.delete(link)
+      this.#forgetUnused(relay, peer)
+    }
+    const table = new CircuitTable({
+      onClosed: () => {
+        if (peer.links.has(link)) this.#countShort(relay, link, 'link-lost')
+        forget()
+      },
+      onGoaway: () => {
+        this.#countShort(relay, link, 'draining')
         peer.links.delete(link)
-        this.#forgetUnused(relay, peer)
-      }),
+        peer.left.add(link)
+        closeLeft(peer, link)
+      },
+    })
+    const link: OnwardLink = {
+      table,
+      opened: this.#dial(relay, table, forget),
+      dialledAt: this.#options.clock.elapsed(),
       taken: 0,
       fullUntil: 0,
     }
@@ -148,33 +171,30 @@ export class LinkPool {
     return link
   }
 
-  #forgetUnused(relay: Relay, peer: Peer): void {
-    // A link that drains may end long after the relay was forgotten and dialled anew.
-    const isKnown = this.#peers.get(relay.id) === peer
-    if (isKnown && peer.links.size === 0 && peer.ofSources.total === 0) this.#peers.delete(relay.id)
+  /** New circuits cannot take it any more, which says something of its relay where they could for moments only. */
+  #countShort(relay: Relay, { dialledAt }: OnwardLink, code: ErrorCode): void {
+    const { clock, idleAfter, onRefused } = this.#options
+    // By then this side may have closed it for want of cells.
+    const steadyAfter = Math.min(limits.linkSteadyAfter, idleAfter)
+    if (this.#closed || clock.elapsed() - dialledAt >= steadyAfter) return
+    onRefused('short-link')
+    this.#pauses.addShortLink(relay.id, code)
   }
 
-  async #dial(relay: Relay, forget: () => void): Promise<CircuitTable> {
-    const table: CircuitTable = new CircuitTable({
-      onClosed: () => {
-        forget()
-        this.#left.delete(table)
-      },
-      onGoaway: () => {
-        forget()
-        this.#left.add(table)
-      },
-    })
+  #forgetUnused(relay: Relay, peer: Peer): void {
+    if (peer.links.size === 0 && peer.ofSources.total === 0) this.#peers.delete(relay.id)
+  }
+
+  async #dial(relay: Relay, table: CircuitTable, forget: () => void): Promise<void> {
     try {
       await this.#dialAny(relay, table)
     } catch (error) {
-      this.#failed.add(relay.id, asNightjarError(error).code)
+      this.#pauses.addFailure(relay.id, asNightjarError(error).code)
       forget()
       throw error
     }
     if (this.#closed) table.link.close('draining')
     else this.#closeWhenUnused(table)
-    return table
   }
 
   async #dialAny(relay: Relay, table: CircuitTable): Promise<void> {
@@ -202,7 +222,16 @@ export class LinkPool {
 }
 
 function newPeer(): Peer {
-  return { links: new Set(), ofSources: new Counts(), ofCircuits: new Counts() }
+  return { links: new Set(), left: new Set(), ofSources: new Counts(), ofCircuits: new Counts() }
+}
+
+function openLinksOf({ links, left }: Peer): number {
+  return links.size + left.size
+}
+
+/** Closes a link that was left, if its last circuit is gone. */
+function closeLeft({ left }: Peer, link: OnwardLink): void {
+  if (link.taken === 0 && left.has(link)) link.table.link.close('idle')
 }
 
 /** Those on links that are not open yet included. */

@@ -1,10 +1,10 @@
 import { cellHeaderSize, cellSize, circuitIdOf, command, makeCell, writeHeader } from '@nightjar/shared/cell'
 import { type Hop, layerBodySize } from '@nightjar/shared/circuit'
 import type { ErrorCode, NightjarError } from '@nightjar/shared/errors'
-import { millisecond } from '@nightjar/shared/runtime'
 import { flipBit, pattern } from '@nightjar/shared/testing'
 import fc from 'fast-check'
 import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { limits } from '../limits/limits.ts'
 import { ask, MemoryNetwork, type Wire } from './testing/memoryNetwork.ts'
 
 const hopNames = ['entry', 'middle', 'gateway-1'] as const
@@ -28,8 +28,8 @@ beforeAll(async () => {
 })
 
 async function growTree(): Promise<Tree> {
-  // The relays have a rate for EXTENDs, and their network is that of many trees.
-  network.clock.advance(100 * millisecond)
+  // The relays have a rate for EXTENDs and a pause after short links, and their network is that of many trees.
+  network.clock.advance(limits.longestDialPause)
   const { wire, hops } = await network.open(...hopNames)
   const [entry, middle, target] = hops as [Hop, Hop, Hop]
   const others = [await network.grow(middle, 'gateway-1'), await network.grow(middle, 'gateway-2')] as const

@@ -89,6 +89,30 @@ describe('dispatch', () => {
     }
   })
 
+  test('GOAWAY is told once: a second one closes the link and is told to nobody', () => {
+    const told: [string, number][] = []
+    const { table, link } = tabled({ onGoaway: (seconds) => told.push(['owner', seconds]) })
+    for (const id of [1, 2]) {
+      table.add(id, { onCell() {}, onLinkClosed() {}, onGoaway: (seconds) => told.push([`${id}`, seconds]) })
+    }
+    link.receive(goawayCell(30))
+    expect(link.closed).toBe(false)
+    link.receive(goawayCell(29))
+    expect(link.closedWith).toBe('protocol-violation')
+    expect(told).toEqual([
+      ['owner', 30],
+      ['1', 30],
+      ['2', 30],
+    ])
+  })
+
+  test('GOAWAY from the side that dialled closes the link and is told to nobody', () => {
+    const { table, link } = tabled({ onCreate() {}, onGoaway: () => expect.fail('was told') })
+    table.add(1, { onCell() {}, onLinkClosed() {}, onGoaway: () => expect.fail('was told') })
+    link.receive(goawayCell(30))
+    expect(link.closedWith).toBe('protocol-violation')
+  })
+
   test('GOAWAY is told, and a malformed one closes the link, whether anyone listens or not', () => {
     const told: number[] = []
     const { link } = tabled({ onGoaway: (seconds) => told.push(seconds) })

@@ -43,6 +43,7 @@ export class CircuitTable implements LinkEvents {
   readonly #waiters = new Set<Waiter>()
   readonly #events: TableEvents
   #link: Link | undefined
+  #heardGoaway = false
   /** Cells that came so far: tells a link that is silent from a circuit that is. */
   received = 0
 
@@ -120,12 +121,7 @@ export class CircuitTable implements LinkEvents {
       if (!isZero(cell.subarray(cellHeaderSize))) throw violation('padding is not zero')
       return
     }
-    if (cellCommand === command.goaway) {
-      const seconds = decodeGoaway(cell)
-      this.#events.onGoaway?.(seconds)
-      for (const each of [...this.#ends.values()]) each.onGoaway?.(seconds)
-      return
-    }
+    if (cellCommand === command.goaway) return this.#handleGoaway(decodeGoaway(cell))
     const id = circuitIdOf(cell)
     const end = this.#ends.get(id)
     if (end !== undefined) return end.onCell(cellCommand, cell)
@@ -134,5 +130,14 @@ export class CircuitTable implements LinkEvents {
     if (this.#events.onCreate === undefined) throw violation('CREATE from a relay')
     if (id === 0) throw violation('circuit id 0')
     this.#events.onCreate(id, cell)
+  }
+
+  #handleGoaway(seconds: number): void {
+    // All circuits are told, so who could say it again would make thousands of cells of each.
+    if (this.#heardGoaway) throw violation('GOAWAY twice')
+    if (this.#events.onCreate !== undefined) throw violation('GOAWAY from the side that dialled')
+    this.#heardGoaway = true
+    this.#events.onGoaway?.(seconds)
+    for (const each of [...this.#ends.values()]) each.onGoaway?.(seconds)
   }
 }
