@@ -222,6 +222,12 @@ describe('nightjar-relay', () => {
     for (const words of [finding, remedy, '[config-invalid]']) expect(start.stderr).toContain(words)
   })
 
+  test('says how it is used where it is not told what to do', async () => {
+    const { code, stdout, stderr } = await runProgram(programPath('nightjar-relay'), [], { mayFail: true })
+    expect([code, stdout]).toEqual([1, ''])
+    expect(stderr).toMatch(/^Usage: nightjar-relay .*--config <file>/s)
+  })
+
   test('check-config names a file of secrets that others may read', async () => {
     const copy = join(shared.network.folder, 'readable.key')
     const original = relay('relay')

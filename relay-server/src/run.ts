@@ -1,5 +1,4 @@
 /** The program `nightjar-relay`, but for what an exit sees of the Internet: that differs between main.ts and main.testing.ts. */
-import { NightjarError } from '@nightjar/shared/errors'
 import { nativeCrypto } from '@nightjar/shared-node/crypto'
 import { dialLink } from '@nightjar/shared-node/link'
 import { announceReady, failWith, nodeProcess, onStopSignal, systemClock } from '@nightjar/shared-node/process'
@@ -22,9 +21,7 @@ export function runProgram(internet: Pick<RelayContext, 'resolve' | 'connectFrom
     .addOption(new Option(workerFlag, 'be one of the workers of the process that starts this one').hideHelp())
     .action(async (options: { config?: string; worker?: true }) => {
       if (options.worker === true) return runWorker(context)
-      if (options.config === undefined) {
-        throw new NightjarError('config-invalid', { detail: 'say --config FILE, or --help for all commands' })
-      }
+      if (options.config === undefined) return program.help({ error: true })
       let life: Life | undefined
       let isToReload = false
       // From the beginning: SIGHUP ends a process that does not listen for it.

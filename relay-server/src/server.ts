@@ -25,6 +25,7 @@ import { errorFacts } from './life/errorFacts.ts'
 import { Keyring } from './life/keyring.ts'
 import { createAudit } from './limits/audit.ts'
 import { bandwidthOf, boundsOf, ipGateOf, memoryOf, ratesOf } from './limits/fromConfig.ts'
+import { createLinkShares } from './limits/linkShares.ts'
 import type { OnRefused } from './limits/refusal.ts'
 import type { CircuitHost } from './relay/host.ts'
 import { createLinkPeers } from './relay/linkPeers.ts'
@@ -101,8 +102,11 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
   const heldBack: HeldBack = { cells: 0, bandwidth: 0 }
   const traffic: LinkTraffic = { received: 0, sent: 0 }
   const sharedRates = { bandwidth: bandwidthOf(config, clock), memory: memoryOf(config), heldBack, traffic }
+  const secrets = () => keyring.secrets(clock, keeper)
+  const identity = () => secrets().identity
+  const peers = createLinkPeers({ crypto, clock, log, onRefused, identity, relays: () => keeper.network?.byIdentity })
   const pool = new LinkPool({
-    dial: context.dial,
+    dial: (link) => context.dial({ ...link, onClocksDiffer: peers.onClocksDiffer }),
     clock,
     onRefused,
     localAddress: config.outbound_address,
@@ -115,12 +119,9 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
       return files.extraCa
     },
   })
-  const secrets = () => keyring.secrets(clock, keeper)
   const exitCounts = noExitCounts()
   const { upstreamMetrics } = metrics
   const services = openServices(config, { ...context, upstreamMetrics, onRefused, exitCounts }, secrets)
-  const identity = () => secrets().identity
-  const peers = createLinkPeers({ crypto, clock, log, onRefused, identity, relays: () => keeper.network?.byIdentity })
   const host: CircuitHost = {
     crypto,
     clock,
@@ -144,6 +145,7 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
     get maxConnections() {
       return Math.ceil(config.limits.max_connections / config.workers)
     },
+    shares: createLinkShares(peers),
     get idleAfter() {
       return idleAfter()
     },
@@ -190,6 +192,7 @@ export async function startRelay(context: RelayContext, options: RelayOptions): 
     files = nextFiles
     services.renew(next)
     log.setLevel(next.log.level)
+    if (!(await keeper.renewTrust())) log.warn('the network document is given up: those trusted now have not signed it')
     // Not waited for: a directory that hangs is no reason to take the rest for refused.
     void keeper.refresh().catch(onNoDocument)
   }

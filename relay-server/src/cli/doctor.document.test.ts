@@ -64,6 +64,15 @@ describe('what the document says of this relay', () => {
   })
 })
 
+test('a document that is not there is named so', async () => {
+  await stage.healthy()
+  const document = stage.cli.path('network.json')
+  await rm(document)
+  expect((await stage.examine()).problems.filter(({ subject }) => subject === document)).toMatchObject([
+    { finding: 'the network document does not exist, or its folder does not', code: 'file-unusable' },
+  ])
+})
+
 describe('a certificate', () => {
   /** What is found of one for localhost. */
   async function found(public_address: string, ...options: readonly string[]): Promise<readonly Finding[]> {

@@ -3,8 +3,14 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { type AddressInfo, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { base64 } from '@nightjar/shared/bytes'
+import { CircuitTable } from '@nightjar/shared/circuit'
+import type { SigningKey } from '@nightjar/shared/crypto'
 import { nobleCrypto as crypto } from '@nightjar/shared/crypto/noble'
-import { day } from '@nightjar/shared/runtime'
+import { encodePayload, signPayload } from '@nightjar/shared/directory'
+import { day, minute } from '@nightjar/shared/runtime'
+import { codeOfAsync } from '@nightjar/shared/testing'
+import { dialLink } from '@nightjar/shared-node/link'
 import type { LogFacts } from '@nightjar/shared-node/log'
 import { systemClock } from '@nightjar/shared-node/process'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -102,6 +108,31 @@ describe('health', () => {
     return { status: response.status, body: (await response.json()) as { checks: { name: string; ok: boolean }[] } }
   }
 
+  // Found by review: a document that those trusted now have not signed was used, and called valid, until it expired.
+  test('fails as soon as others are trusted than have signed the network document', async () => {
+    const [signs, other] = await Promise.all([1, 2].map((seed) => crypto.sign.fromSeed(new Uint8Array(32).fill(seed))))
+    if (signs === undefined || other === undefined) throw new Error('no keys')
+    const from = systemClock.now()
+    const dates = { validAfter: from, validUntil: from + day, previousHash: base64(new Uint8Array(32)) }
+    const payload = encodePayload({ version: 1, ...dates, minimumProtocol: 1, relays: [] })
+    const signed = { payload: base64(payload), signatures: [await signPayload(signs, payload)] }
+    await writeFile(join(folder, 'network.json'), JSON.stringify(signed))
+    const trusting = ({ publicKey }: SigningKey) =>
+      configure({ network: { document: 'network.json', trust: { keys: [base64(publicKey)], threshold: 1 } } })
+    const isValid = async (relay: Life) =>
+      (await health(relay)).body.checks.find(({ name }) => name === 'network document')?.ok
+
+    await trusting(signs)
+    const relay = await start()
+    expect(await isValid(relay)).toBe(true)
+    await trusting(other)
+    await relay.reload()
+    expect(await isValid(relay)).toBe(false)
+    expect(logged).toContainEqual(
+      expect.objectContaining({ message: 'the network document is given up: those trusted now have not signed it' }),
+    )
+  })
+
   test('fails as soon as no key is valid', async () => {
     const relay = await start()
     expect((await health(relay)).body.checks).toContainEqual(expect.objectContaining({ name: 'keys', ok: true }))
@@ -114,13 +145,24 @@ describe('health', () => {
   })
 })
 
+test('links are shared out by address', async () => {
+  await configure({ listen: { host: '127.0.0.1', port: 0 }, limits: { max_connections: 8 } })
+  const { ready } = await start()
+  const url = `ws://127.0.0.1:${ready.port}/relay`
+  const dial = (localAddress: string) =>
+    codeOfAsync(() => dialLink({ url, localAddress, table: new CircuitTable(), clock: systemClock, idleAfter: minute }))
+  expect(await dial('127.0.0.2')).toBeUndefined()
+  expect(await dial('127.0.0.2')).toBe('connect-failed')
+  expect(await dial('127.0.0.3')).toBeUndefined()
+})
+
 describe('the log', () => {
   test('says which document is missing, and no line of code', async () => {
     await start()
     expect(factsOf('no network document yet')).toEqual({
       error: {
         code: 'file-unusable',
-        detail: 'network document',
+        detail: 'the network document does not exist, or its folder does not',
         sentence: expect.stringContaining('A file cannot be used'),
         cause: { code: 'ENOENT' },
       },

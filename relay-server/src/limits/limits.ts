@@ -13,6 +13,8 @@ export const limits = {
 
   /** `max_connections`. Links at once: bounds sockets and TLS states, of which each has some forty kilobytes. */
   connections: 1000,
+  /** Of those, this part is for relays of the network alone: bounds what clients take from those who come by other entries. */
+  keptOfConnections: 1 / 16,
   /** `connections_per_minute`. New connections of one address: bounds what one machine costs in TLS handshakes. */
   connectionsPerMinute: 20,
   /** `connections_per_ip`. Of one address at once: bounds what one machine takes of the above, and of circuits (below). */
@@ -22,10 +24,10 @@ export const limits = {
   /** `max_circuits`. Circuits of all links, half-made ones too: bounds memory, some ten kilobytes for each. */
   circuits: 65_536,
   /**
-   * All links of one address (IPv6: /48) have at most this part of the places that are free, of circuits here and on links
-   * onward alike: bounds what a few can take from all. It does not bound what very many take together: with some eighty
-   * addresses that all take what they may, nothing is left. The same of one circuit and the bytes of questions and answers
-   * that a gateway holds.
+   * One address (IPv6: /48) has at most this part of the links that are free, and all its links have that of the places that are,
+   * of circuits here and on links onward alike: bounds what a few can take from all. It does not bound what very many take
+   * together: with some eighty addresses that all take what they may (fifty for links), nothing is left. The same of one
+   * circuit and the bytes of questions and answers that a gateway holds.
    */
   shareOfFree: 1 / 8,
   /**
@@ -59,8 +61,16 @@ export const limits = {
   extendWindow: 10 * second,
   /** A relay that could not be reached is not dialled again for this long: bounds dials. */
   dialPause: 1 * second,
+  /**
+   * The same of one whose link ended, or was to be left, before it was so old, from the second in a row on, and twice as long with
+   * each, up to the longest: bounds dials to a relay that takes links and drops them.
+   */
+  linkSteadyAfter: 30 * second,
+  longestDialPause: 32 * second,
   /** Links to one other relay, the next opened when all are full: bounds sockets, and the circuits of one relay here. */
   linksPerRelay: 4,
+  /** The same with those that it said GOAWAY on and that still carry circuits: bounds sockets where it says so of each. */
+  openLinksPerRelay: 8,
   /**
    * Branches of one process whose circuit has ended: bounds the places on links that clients who are gone take, two hours
    * at most (`keepLongest`).

@@ -23,6 +23,10 @@ export type Refusal =
   | 'extend-rate'
   /** One beyond the share of its source, or of its circuit in that, in the links to that relay. */
   | 'onward-share'
+  /** A link to a relay that already has too many, as it says of one after the other that it drains. */
+  | 'onward-links'
+  /** A link to another relay ended, or was to be left, seconds after it was dialled. */
+  | 'short-link'
   /** A branch that was kept without its circuit ended for another, as there were too many, of all or of one source. */
   | 'kept-branches'
   /** More came on one of these than may. */

@@ -1,17 +1,19 @@
 /**
- * Who dials the links that come in: relays by their proof (linkProof.ts) and the network document, all others are clients. A
- * proof that is not accepted costs its relay nearly all that it brings, and nothing is answered to it: so operators are told.
+ * Who dials the links that come in: relays by their proof (linkProof.ts) and the network document, all others are clients. That
+ * costs a relay nearly all that it brings, and it is not answered: so operators are told. Of a relay whose clock is off there is no
+ * link at all: it would be a client's for as long as it stands, however soon the clock is right.
  */
 import { hex } from '@nightjar/shared/bytes'
 import type { Crypto } from '@nightjar/shared/crypto'
 import type { Relay } from '@nightjar/shared/directory'
 import { type Clock, minute } from '@nightjar/shared/runtime'
-import type { Log } from '@nightjar/shared-node/log'
+import type { Log, LogFacts } from '@nightjar/shared-node/log'
 import type { OnRefused } from '../limits/refusal.ts'
 import type { CircuitHost } from './host.ts'
 import { type LinkProof, readProof } from './linkProof.ts'
 
 const notListed = 'a relay proves an identity that the network document does not list'
+const refusedByClock = 'a relay refuses links of this one: their clocks are more than an hour apart'
 
 export interface LinkPeersOptions {
   readonly crypto: Pick<Crypto, 'sign'>
@@ -24,37 +26,51 @@ export interface LinkPeersOptions {
   relays(): ReadonlyMap<string, Relay> | undefined
 }
 
+/** What is written at most once a minute each, as it may be said of every link. */
+type Line = 'not listed' | 'clock' | 'own clock'
+
 export interface LinkPeers extends Pick<CircuitHost, 'findRelay' | 'isRelay'> {
-  /** Who made that proof for this relay, now; undefined where it is none. */
-  identify(proof: string): Promise<Uint8Array | undefined>
+  /** Who made that proof for this relay, now; undefined where it is none. The link of a listed relay whose clock is off is refused. */
+  identify(proof: string): Promise<Uint8Array | 'clocks-differ' | undefined>
+  /** A relay that this one dialled has refused its proof. */
+  onClocksDiffer(): void
 }
 
 export function createLinkPeers(options: LinkPeersOptions): LinkPeers {
   const { crypto, clock, log, onRefused } = options
   /** In the clock's elapsed milliseconds. */
-  let quietUntil = Number.NEGATIVE_INFINITY
+  const quietUntil = new Map<Line, number>()
 
   const findRelay = (identity: Uint8Array) => options.relays()?.get(hex(identity))
   const isRelay = (identity: Uint8Array) => findRelay(identity) !== undefined
 
-  async function identify(text: string): Promise<Uint8Array | undefined> {
+  async function identify(text: string): Promise<Uint8Array | 'clocks-differ' | undefined> {
     const proof = await readProof(text, { crypto, dialled: options.identity(), now: clock.now() })
-    if (proof?.isOfNow !== true || !isRelay(proof.identity)) {
-      onRefused('link-proof')
-      if (proof !== undefined) warn(proof)
-    }
+    const isListed = proof !== undefined && isRelay(proof.identity)
+    if (proof?.isOfNow === true && isListed) return proof.identity
+    onRefused('link-proof')
+    if (proof === undefined) return undefined
+    warnOf(proof, isListed)
+    if (isListed) return 'clocks-differ'
     // One that is not listed may be soon.
-    return proof?.isOfNow === true ? proof.identity : undefined
+    return proof.isOfNow ? proof.identity : undefined
   }
 
-  /** Anybody can make identities: at most one line a minute, and none where there is no document, which has its own. */
-  function warn({ identity, ahead }: LinkProof): void {
-    if (options.relays() === undefined || clock.elapsed() < quietUntil) return
-    quietUntil = clock.elapsed() + minute
+  /** Where there is no document, that has a line of its own. */
+  function warnOf({ identity, ahead }: LinkProof, isListed: boolean): void {
+    if (options.relays() === undefined) return
     const minutes = Math.round(Math.abs(ahead) / minute)
     const ofClock = `a relay proves itself with a clock that is ${minutes} minutes off`
-    log.warn(isRelay(identity) ? ofClock : notListed, { identity: hex(identity) })
+    warn(isListed ? 'clock' : 'not listed', isListed ? ofClock : notListed, { identity: hex(identity) })
   }
 
-  return { findRelay, isRelay, identify }
+  /** Anybody can make identities, and links: none of the lines keeps another one from being written. */
+  function warn(line: Line, message: string, facts?: LogFacts): void {
+    const now = clock.elapsed()
+    if (now < (quietUntil.get(line) ?? Number.NEGATIVE_INFINITY)) return
+    quietUntil.set(line, now + minute)
+    log.warn(message, facts)
+  }
+
+  return { findRelay, isRelay, identify, onClocksDiffer: () => warn('own clock', refusedByClock) }
 }

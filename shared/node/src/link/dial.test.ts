@@ -7,7 +7,7 @@ import { cellSize, command, makeCell } from '@nightjar/shared/cell'
 import { minute } from '@nightjar/shared/runtime'
 import { codeOfAsync, FakeClock, flipBit, pattern } from '@nightjar/shared/testing'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type DialOptions, dialLink, isLoopback, listenForLinks, subprotocol } from './index.ts'
+import { type DialOptions, dialLink, isLoopback, type ListenOptions, listenForLinks, subprotocol } from './index.ts'
 import { type Certificate, type Certificates, keptCircuit, makeCertificates, RecordingTable } from './testing/peers.ts'
 
 let certificates: Certificates
@@ -21,7 +21,7 @@ afterEach(async () => {
   for (const run of cleanUp.splice(0).reverse()) await run()
 })
 
-async function relay(tls?: Certificate) {
+async function relay(changes: Partial<ListenOptions> = {}) {
   const tables: RecordingTable[] = []
   const listener = await listenForLinks({
     host: '127.0.0.1',
@@ -35,7 +35,7 @@ async function relay(tls?: Certificate) {
       tables.push(seen)
       return seen.table
     },
-    ...(tls === undefined ? {} : { tls }),
+    ...changes,
   })
   cleanUp.push(() => listener.close())
   return { port: listener.port, tables }
@@ -237,6 +237,23 @@ async function serveUpgrade(answer: (socket: Socket, accept: string) => void): P
   )
 }
 
+test('a relay that refuses a proof as the clocks differ is told from one that refuses the link', async () => {
+  let differ = 0
+  const onClocksDiffer = () => {
+    differ += 1
+  }
+  const { port } = await relay({ identify: async () => 'clocks-differ' })
+  const url = `ws://127.0.0.1:${port}/relay`
+  const prove = async () => 'proof'
+  expect(await reason(() => dial(url, { prove, onClocksDiffer }))).toMatch(/^connect-failed .*HTTP status 412$/)
+  expect(differ).toBe(1)
+  const other = `ws://127.0.0.1:${port}/other`
+  expect(await reason(() => dial(other, { prove, onClocksDiffer }))).toMatch(/^connect-failed .*HTTP status 404$/)
+  // Whoever proves nothing has a link.
+  await dial(url, { onClocksDiffer })
+  expect(differ).toBe(1)
+})
+
 test('cells that come together with the answer to the upgrade are not lost', async () => {
   const port = await serveUpgrade((socket, accept) => {
     const head = upgraded(`Sec-WebSocket-Protocol: ${subprotocol}\r\n`, accept)
@@ -255,7 +272,7 @@ test('cells that come together with the answer to the upgrade are not lost', asy
 describe('TLS with a pinned key', () => {
   test('is opened where the key is right, whoever signed the certificate and for whom', async () => {
     for (const certificate of [certificates.selfSigned, certificates.signed, certificates.elsewhere]) {
-      const { port, tables } = await relay(certificate)
+      const { port, tables } = await relay({ tls: certificate })
       const { link } = await dial(`wss://127.0.0.1:${port}/relay`, { pin: certificate.pin })
       link.send(makeCell(keptCircuit, command.relay, pattern(9)))
       await tables[0]?.until(() => tables[0]?.cells.length === 1)
@@ -286,7 +303,7 @@ describe('TLS with a pinned key', () => {
 
 describe('TLS without a pin', () => {
   test('is opened where a private CA that was given has signed for this host', async () => {
-    const { port } = await relay(certificates.signed)
+    const { port } = await relay({ tls: certificates.signed })
     const { link } = await dial(`wss://127.0.0.1:${port}/relay`, { extraCa: certificates.ca })
     expect(link.closed).toBe(false)
     await dial(`wss://localhost:${port}/relay`, { extraCa: certificates.ca })
@@ -308,7 +325,7 @@ describe('TLS without a pin', () => {
       /ERR_TLS_CERT_ALTNAME_INVALID/,
     ],
   ])('is refused where %s', async (_, certificate, options, expected) => {
-    const { port, tables } = await relay(certificate())
+    const { port, tables } = await relay({ tls: certificate() })
     const url = `wss://127.0.0.1:${port}/relay`
     expect(await reason(() => dial(url, options()))).toMatch(expected)
     expect(await codeOfAsync(() => dial(url, options()))).toBe('connect-failed')

@@ -12,7 +12,7 @@ import { asNightjarError, NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import type { Clock } from '@nightjar/shared/runtime'
 import { WebSocket } from 'ws'
-import { proofHeader, socketOptions, subprotocol, WebSocketLink } from './link.ts'
+import { clocksDifferStatus, proofHeader, socketOptions, subprotocol, WebSocketLink } from './link.ts'
 import type { LinkRates } from './rates.ts'
 
 export interface DialOptions {
@@ -30,6 +30,8 @@ export interface DialOptions {
   readonly rates?: LinkRates | undefined
   /** What tells the relay which other one dials; a client says nothing. */
   prove?(): Promise<string>
+  /** It is refused, as by the clock of that relay the proof is not of now. */
+  onClocksDiffer?(): void
 }
 
 /** Opens a link for `table`, which is attached to it. */
@@ -141,6 +143,10 @@ function upgrade(options: DialOptions, socket: Socket, proof: string | undefined
       return fail(cause)
     }
     webSocket.once('error', fail)
+    webSocket.once('unexpected-response', (_, { statusCode }) => {
+      if (statusCode === clocksDifferStatus) options.onClocksDiffer?.()
+      fail(new Error(`the relay answers with HTTP status ${statusCode}`))
+    })
     webSocket.once('open', () => {
       webSocket.off('error', fail)
       // At once, not after an `await`: the relay's first cells may have come with its answer and are given out next.

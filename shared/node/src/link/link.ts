@@ -15,6 +15,8 @@ import { type LinkRates, type LinkTraffic, PacedReading, type SendMemory } from 
 export const subprotocol = 'nightjar.link.1'
 /** The HTTP header by which a relay that dials another one proves who it is (docs/protocol.md, Link). */
 export const proofHeader = 'nightjar-relay'
+/** The HTTP status for a proof that is not of now by the clock of the relay that was dialled. */
+export const clocksDifferStatus = 412
 const closeCodeBase = 4000
 const messageBytes = limits.cellsPerMessage * cellSize
 
@@ -47,6 +49,8 @@ export type LinkRefusal =
   | 'malformed-request'
   | 'no-link'
   | 'connections'
+  /** More links than the share of whom they are counted for. */
+  | 'connection-share'
   /** A link that nobody used gave way to a new one. */
   | 'unused'
   | 'malformed-frame'

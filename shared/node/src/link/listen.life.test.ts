@@ -8,7 +8,7 @@ import { limits } from '@nightjar/shared/limits'
 import { hour, minute } from '@nightjar/shared/runtime'
 import { FakeClock } from '@nightjar/shared/testing'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type Listener, type ListenOptions, listenForLinks, spkiHash } from './index.ts'
+import { type LinkShares, type Listener, type ListenOptions, listenForLinks, spkiHash } from './index.ts'
 import {
   type Certificates,
   connectBare,
@@ -89,7 +89,7 @@ test('a new certificate is shown to those who come next, and those who are there
 
 describe('where there is no room', () => {
   /** A table for each link that comes, and the clock. */
-  async function crowded(maxConnections: number) {
+  async function crowded(maxConnections: number, shares?: LinkShares) {
     const seen: RecordingTable[] = []
     const clock = new FakeClock()
     const accept = () => {
@@ -101,7 +101,7 @@ describe('where there is no room', () => {
     }
     const refused: string[] = []
     const onRefused = (reason: string) => void refused.push(reason)
-    const { listener } = await listen({ maxConnections, idleAfter: hour, clock, accept, onRefused })
+    const { listener } = await listen({ maxConnections, shares, idleAfter: hour, clock, accept, onRefused })
     return { seen, clock, refused, listener, url: `ws://127.0.0.1:${listener.port}/relay` }
   }
 
@@ -119,6 +119,25 @@ describe('where there is no room', () => {
     // The others are used, or have just come.
     expect(await refusal(url)).toBe(503)
     expect(refused).toEqual(['unused', 'connections'])
+  })
+
+  test('one gives way of the source that has most, and of those that have as many as the new one at least', async () => {
+    const owners = ['few', 'many', 'many', 'new', 'new']
+    const { url, clock, refused, listener } = await crowded(3, {
+      ownerOf: () => ({ source: owners.shift() as string, isRelay: false }),
+      refusalOf: (_, { all }, most) => (all < most ? undefined : 'connection-share'),
+    })
+    const first = [await connectBare(url), await connectBare(url), await connectBare(url)]
+    clock.advance(limits.linkUnused)
+    const closed = () => first.map(({ closeCode }) => closeCode)
+    await connectBare(url)
+    await first[1]?.until(() => first[1]?.closeCode !== undefined)
+    expect(closed()).toEqual([undefined, 4024, undefined])
+    // Each has one: the oldest, though it is another's.
+    await connectBare(url)
+    await first[0]?.until(() => first[0]?.closeCode !== undefined)
+    expect(closed()).toEqual([4024, 4024, undefined])
+    expect([refused, listener.connections]).toEqual([['unused', 'unused'], 3])
   })
 
   test('and where there is, they stay: clients keep a spare one warm', async () => {

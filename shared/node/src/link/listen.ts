@@ -10,7 +10,8 @@ import { type Clock, second } from '@nightjar/shared/runtime'
 import { type WebSocket, WebSocketServer } from 'ws'
 import { Door, type IpGate } from './door.ts'
 import { type LocalIpGate, openFront } from './front.ts'
-import { type LinkRefusal, proofHeader, socketOptions, subprotocol, WebSocketLink } from './link.ts'
+import { clocksDifferStatus, type LinkRefusal, proofHeader, socketOptions, subprotocol, WebSocketLink } from './link.ts'
+import { firstCome, type LinkOwner, type LinkShares, OpenLinks } from './openLinks.ts'
 import type { Proxies } from './proxies.ts'
 import type { LinkRates } from './rates.ts'
 
@@ -22,6 +23,8 @@ export interface ListenOptions {
   readonly path: string
   readonly tls?: TlsIdentity | undefined
   readonly maxConnections: number
+  /** Who may have how many of them; without it whoever comes first. */
+  readonly shares?: LinkShares | undefined
   readonly idleAfter: number
   readonly clock: Clock
   readonly ipGate?: LocalIpGate | undefined
@@ -32,8 +35,8 @@ export interface ListenOptions {
   onProblem?(error: NightjarError): void
   /** A link was accepted. */
   onLink?(): void
-  /** Who made that proof, if it is one. */
-  identify?(proof: string): Promise<Uint8Array | undefined>
+  /** Who made that proof, if it is one. A link that brings one of another time than now is refused. */
+  identify?(proof: string): Promise<Uint8Array | 'clocks-differ' | undefined>
   /** A table for each new link, and whose it is: the peer's, or of whom a listed proxy speaks for; and who that proved to be. */
   accept(address: string | undefined, identity: Uint8Array | undefined): CircuitTable
   /** The text for a GET of `path`, as JSON; undefined = 404. */
@@ -61,16 +64,9 @@ export interface Listener {
   close(): Promise<void>
 }
 
-interface OpenLink {
-  readonly webSocket: WebSocket
-  readonly table: CircuitTable
-  /** When it was opened, in milliseconds of `Clock.elapsed`. */
-  readonly since: number
-}
-
 /** @throws NightjarError `connect-failed` where the address cannot be listened on. */
 export async function listenForLinks(options: ListenOptions): Promise<Listener> {
-  const { clock, proxies } = options
+  const { clock, proxies, shares = firstCome } = options
   const onRefused = (linkRefusal: LinkRefusal) => options.onRefused?.(linkRefusal)
   const door = new Door({ clock, proxies, onRefused, ipGate: options.handed?.ipGate ?? options.ipGate })
   const respond = (request: IncomingMessage, response: ServerResponse) => {
@@ -89,7 +85,7 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
   let isRefusing = false
-  const links = new Map<WebSocketLink, OpenLink>()
+  const links = new OpenLinks(shares)
   const connections = new Set<Socket>()
   server.on('connection', (socket: Socket) => {
     connections.add(socket)
@@ -115,16 +111,21 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
     if ((await door.enterForwarded(request)) !== undefined) return refuse(socket, 429)
     const proof = request.headers[proofHeader]
     const identity = typeof proof === 'string' ? await options.identify?.(proof) : undefined
-    if (isRefusing || (links.size >= options.maxConnections && !closeUnused()))
-      return turnAway(socket, 503, 'connections')
+    // Counted by whoever says so.
+    if (identity === 'clocks-differ') return refuse(socket, clocksDifferStatus)
+    const owner = shares.ownerOf(address, identity)
+    if (isRefusing) return turnAway(socket, 503, 'connections')
+    const crowded = links.refusalOf(owner, options.maxConnections)
+    if (crowded !== undefined && !closeUnused(owner)) return turnAway(socket, 503, crowded)
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
       door.linked(request.socket)
       const table = options.accept(address, identity)
       const { idleAfter, rates } = options
       const link = new WebSocketLink(webSocket, { clock, events: table, idleAfter, rates, onRefused })
       table.attach(link)
-      links.set(link, { webSocket, table, since: clock.elapsed() })
-      webSocket.once('close', () => links.delete(link))
+      const open = { link, webSocket, table, owner, since: clock.elapsed() }
+      links.add(open)
+      webSocket.once('close', () => links.remove(open))
       options.onLink?.()
     })
   }
@@ -136,15 +137,14 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
 
   /**
    * Clients keep a spare link warm on which there is no circuit, and who does no more than that looks the same: such links
-   * stand until there is no room, and then the oldest gives way.
+   * stand until there is no room, and then one gives way.
    */
-  function closeUnused(): boolean {
-    const before = clock.elapsed() - limits.linkUnused
-    const unused = [...links].find(([, { table, since }]) => table.size === 0 && since <= before)?.[0]
+  function closeUnused(owner: LinkOwner): boolean {
+    const unused = links.unusedFor(owner, clock.elapsed() - limits.linkUnused)
     if (unused === undefined) return false
-    links.delete(unused)
+    links.remove(unused)
     onRefused('unused')
-    unused.close('idle')
+    unused.link.close('idle')
     return true
   }
 
@@ -175,7 +175,7 @@ export async function listenForLinks(options: ListenOptions): Promise<Listener> 
     },
     async close() {
       const closed = Promise.all([front?.close(), new Promise((resolve) => server.close(resolve))])
-      await Promise.all([...links].map(([link, { webSocket }]) => closeLink(link, webSocket)))
+      await Promise.all([...links].map(({ link, webSocket }) => closeLink(link, webSocket)))
       // What is left is no link: someone who says nothing, or has not finished saying it, would keep us here for ever.
       for (const socket of connections) socket.destroy()
       await closed
@@ -214,7 +214,7 @@ function statusOf({ code = '' }: NodeJS.ErrnoException): 400 | 408 | 431 | undef
   return code.startsWith('HPE_') ? 400 : undefined
 }
 
-function refuse(socket: Duplex, status: 400 | 404 | 408 | 429 | 431 | 503): void {
+function refuse(socket: Duplex, status: 400 | 404 | 408 | 412 | 429 | 431 | 503): void {
   // HTTP sockets may be half-open: without this one the other side could hold it for as long as it likes.
   socket.once('finish', () => socket.destroy())
   socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`)

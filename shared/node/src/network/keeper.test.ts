@@ -4,12 +4,13 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { nobleCrypto } from '@nightjar/shared/crypto/noble'
+import type { Trust } from '@nightjar/shared/directory'
 import type { ErrorCode } from '@nightjar/shared/errors'
 import { hour, minute, second } from '@nightjar/shared/runtime'
 import { codeOf, codeOfAsync, FakeClock, turn } from '@nightjar/shared/testing'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { NetworkKeeper, type NetworkKeeperOptions } from './index.ts'
-import { type DocumentFields, makeDocument, trust } from './testing/documents.ts'
+import { type DocumentFields, makeDocument, otherTrust, trust } from './testing/documents.ts'
 
 const refreshEvery = 10 * minute
 
@@ -179,6 +180,64 @@ describe('a document that was held', () => {
     expect(await codeOfAsync(() => keeper.accept(text.replace('A', 'B')))).toBeDefined()
     expect(keeper.text).toBe(text)
     expect(accepted).toEqual([5])
+  })
+})
+
+// Found by review: what was held stayed in use until it expired.
+describe('where others are trusted from now on', () => {
+  function keepFor() {
+    const believed = { ...trust }
+    return { ...keep({ trust: believed }), believe: (now: Trust) => Object.assign(believed, now) }
+  }
+
+  test('what they have not signed is held no longer, and what they have may be older', async () => {
+    const { keeper, believe } = keepFor()
+    await publish(5)
+    await keeper.refresh()
+    believe(otherTrust)
+    expect(await keeper.renewTrust()).toBe(false)
+    expect([keeper.network, keeper.text]).toEqual([undefined, undefined])
+    await publish(4, { signedByStranger: true })
+    expect((await keeper.refresh()).version).toBe(4)
+    believe(trust)
+    expect(await keeper.renewTrust()).toBe(false)
+    await publish(3)
+    expect((await keeper.refresh()).version).toBe(3)
+  })
+
+  test('what they have signed stays, and goes on counting against a roll-back', async () => {
+    const { keeper, accepted, believe } = keepFor()
+    const text = await publish(5, { validFor: hour })
+    await keeper.refresh()
+    believe({ keys: [...trust.keys, ...otherTrust.keys], threshold: 1 })
+    expect([await keeper.renewTrust(), keeper.text, accepted]).toEqual([true, text, [5]])
+    clock.advance(hour)
+    expect(await keeper.renewTrust()).toBe(true)
+    await publish(4)
+    expect(await codeOfAsync(() => keeper.refresh())).toBe('document-rolled-back')
+  })
+
+  test('what was read before is judged by them', async () => {
+    const { keeper, believe } = keepFor()
+    const text = await publish(5)
+    const accepting = codeOfAsync(() => keeper.accept(text))
+    believe(otherTrust)
+    expect([await keeper.renewTrust(), await accepting]).toEqual([true, 'document-under-signed'])
+    expect(keeper.network).toBeUndefined()
+  })
+
+  test('the next one is looked for every few seconds', async () => {
+    const { keeper, believe, next } = keepFor()
+    await publish(5)
+    await keeper.refresh()
+    keeper.start()
+    believe(otherTrust)
+    await keeper.renewTrust()
+    expect(clock.pending).toBe(1)
+    await publish(6, { signedByStranger: true })
+    const look = next()
+    clock.advance(5 * second)
+    expect(await settled(look)).toBe(6)
   })
 })
 

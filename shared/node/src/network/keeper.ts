@@ -31,6 +31,8 @@ export class NetworkKeeper {
   #problem: NightjarError | undefined
   #timer: Timer | undefined
   #stopped = false
+  /** How often trust was renewed. */
+  #changes = 0
 
   constructor(options: NetworkKeeperOptions) {
     this.#options = options
@@ -69,7 +71,10 @@ export class NetworkKeeper {
   /** Checks `text` and holds it. @throws NightjarError what is wrong with it */
   async accept(text: string): Promise<Network> {
     const { crypto, clock, trust, onAccepted } = this.#options
+    const changes = this.#changes
     const network = await verifyDocument(crypto, text, { trust, now: clock.now(), seen: this.#seen })
+    // Others may be trusted by now than when it was judged.
+    if (changes !== this.#changes) return this.accept(text)
     const isNew = this.#network?.version !== network.version
     this.#network = network
     this.#text = text
@@ -78,8 +83,32 @@ export class NetworkKeeper {
     return network
   }
 
+  /**
+   * Others may be trusted from now on: what they have not signed is held no longer, and its version counts no more against that of
+   * another document. Resolves with false where that is so.
+   */
+  async renewTrust(): Promise<boolean> {
+    this.#changes += 1
+    const text = this.#text
+    if (text === undefined) return true
+    try {
+      await this.accept(text)
+    } catch (error) {
+      const problem = asNightjarError(error)
+      if (problem.code !== 'document-under-signed' || this.#text !== text) return true
+      this.#problem = problem
+      this.#network = undefined
+      this.#text = undefined
+      this.#seen = undefined
+      if (this.#timer !== undefined && !this.#stopped) this.start()
+      return false
+    }
+    return true
+  }
+
   /** Looks again every `refreshEvery`, and every few seconds while there is no valid document, until `stop`. */
   start(): void {
+    this.#timer?.cancel()
     const delay = this.network === undefined ? retryEvery : this.#options.refreshEvery
     this.#timer = this.#options.clock.after(delay, () => {
       this.refresh()

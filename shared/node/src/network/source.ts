@@ -3,6 +3,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { NightjarError } from '@nightjar/shared/errors'
 import { limits } from '@nightjar/shared/limits'
 import { second } from '@nightjar/shared/runtime'
+import { fileError } from '../config/index.ts'
 import { isLoopback } from '../link/index.ts'
 
 /** Base64 swells the payload by a third, and the signatures come on top. */
@@ -23,8 +24,8 @@ async function readDocumentFile(path: string): Promise<string> {
     if (size > maxBytes) throw new NightjarError('file-unusable', { detail: 'network document larger than the limit' })
     return await readFile(path, 'utf8')
   } catch (cause) {
-    if (cause instanceof NightjarError) throw cause
-    throw new NightjarError('file-unusable', { detail: 'network document', cause })
+    // Not where it is: websites are told why a request failed.
+    throw fileError('the network document', cause)
   }
 }
 

@@ -8,6 +8,8 @@ const directoryKey = await nobleCrypto.sign.fromSeed(new Uint8Array(32).fill(1))
 const otherKey = await nobleCrypto.sign.fromSeed(new Uint8Array(32).fill(2))
 
 export const trust: Trust = { keys: [directoryKey.publicKey], threshold: 1 }
+/** In whoever signs as a stranger. */
+export const otherTrust: Trust = { keys: [otherKey.publicKey], threshold: 1 }
 
 export interface DocumentFields {
   readonly version: number
