@@ -14,6 +14,7 @@ describe('whose fault it is', () => {
     const branch = await net.run(get())
     expect(failures()).toBe(1)
     await ask(branch)
+    branch.retire()
     expect(failures()).toBe(0)
   })
 
@@ -28,7 +29,9 @@ describe('whose fault it is', () => {
         expect(failures()).toBe(count)
       }
       expect([open.all, gateway.hops.size]).toEqual([[], 0])
-      await ask(await net.run(branches.get('me', gateway.relay)))
+      const branch = await net.run(branches.get('me', gateway.relay))
+      await ask(branch)
+      branch.retire()
       expect(failures()).toBe(0)
     },
   )

@@ -8,6 +8,7 @@ import type { Awaitable } from '@nightjar/shared/crypto'
 import type { Relay } from '@nightjar/shared/directory'
 import { asNightjarError, type ErrorCode, type NightjarError } from '@nightjar/shared/errors'
 import { type Clock, minute, second, type Timer } from '@nightjar/shared/runtime'
+import { LRUCache } from 'lru-cache'
 import { type Branch, type BranchOptions, extendTo, type Way } from './branch.ts'
 import { eitherWay } from './eitherWay.ts'
 import { type GreetedBranch, openGatewayBranch } from './gatewayBranch.ts'
@@ -72,8 +73,8 @@ export class OpenBranches {
   readonly #options: OpenBranchesOptions
   readonly #open = new Set<Branch>()
   readonly #places = new Places(this.#open)
-  /** By the identity of the relay at the end: how a branch of an account to it was lost last. */
-  readonly #lostOn = new Map<string, LostOn>()
+  /** By group and relay at the end: how a branch was lost, since when none has come to anything. */
+  readonly #lostOn = new LRUCache<string, LostOn>({ max: 1000 })
   /** One failure is that of all who waited for the same relay on a trunk, and counts once. */
   readonly #counted = new WeakSet<NightjarError>()
 
@@ -108,7 +109,7 @@ export class OpenBranches {
       second: next,
       onNotNeeded: ({ branch }) => branch.close(),
     }).catch((error: unknown) => this.#goOn(opening, next, asNightjarError(error)))
-    this.#keep(opened.branch, standing)
+    this.#keep(opened.branch, opening)
     return opened
   }
 
@@ -134,8 +135,8 @@ export class OpenBranches {
   }
 
   /** An account's begins where the last one was not lost: a middle could else choose which inner middle it comes to. */
-  #orderFor({ relay, hidesMiddle }: Destination, slots: readonly TrunkSlot[]): readonly TrunkSlot[] {
-    const lost = hidesMiddle ? this.#lostOn.get(relay.id) : undefined
+  #orderFor(destination: Destination, slots: readonly TrunkSlot[]): readonly TrunkSlot[] {
+    const lost = this.#lostOn.get(keyOf(destination))
     const isThere = ({ trunk }: TrunkSlot) => trunk?.middle.id === lost?.middle
     return [...slots.filter((slot) => !isThere(slot)), ...slots.filter(isThere)]
   }
@@ -156,12 +157,13 @@ export class OpenBranches {
     throw opening.says.at(-1)?.error ?? last
   }
 
-  /** Whether a trunk stands, and has room, whose middle has not brought any word of the relay at the end. */
-  #couldTellOther({ destination: { relay }, standing, says }: Opening): boolean {
+  /** Whether a trunk stands, and has room, over which no word of the relay at the end has come yet, nor two ways have failed. */
+  #couldTellOther({ destination: { relay }, standing, tried, says }: Opening): boolean {
     return fittingOf(relay, standing).some((slot) => {
       const { trunk } = slot
       const isNew = trunk !== undefined && says.every(({ middle }) => middle !== trunk.middle.id)
-      return isNew && this.#places.spareOn([slot]) !== undefined
+      const isUntold = isNew && tried.filter((way) => way.slot === slot).length < 2
+      return isUntold && this.#places.spareOn([slot]) !== undefined
     })
   }
 
@@ -236,7 +238,7 @@ export class OpenBranches {
     this.#options.health.failed(relay)
   }
 
-  #keep(branch: Branch, standing: readonly TrunkSlot[]): void {
+  #keep(branch: Branch, opening: Opening): void {
     if (branch.error !== undefined) return
     this.#open.add(branch)
     this.#options.onChange?.()
@@ -247,9 +249,7 @@ export class OpenBranches {
     // That the relay at the end drains only this one says: the next way will tell.
     else branch.innerHop?.onGoaway((seconds) => health.drains(inner, seconds))
     branch.onAnswered(() => {
-      const lost = this.#lostOn.get(relay.id)
-      if (lost !== undefined) this.#lostOn.set(relay.id, { ...lost, mayBeEnds: false })
-      health.worked(relay)
+      this.#lostOn.delete(keyOf(opening.destination))
       if (inner !== undefined) health.worked(inner)
     })
     branch.onClosed((error) => {
@@ -258,7 +258,9 @@ export class OpenBranches {
       // In a moment: whoever ends a branch ends the hop before it next.
       queueMicrotask(() => this.#places.leave(branch))
       this.#options.onChange?.()
-      this.#blameForLoss(branch, error.code, standing)
+      // What came of it nobody has found fault with.
+      if (branch.hasAnswered && !branch.hasFailedProof) health.worked(relay)
+      this.#blameForLoss(branch, error.code, opening)
     })
   }
 
@@ -267,7 +269,7 @@ export class OpenBranches {
    * side. The relays before the end may lie about that. The inner middle is passed over, and the next way tells; the relay at
    * the end is, too, where one was lost before over another trunk and another inner middle.
    */
-  #blameForLoss(branch: Branch, code: ErrorCode, standing: readonly TrunkSlot[]): void {
+  #blameForLoss(branch: Branch, code: ErrorCode, { destination, standing }: Opening): void {
     const { relay, inner, middle, trunkHop, innerHop, hasAnswered, hasFailedProof } = branch
     const { health } = this.#options
     if (trunkHop === undefined || trunkHop.error !== undefined || code === 'branch-retired') return
@@ -275,8 +277,9 @@ export class OpenBranches {
     if (inner === undefined || hasFailedProof) return health.failed(relay)
     health.failed(inner)
     const mayBeEnds = !hasAnswered && innerHop?.error === undefined
-    const before = this.#lostOn.get(relay.id)
-    this.#lostOn.set(relay.id, { middle: middle.id, inner: inner.id, mayBeEnds })
+    const key = keyOf(destination)
+    const before = this.#lostOn.get(key)
+    this.#lostOn.set(key, { middle: middle.id, inner: inner.id, mayBeEnds })
     if (!mayBeEnds || before?.mayBeEnds !== true || before.inner === inner.id) return
     const isOther = ({ trunk }: TrunkSlot) => trunk !== undefined && trunk.middle.id !== middle.id
     if (before.middle !== middle.id || !fittingOf(relay, standing).some(isOther)) health.failed(relay)
@@ -293,6 +296,10 @@ export class OpenBranches {
     let timer = clock.after(patience, look)
     return { cancel: () => timer.cancel() }
   }
+}
+
+function keyOf({ group, relay }: Destination): string {
+  return `${group} ${relay.id}`
 }
 
 /**

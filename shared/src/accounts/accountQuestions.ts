@@ -92,8 +92,9 @@ export class AccountQuestions {
     if (answered !== undefined) return answered
     const outcome = await this.#send(asked, proven)
     const told = 'result' in outcome ? outcome.result : null
-    if (question?.what === 'nonce' && isSafeQuantity(told) && watches !== undefined)
+    if (watches !== undefined && question?.what === 'nonce' && isSafeQuantity(told)) {
       return { result: quantityOf(watches.toldNonce(question, Number(told))) }
+    }
     const isUntold = receipt?.receipt === null && call.method === 'eth_getTransactionByHash'
     return isUntold ? withoutBlock(outcome) : outcome
   }

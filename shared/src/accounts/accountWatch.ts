@@ -56,7 +56,7 @@ export class AccountWatch {
   readonly #liars = new Set<string>()
   /** Of the block that its latest value was told of. */
   told = 0
-  /** When a block of which it had a value was last replaced, in the clock's elapsed milliseconds. */
+  /** When a block of its grid was last replaced, in the clock's elapsed milliseconds. */
   #replacedAt = 0
   #silentSlots = 0
   #isSilent = false
@@ -136,16 +136,16 @@ export class AccountWatch {
     const ended = begun - Math.min(allowance, slot)
     const wasKnown = (time: number) => number <= (heads.newestAt(time) ?? 0)
     if (this.#states.has(number)) return wasKnown(begun)
-    // What was replaced is read again, as late as before.
     return number % stride === 0 && ended >= this.#replacedAt && wasKnown(ended)
   }
 
   /** Drops what was said of a block that is no longer the chain's. @returns whether anything was */
   onReplaced(number: number, hash: string): boolean {
+    // What was replaced is read again, as late as before, whether its gateway had told of it or not.
+    if (number % this.#grid.stride === 0) this.#replacedAt = this.#options.context.clock.elapsed()
     if (this.#states.get(number)?.hash === hash) return false
     if (this.told >= number) this.told = 0
     if (!this.#states.delete(number)) return false
-    this.#replacedAt = this.#options.context.clock.elapsed()
     this.#numbers = undefined
     this.#options.onChange()
     return true

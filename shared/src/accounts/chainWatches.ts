@@ -93,7 +93,7 @@ export class ChainWatches {
    */
   get head(): number | undefined {
     const isAlone = this.#accounts.size === 1
-    const watches = isAlone ? this.#live() : this.#watches().filter(({ numbers }) => numbers.length > 0)
+    const watches = isAlone ? this.#live() : this.#watches()
     const isPast = (watch: AccountWatch, number: number) =>
       (watch.numbers.at(-1) ?? 0) > number || (isAlone ? watch.at(number) !== undefined : watch.isPast(number))
     return watches[0]?.recent.find((number) => watches.every((watch) => isPast(watch, number)))

@@ -49,7 +49,7 @@ export class Heads {
   #replacements = 0
   /** Numbers of blocks about which followers differ. */
   readonly #suspected = new Set<number>()
-  /** Numbers of blocks that one follower took back and another may still have. */
+  /** Numbers of blocks that one follower took back and another may still have, or has another one of. */
   readonly #contested = new Set<number>()
   #look: Timer | undefined
   #isStopped = false
@@ -273,7 +273,7 @@ export class Heads {
   }
 
   #conclude(number: number, agreement: Agreement): void {
-    if (this.#isStopped || agreement.kind === 'disputed') return
+    if (this.#isStopped) return
     if (this.#isDecided(number, agreement)) {
       this.#options.onReplaced(number, agreement.kind === 'unconfirmed' ? '' : agreement.hash)
     } else if (number > (this.newest ?? 0) - remembered) {
@@ -282,8 +282,8 @@ export class Heads {
   }
 
   /** Whether it says what the block is. The chain may be shorter for a while: then nobody has it. */
-  #isDecided(number: number, { kind }: Agreement): boolean {
-    return kind === 'unconfirmed' ? number > (this.newest ?? 0) : kind !== 'disputed'
+  #isDecided(number: number, agreement: Agreement): agreement is Exclude<Agreement, { readonly kind: 'disputed' }> {
+    return agreement.kind === 'unconfirmed' ? number > (this.newest ?? 0) : agreement.kind !== 'disputed'
   }
 
   /** Whoever took them back may have others in their place by now. */
