@@ -75,3 +75,10 @@ test('where clients have all that they may, relays still come in', () => {
 test('where there are few, none is kept, and each may have one', () => {
   expect(fill(2, [from('192.0.2.1'), from('192.0.2.2')])).toEqual([1, 1])
 })
+
+// Found by review: eight workers that share a hundred kept none.
+test('one is kept as soon as there are eight', () => {
+  const clients = range(12, (index) => from(`10.0.0.${index}`))
+  expect(fill(12, clients).filter((count) => count > 0)).toHaveLength(11)
+  expect(fill(7, clients).filter((count) => count > 0)).toHaveLength(7)
+})

@@ -17,10 +17,15 @@ export function createLinkShares({ findRelay }: Pick<CircuitHost, 'findRelay'>):
       return { source: sources.of(address, relay), isRelay: relay !== undefined }
     },
     refusalOf({ isRelay }, { held, ofClients, all }, most) {
-      const forClients = most - Math.floor(most * limits.keptOfConnections)
+      const forClients = most - keptOf(most)
       const free = isRelay ? most - all : Math.min(most - all, forClients - ofClients)
       if (free <= 0) return 'connections'
       return isFair(held, free) ? undefined : 'connection-share'
     },
   }
+}
+
+/** Of a worker that has few there is one, too, unless its clients would have none but a handful. */
+function keptOf(most: number): number {
+  return Math.max(Math.floor(most * limits.keptOfConnections), most >= 8 ? 1 : 0)
 }

@@ -52,6 +52,14 @@ describe('one whose links are short', () => {
     expect(shortLinks(9)).toEqual([0, 1, 2, 4, 8, 16, 32, 32, 32])
   })
 
+  // Found by review: a dial that was under way then failed, and all began anew a second later.
+  test('is left alone no shorter for a dial that fails meanwhile', () => {
+    expect(shortLinks(5)).toEqual([0, 1, 2, 4, 8])
+    pauses.addShortLink('middle', 'link-lost')
+    pauses.addFailure('middle', 'connect-failed')
+    expect(waitOut()).toBe(16)
+  })
+
   test('begins anew once a link has stood', () => {
     expect(shortLinks(4)).toEqual([0, 1, 2, 4])
     expect(shortLinks(3, limits.linkSteadyAfter)).toEqual([0, 0, 0])

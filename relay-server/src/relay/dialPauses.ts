@@ -58,7 +58,9 @@ export class DialPauses {
   }
 
   #add(relay: string, { code, pause, shortLinks }: { code: ErrorCode; pause: number; shortLinks: number }): void {
-    this.#pauses.set(relay, { code, until: this.#clock.elapsed() + pause, shortLinks })
+    const until = this.#clock.elapsed() + pause
+    // A dial under way that fails does not end a longer pause.
+    if ((this.#pauses.get(relay)?.until ?? 0) <= until) this.#pauses.set(relay, { code, until, shortLinks })
   }
 
   /** A link that was dialled when its pause was over stands by then. */

@@ -84,10 +84,11 @@ test.each([
   expect(lines[0]).toMatchObject({ identity: hex(listed.publicKey) })
 })
 
-test('of who is not listed the clock is nobody’s concern: that is a client', async () => {
-  expect(await dials(stranger, 2 * hour)).toBeUndefined()
+// Found by review: that of one that came before the document was a client's for as long as it stood.
+test('nor does one that is not listed yet; of that it is not the clock that is told', async () => {
+  expect(await dials(stranger, 2 * hour)).toBe('clocks-differ')
   relays = undefined
-  expect(await dials(listed, 2 * hour)).toBeUndefined()
+  expect(await dials(listed, 2 * hour)).toBe('clocks-differ')
   expect([refused, messages()]).toEqual([['link-proof', 'link-proof'], [notListed]])
 })
 

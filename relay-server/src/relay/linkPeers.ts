@@ -30,7 +30,7 @@ export interface LinkPeersOptions {
 type Line = 'not listed' | 'clock' | 'own clock'
 
 export interface LinkPeers extends Pick<CircuitHost, 'findRelay' | 'isRelay'> {
-  /** Who made that proof for this relay, now; undefined where it is none. The link of a listed relay whose clock is off is refused. */
+  /** Who made that proof for this relay, now; undefined where it is none. The link of a relay whose clock is off is refused. */
   identify(proof: string): Promise<Uint8Array | 'clocks-differ' | undefined>
   /** A relay that this one dialled has refused its proof. */
   onClocksDiffer(): void
@@ -51,9 +51,8 @@ export function createLinkPeers(options: LinkPeersOptions): LinkPeers {
     onRefused('link-proof')
     if (proof === undefined) return undefined
     warnOf(proof, isListed)
-    if (isListed) return 'clocks-differ'
     // One that is not listed may be soon.
-    return proof.isOfNow ? proof.identity : undefined
+    return proof.isOfNow ? proof.identity : 'clocks-differ'
   }
 
   /** Where there is no document, that has a line of its own. */

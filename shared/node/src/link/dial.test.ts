@@ -4,6 +4,7 @@ import { createServer as createHttpServer } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { cellSize, command, makeCell } from '@nightjar/shared/cell'
+import { limits } from '@nightjar/shared/limits'
 import { minute } from '@nightjar/shared/runtime'
 import { codeOfAsync, FakeClock, flipBit, pattern } from '@nightjar/shared/testing'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -173,6 +174,27 @@ describe('a server that is no relay is refused', () => {
   test('it hangs up', async () => {
     const port = await serve(createTcpServer((socket) => void socket.destroy()))
     expect(await codeOfAsync(() => dial(`ws://127.0.0.1:${port}/relay`))).toBe('connect-failed')
+  })
+
+  // Found by review: that dial never ended, and no other one to that relay began.
+  test('it takes the request and says nothing, or drips', async () => {
+    const clock = new FakeClock()
+    for (const drip of ['', 'HTTP/1.1 101 Switch']) {
+      const server = createTcpServer()
+      const asked = new Promise<void>((resolve) => {
+        server.once('connection', (socket) => {
+          socket.once('data', () => {
+            socket.write(drip)
+            resolve()
+          })
+        })
+      })
+      const port = await serve(server)
+      const dialled = codeOfAsync(() => dial(`ws://127.0.0.1:${port}/relay`, { clock }))
+      await asked
+      clock.advance(limits.dialTimeout)
+      expect([await dialled, clock.pending]).toEqual(['connect-failed', 0])
+    }
   })
 
   test('it speaks something else', async () => {

@@ -123,7 +123,10 @@ function untilEvent<T extends Socket>(socket: T, event: 'connect' | 'secureConne
 
 function upgrade(options: DialOptions, socket: Socket, proof: string | undefined): Promise<WebSocketLink> {
   return new Promise((resolve, reject) => {
+    // Not the socket's own time-out, which each byte puts off.
+    const late = options.clock.after(limits.dialTimeout, () => fail(new Error('no answer to the request')))
     const fail = (cause: unknown) => {
+      late.cancel()
       socket.destroy()
       reject(new NightjarError('connect-failed', { cause }))
     }
@@ -132,7 +135,6 @@ function upgrade(options: DialOptions, socket: Socket, proof: string | undefined
       webSocket = new WebSocket(options.url, [subprotocol], {
         ...socketOptions,
         ...(proof === undefined ? {} : { headers: { [proofHeader]: proof } }),
-        handshakeTimeout: limits.dialTimeout,
         createConnection: () => socket,
         // Masks exist to keep scripts in browsers from choosing the bytes on the wire (RFC 6455, section 10.3). All our
         // bytes are ciphertext, so a mask of zeros loses nothing and saves a pass over each message.
@@ -148,6 +150,7 @@ function upgrade(options: DialOptions, socket: Socket, proof: string | undefined
       fail(new Error(`the relay answers with HTTP status ${statusCode}`))
     })
     webSocket.once('open', () => {
+      late.cancel()
       webSocket.off('error', fail)
       // At once, not after an `await`: the relay's first cells may have come with its answer and are given out next.
       const { clock, table, idleAfter, rates } = options

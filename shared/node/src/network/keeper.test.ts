@@ -217,6 +217,15 @@ describe('where others are trusted from now on', () => {
     expect(await codeOfAsync(() => keeper.refresh())).toBe('document-rolled-back')
   })
 
+  test('one that was read before is not held after a newer one', async () => {
+    const { keeper } = keepFor()
+    const [older, newer] = [await publish(5), await publish(6)]
+    const accepting = keeper.accept(newer)
+    const late = codeOfAsync(() => keeper.accept(older))
+    await accepting
+    expect([await late, keeper.network?.version]).toEqual(['document-rolled-back', 6])
+  })
+
   test('what was read before is judged by them', async () => {
     const { keeper, believe } = keepFor()
     const text = await publish(5)

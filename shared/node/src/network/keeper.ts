@@ -72,9 +72,10 @@ export class NetworkKeeper {
   async accept(text: string): Promise<Network> {
     const { crypto, clock, trust, onAccepted } = this.#options
     const changes = this.#changes
-    const network = await verifyDocument(crypto, text, { trust, now: clock.now(), seen: this.#seen })
-    // Others may be trusted by now than when it was judged.
-    if (changes !== this.#changes) return this.accept(text)
+    const seen = this.#seen
+    const network = await verifyDocument(crypto, text, { trust, now: clock.now(), seen })
+    // Others may be trusted by now than when it was judged, or a newer one held.
+    if (changes !== this.#changes || seen !== this.#seen) return this.accept(text)
     const isNew = this.#network?.version !== network.version
     this.#network = network
     this.#text = text
