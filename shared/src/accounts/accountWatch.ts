@@ -56,8 +56,8 @@ export class AccountWatch {
   readonly #liars = new Set<string>()
   /** Of the block that its latest value was told of. */
   told = 0
-  /** When a block of its grid was last replaced, in the clock's elapsed milliseconds. */
-  #replacedAt = 0
+  /** From which number on blocks were replaced last, and when, in the clock's elapsed milliseconds. */
+  #replaced = { from: Number.POSITIVE_INFINITY, at: 0 }
   #silentSlots = 0
   #isSilent = false
   #isStopped = false
@@ -134,21 +134,29 @@ export class AccountWatch {
     const { stride, slot } = this.#grid
     const begun = context.clock.elapsed() - this.#delay
     const ended = begun - Math.min(allowance, slot)
-    const wasKnown = (time: number) => number <= (heads.newestAt(time) ?? 0)
+    const { from, at } = this.#replaced
+    const wasKnown = (time: number) => number <= (heads.newestAt(time) ?? 0) && (number < from || time >= at)
     if (this.#states.has(number)) return wasKnown(begun)
-    return number % stride === 0 && ended >= this.#replacedAt && wasKnown(ended)
+    return number % stride === 0 && wasKnown(ended)
   }
 
   /** Drops what was said of a block that is no longer the chain's. @returns whether anything was */
   onReplaced(number: number, hash: string): boolean {
-    // What was replaced is read again, as late as before, whether its gateway had told of it or not.
-    if (number % this.#grid.stride === 0) this.#replacedAt = this.#options.context.clock.elapsed()
+    this.#noteReplaced(number)
     if (this.#states.get(number)?.hash === hash) return false
     if (this.told >= number) this.told = 0
     if (!this.#states.delete(number)) return false
     this.#numbers = undefined
     this.#options.onChange()
     return true
+  }
+
+  /** What was replaced is read again, as late as before, whether its gateway had told of it or not. */
+  #noteReplaced(number: number): void {
+    const now = this.#options.context.clock.elapsed()
+    const { from, at } = this.#replaced
+    const isGoingOn = now - at <= this.#delay + allowance
+    this.#replaced = { from: isGoingOn ? Math.min(from, number) : number, at: now }
   }
 
   #onPush(outcome: Outcome, gateway: string): boolean {

@@ -57,6 +57,44 @@ describe('the newest block that the wallet names', () => {
     expect(stage.lies).toEqual([])
   })
 
+  // Found by review: no time was counted for an account of which nothing had been told yet.
+  it.each([9, 10, 20, 32])('is the same though a gateway does not tell its first value (%d)', async (seed) => {
+    const stage = await setStage({ accounts: 2, seed, settings: { coldSpread: second } })
+    stage.gateways.faults.set(`account ${a}`, { isSilent: true, hasNoProof: true, forge: () => ({ value: null }) })
+    for (const account of stage.all) void stage.ask('eth_getBalance', [account, 'latest']).catch(() => undefined)
+    await secondsUntilNamed(stage, 6)
+    const withheld = await secondsUntilNamed(stage, 5)
+    stage.gateways.faults.delete(`account ${a}`)
+    await secondsUntilNamed(stage, 6)
+    const told = await secondsUntilNamed(stage, 5)
+    for (const each of [...withheld, ...told]) expect(Math.abs(each - (told.at(-1) ?? 0))).toBeLessThanOrEqual(2)
+  })
+
+  // Found by review: one that had told of the block before was waited for, and one that had not was not.
+  it.each([9, 10, 20, 32])(
+    'comes back as late after a reorganisation though a gateway was silent (%d)',
+    async (seed) => {
+      const secondsUntilBack = async (fault: Fault) => {
+        const stage = await warm(seed)
+        stage.gateways.faults.set(`account ${a}`, fault)
+        await stage.chain.mine()
+        stage.gateways.announce()
+        await stage.clock.elapse(18 * second)
+        stage.gateways.faults.delete(`account ${a}`)
+        await stage.chain.reorganise(1, new Map(), 1)
+        stage.gateways.announce()
+        for (let seconds = 1; ; seconds++) {
+          await stage.clock.elapse(second)
+          const outcome = (await stage.settled(stage.ask('eth_blockNumber'))) as { readonly result: string }
+          if (Number(outcome.result) === stage.chain.head.number) return seconds
+        }
+      }
+      const [told, silent] = [await secondsUntilBack({}), await secondsUntilBack({ isSilent: true })]
+      expect(Math.abs(told - silent)).toBeLessThanOrEqual(2)
+      expect(told).toBeGreaterThan(3)
+    },
+  )
+
   it('is one that an account has alone, where there is no other', async () => {
     const stage = await setStage({ settings: { coldSpread: second } })
     stage.run()
