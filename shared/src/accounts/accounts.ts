@@ -78,6 +78,8 @@ export class Accounts {
   readonly #questions: AccountQuestions
   readonly #turns: Turns
   readonly #later: Later
+  /** How often all was ended. */
+  #stops = 0
 
   constructor(context: AccountsContext) {
     this.#context = context
@@ -92,8 +94,9 @@ export class Accounts {
     return { ...this.#trust.status, ...this.#watches.counts, freshness: this.#context.settings().freshness }
   }
 
-  /** Ends all watches; what was put off is not asked any more. */
+  /** Ends all watches; what was put off is not asked any more. What is asked later begins anew. */
   stop(): void {
+    this.#stops += 1
     this.#later.stop()
     this.#watches.stop()
   }
@@ -149,6 +152,7 @@ export class Accounts {
     const named = own.namedIn(call).length
     if (named > 1) this.#trust.link({ reason: 'transfer', accounts: named, isSent: true })
     const hash = transactionOf(call)?.hash
+    const stops = this.#stops
     let mayBeOut = false
     try {
       const outcome = await this.#send(accountGroup(sender), request)
@@ -159,7 +163,8 @@ export class Accounts {
       throw error
     } finally {
       this.#later.drop(subjectOf(chain, sender))
-      if (mayBeOut && hash !== undefined) void this.#watches.open(chain)?.watchReceipt(hash, sender)
+      const isWanted = mayBeOut && stops === this.#stops
+      if (isWanted && hash !== undefined) void this.#watches.open(chain)?.watchReceipt(hash, sender)
     }
   }
 

@@ -210,6 +210,15 @@ describe('one account', () => {
   })
 })
 
+it('are begun anew after all were ended, as where the user turns off and on again', async () => {
+  const stage = await setStage({ settings: { coldSpread: minute } })
+  stage.accounts.stop()
+  stage.run()
+  await stage.settled(stage.ask('eth_getBalance', [a, 'latest']))
+  await stage.clock.elapse(2 * minute)
+  expect(stage.accounts.status).toMatchObject({ watched: 1, cold: 0 })
+})
+
 describe('several accounts', () => {
   const poll = (stage: Stage, block: number): Promise<Outcome | Error> => {
     const call = balancesCall(stage.all, hexOf(block))

@@ -16,7 +16,6 @@ export class Watches {
   readonly #chains = new Map<number, ChainWatches>()
   /** By chain, the newest block that the wallet was told. */
   readonly #told = new LRUCache<number, number>({ max: mostTold })
-  #isStopped = false
 
   constructor(context: AccountsContext, trust: Trust) {
     this.#context = context
@@ -36,10 +35,10 @@ export class Watches {
     return this.#chains.get(chain)
   }
 
-  /** The chain's watches, unless too many other chains are watched, or nothing is any more. */
+  /** The chain's watches, unless too many other chains are watched. */
   open(chain: number): ChainWatches | undefined {
     const known = this.#chains.get(chain)
-    if (known !== undefined || this.#chains.size >= mostChains || this.#isStopped) return known
+    if (known !== undefined || this.#chains.size >= mostChains) return known
     const watches = new ChainWatches({
       context: this.#context,
       chain,
@@ -75,7 +74,6 @@ export class Watches {
   }
 
   stop(): void {
-    this.#isStopped = true
     for (const watches of this.#chains.values()) watches.stop()
     this.#chains.clear()
   }
